@@ -1,0 +1,77 @@
+"""The routes that the contracts declare, read from a descriptor set."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.api import annotations_pb2  # noqa: F401  (the pool must know google.api.http)
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """One RPC and, where it has one, its path behind the gateway."""
+
+    rpc: str
+    method: str
+    path: str
+    body: str
+    access: str
+
+    def line(self) -> str:
+        return " ".join((self.method, self.path, self.body, self.rpc, self.access))
+
+
+def read_routes(descriptor_set: bytes) -> list[Route]:
+    """All RPCs of the levelgate packages, by service and in the order of the contract."""
+    pool = descriptor_pool.DescriptorPool()
+    file_set = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
+    for file in file_set.file:
+        pool.Add(file)  # type: ignore[no-untyped-call]
+    http_option = pool.FindExtensionByName("google.api.http")
+    access_option = pool.FindExtensionByName("levelgate.access.v1.access")
+    options_class = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("google.protobuf.MethodOptions")
+    )
+    routes = []
+    for file in file_set.file:
+        if not file.package.startswith("levelgate."):
+            continue
+        for service in file.service:
+            for method in service.method:
+                # Parsed anew: the options in file_set know no extension of this pool.
+                options: Any = options_class.FromString(method.options.SerializeToString())
+                rpc = f"{file.package}.{service.name}/{method.name}"
+                http = options.Extensions[http_option]
+                kind = http.WhichOneof("pattern") or ""
+                routes.append(
+                    Route(
+                        rpc=rpc,
+                        method=kind.upper() or "-",
+                        path=getattr(http, kind) if kind else "-",
+                        body=http.body or "-",
+                        access=_describe(options.Extensions[access_option]),
+                    )
+                )
+    return routes
+
+
+def _describe(access: Any) -> str:
+    if access.public:
+        return "public"
+    marks = [name for name in ("member", "openable") if getattr(access, name)]
+    return "+".join([access.scope or "UNDECLARED", *marks])
+
+
+def route_table(routes: list[Route]) -> str:
+    head = (
+        "<!-- Written by `make generate` from protos/. -->\n"
+        "# Every RPC, its path behind the gateway, and who may call it\n\n"
+        "`-` stands for gRPC only. An access of `member` takes a member's session token too;\n"
+        "`openable` can be opened to callers without a token by `OPEN_FAMILIES`.\n\n"
+        "| method | path | body | RPC | access |\n|---|---|---|---|---|\n"
+    )
+    rows = (
+        f"| {route.method} | `{route.path}` | {route.body} | `{route.rpc}` | {route.access} |\n"
+        for route in routes
+    )
+    return head + "".join(rows)
