@@ -26,7 +26,7 @@ def read_routes(descriptor_set: bytes) -> list[Route]:
     pool = descriptor_pool.DescriptorPool()
     file_set = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
     for file in file_set.file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     http_option = pool.FindExtensionByName("google.api.http")
     access_option = pool.FindExtensionByName("levelgate.access.v1.access")
     options_class = message_factory.GetMessageClass(

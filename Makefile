@@ -1,0 +1,66 @@
+# Commands the project keeps. `make help` lists them; README.md says what they are for.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+PACKAGES := services operations gateway tools tests clients
+
+export PYTHONPATH := $(CURDIR):$(CURDIR)/clients/python
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foreground
+	@exec $(BIN)/python -m operations.stack
+
+.PHONY: test
+test: $(INSTALLED) ## Run the whole suite on real Valkey and Envoy
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(INSTALLED) ## Format, lint, types, contracts, drift, gateway configuration
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/python -m tools.generate --check
+	@mkdir -p .run
+	$(BIN)/python -m tools.generate --image .run/image.binpb
+	$(BIN)/buf lint .run/image.binpb --config buf.yaml
+	$(BIN)/python -m gateway --validate
+
+.PHONY: format
+format: $(INSTALLED) ## Format, and mend what lint can mend
+	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(PACKAGES)
+
+.PHONY: generate
+generate: $(INSTALLED) ## Write stubs, descriptor set and route table from protos/
+	$(BIN)/python -m tools.generate
+
+.PHONY: apps
+apps: $(INSTALLED) ## Create, list, rotate and revoke apps: make apps ARGS="list"
+	@$(BIN)/python -m operations.apps $(ARGS)
+
+.PHONY: requirements
+requirements: $(INSTALLED) ## Pin the newest versions of requirements/*.in, with hashes
+	$(BIN)/pip install --quiet uv
+	cd requirements && for name in run dev; do \
+	  ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --no-header --quiet $$name.in -o $$name.txt || exit 1; done
+
+.PHONY: clean
+clean: ## Remove the virtual environment, data and logs
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(INSTALLED): requirements/dev.txt clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "levelgate needs Python >= 3.11 as $(PYTHON); name another with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+	@touch $@
