@@ -1,0 +1,1 @@
+"""The writer of the shared level: users and rules; docs/api/member-level.md."""

@@ -1,0 +1,1 @@
+"""How a service runs: settings, server, the way of a call, health, telemetry."""

@@ -1,0 +1,86 @@
+"""One policy: what the scope on a method says."""
+
+from collections.abc import Iterable, Sequence
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+
+from levelgate.access.v1.access_pb2 import Access
+from levelgate.access.v1.reason_pb2 import (
+    REASON_SCOPE_MISSING,
+    REASON_TOKEN_INVALID,
+    REASON_TOKEN_MISSING,
+    Reason,
+)
+from services.access.scopes import access_of
+from services.access.tokens import Tokens
+from services.runtime.call import ANYBODY, Caller
+from services.runtime.errors import Failure
+
+# Longer than any token that was ever issued: not worth a question to the store.
+_LONGEST_TOKEN = 512
+
+
+class Policy:
+    """Admits callers to the methods of some services."""
+
+    def __init__(
+        self,
+        services: Iterable[ServiceDescriptor],
+        tokens: Tokens,
+        open_families: frozenset[str] = frozenset(),
+    ) -> None:
+        self._access = access_of(services)
+        self._tokens = tokens
+        self._open_families = open_families
+
+    def admit(self, method: str, authorization: Sequence[str]) -> Caller:
+        """Whom the call is made for.
+
+        Raises Failure UNAUTHENTICATED without a good token, PERMISSION_DENIED where the token
+        does not hold the method's scope. A token that is given must be good even where the
+        family is open: a caller who sends one means it.
+        """
+        access = self._access[method]
+        if access.public:
+            return ANYBODY
+        is_open = access.openable and _family(method) in self._open_families
+        token = token_in(authorization)
+        if token is None:
+            if is_open:
+                return ANYBODY
+            raise _unauthenticated(REASON_TOKEN_MISSING, "send an access token in `authorization`")
+        grant = self._tokens.find(token) if len(token) <= _LONGEST_TOKEN else None
+        if grant is None:
+            raise _unauthenticated(REASON_TOKEN_INVALID, "the token is unknown or expired")
+        if not is_open and not _allows(access, grant.scopes, grant.member):
+            message = f"the token does not hold the scope {access.scope}"
+            raise Failure(grpc.StatusCode.PERMISSION_DENIED, REASON_SCOPE_MISSING, message)
+        return Caller(grant.appid, grant.member)
+
+
+def token_in(authorization: Sequence[str]) -> str | None:
+    """The token, raw or after "Bearer "; None if there is none.
+
+    Several headers are one token that nobody has: which of them counts is not ours to guess.
+    """
+    tokens = {_without_scheme(value.strip()) for value in authorization} - {""}
+    return ",".join(sorted(tokens)) if tokens else None
+
+
+def _without_scheme(value: str) -> str:
+    scheme, _, rest = value.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else value
+
+
+def _allows(access: Access, scopes: frozenset[str], member: str | None) -> bool:
+    return access.member if member is not None else access.scope in scopes
+
+
+def _family(method: str) -> str:
+    # /levelgate.member.v1.MemberLevel/ShowUser
+    return method.split(".")[1]
+
+
+def _unauthenticated(reason: "Reason.ValueType", message: str) -> Failure:
+    return Failure(grpc.StatusCode.UNAUTHENTICATED, reason, message)

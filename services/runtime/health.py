@@ -1,0 +1,98 @@
+"""Health that tells the truth about the store."""
+
+import threading
+from collections.abc import Callable, Iterable
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2
+
+from levelgate.access.v1.reason_pb2 import REASON_STORE_UNAVAILABLE
+from services.runtime.errors import Failure
+from services.store import layout
+from services.store.client import is_unavailable
+from services.store.store import Store
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# One lost answer may be a hiccup of the machine; the second in a row is not.
+_FAILURES_UNTIL_DOWN = 2
+
+
+class StoreWatch:
+    """Asks the store again and again whether it is there, and says so to gRPC's health service.
+
+    Calls ask `require_available` first: while the store is silent they are refused at once
+    instead of each holding a thread until its timeout.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        services: Iterable[str],
+        interval: float,
+        on_mismatch: Callable[[], None],
+    ) -> None:
+        self.servicer = health.HealthServicer()
+        self._store = store
+        self._services = ("", *services)
+        self._interval = interval
+        self._on_mismatch = on_mismatch
+        self._failures = _FAILURES_UNTIL_DOWN
+        self._available = False
+        self._claimed = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
+        self._log = structlog.get_logger()
+        self._publish(NOT_SERVING)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Says NOT_SERVING from now on, whatever the store does."""
+        self._stopping.set()
+        self.servicer.enter_graceful_shutdown()
+
+    def require_available(self) -> None:
+        """Raises Failure UNAVAILABLE while the store is known to be away."""
+        if not self._available:
+            code = grpc.StatusCode.UNAVAILABLE
+            raise Failure(code, REASON_STORE_UNAVAILABLE, "the store does not answer")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._probe()
+            self._stopping.wait(self._interval)
+
+    def _probe(self) -> None:
+        try:
+            if not self._claimed:
+                layout.claim(self._store)
+                self._claimed = True
+            self._store.ping()
+        except layout.LayoutMismatchError as error:
+            # The text is the layout's own, and tells the operator what to do.
+            self._log.error("refusing to serve", why=str(error))
+            self._on_mismatch()
+        except Exception as error:
+            if not is_unavailable(error):
+                self._log.error("store watch failed", exc_info=error)
+            self._failures += 1
+            if self._available and self._failures >= _FAILURES_UNTIL_DOWN:
+                self._available = False
+                # A store that comes back may be another one.
+                self._claimed = False
+                self._publish(NOT_SERVING)
+                self._log.error("store lost", exc_info=error)
+        else:
+            self._failures = 0
+            if not self._available:
+                self._available = True
+                self._publish(SERVING)
+                self._log.info("store found")
+
+    def _publish(self, status: int) -> None:
+        for service in self._services:
+            self.servicer.set(service, status)

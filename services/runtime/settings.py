@@ -1,0 +1,94 @@
+"""Settings from the environment: one class a process, one clear line for a wrong one."""
+
+import sys
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+# upbot's documents have the Authorization header; they cannot be opened.
+OPENABLE_FAMILIES = frozenset({"member", "shop"})
+
+
+class ServerSettings(BaseSettings):
+    """What every service has; each reads it under a prefix of its own."""
+
+    address: str = Field("127.0.0.1", description="Address to listen on, for calls and metrics.")
+    port: Port = Field(description="Port for gRPC.")
+    metrics_port: Port = Field(description="Port for Prometheus.")
+    threads: int = Field(8, ge=1, le=256, description="Calls answered at a time.")
+    maximum_concurrent_rpcs: int = Field(
+        128,
+        ge=1,
+        le=100_000,
+        description="Calls answered or waiting for a thread; the next is RESOURCE_EXHAUSTED.",
+    )
+    maximum_message_bytes: int = Field(
+        1_048_576, ge=1_024, le=67_108_864, description="Largest message that is read."
+    )
+    connection_age_seconds: int = Field(
+        600,
+        ge=1,
+        description="Age at which a client is asked to connect anew: new instances get load.",
+    )
+    drain_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=600,
+        description="After SIGTERM: how long health says NOT_SERVING before new calls are refused,"
+        " so that the gateway (which looks every second) stops choosing this instance.",
+    )
+    grace_seconds: float = Field(
+        10.0, ge=0, le=600, description="After draining: how long calls under way may take."
+    )
+    health_interval_seconds: float = Field(
+        0.5, gt=0, le=60, description="How often the store is asked whether it is there."
+    )
+    reflection: bool = Field(True, description="Serve gRPC reflection.")
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="debug logs every call; info those that failed.",
+    )
+
+
+class AccessSettings(BaseSettings):
+    """Who may call; the same for every service of a stack."""
+
+    model_config = SettingsConfigDict(env_prefix="")
+
+    open_families: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="Families whose documented calls need no token: member, shop or member,shop.",
+    )
+
+    @field_validator("open_families", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        families = {name.strip() for name in value.split(",")} - {""}
+        if unknown := families - OPENABLE_FAMILIES:
+            raise ValueError(f"{', '.join(sorted(unknown))} cannot be opened; member and shop can")
+        return families
+
+
+def load(settings: type[Settings]) -> Settings:
+    """Reads the settings; a wrong one ends the process with one line that names its variable."""
+    try:
+        return settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = _variable(settings, str(first["loc"][0])) if first["loc"] else settings.__name__
+        # What was given may be a password: only its variable is named.
+        sys.exit(f"wrong setting {name}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def _variable(settings: type[BaseSettings], field: str) -> str:
+    if field not in settings.model_fields:
+        return field
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()

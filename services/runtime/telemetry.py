@@ -1,0 +1,125 @@
+"""What operators see: JSON logs with the request id, and metrics by method and code.
+
+No secret, token or whole openid may get into either, so what callers send is not logged at all,
+and of an exception only its type and the place: its text may hold what was sent.
+"""
+
+import logging
+import sys
+import time
+import traceback
+
+import grpc
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from services.runtime.call import Call
+from services.runtime.errors import Failure
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}
+_FRAMES = 6
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Sends the logs of this process, libraries included, to standard output as JSON lines."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _exception_without_text,
+        _named(service),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _named(service: str) -> Processor:
+    def add_name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {"service": service, **event}
+
+    return add_name
+
+
+def _exception_without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["exception"] = type(error).__qualname__
+        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+class Telemetry:
+    """Counts and logs calls. The names of the metrics are the usual ones of gRPC servers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._handled = Counter(
+            "grpc_server_handled_total",
+            "Calls answered, refused ones included.",
+            ["grpc_service", "grpc_method", "grpc_code"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Time to answer a call.",
+            ["grpc_service", "grpc_method"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._log = structlog.get_logger()
+
+    def serve(self, address: str, port: int) -> None:
+        """Shows the metrics to Prometheus. Raises OSError if the port is taken."""
+        start_http_server(port, address, self.registry)
+
+    def finished(
+        self,
+        call: Call,
+        started: float,
+        failure: Failure | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        """Counts a call that was answered; `started` is in seconds of time.perf_counter."""
+        seconds = time.perf_counter() - started
+        code = grpc.StatusCode.OK if failure is None else failure.code
+        _, service, method = call.method.split("/")
+        self._handled.labels(service, method, code.name).inc()
+        self._seconds.labels(service, method).observe(seconds)
+        fields = {
+            "method": call.method,
+            "code": code.name,
+            "ms": round(seconds * 1_000, 2),
+            "request_id": call.request_id,
+        }
+        if failure is None:
+            self._log.debug("call", **fields)
+        elif failure.code in _FAULTS:
+            self._log.error("call failed", **fields, exc_info=error)
+        else:
+            # The message of a refusal is ours and holds no value that was sent.
+            self._log.info("call refused", **fields, why=failure.message)

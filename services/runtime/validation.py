@@ -1,0 +1,174 @@
+"""What a message must be: small checks, put together in one table per service.
+
+protovalidate 2 serves protobuf-py messages, not google.protobuf ones, so the ranges that the
+contracts' comments give stand once more in those tables: docs/adr/0002-validation.md.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from google.protobuf.message import Message
+
+from services.runtime.errors import Failure, Violation, invalid
+
+MAX_INT32 = 2**31 - 1
+MAX_ID = 128
+MAX_ENTRIES = 1_000
+MAX_URL = 2_048
+
+Check = Callable[[Message], Iterator[Violation]]
+Checks = Mapping[type[Message], Sequence[Check]]
+
+
+def identifier(name: str, *, optional: bool = False) -> Check:
+    """1-128 printable characters; `optional` lets it be absent, but not empty."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        if not (optional and not message.HasField(name)):
+            yield from _identifier(name, getattr(message, name))
+
+    return check
+
+
+def identifiers(name: str) -> Check:
+    """At most 1,000 identifiers; may be empty."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        values = getattr(message, name)
+        if len(values) > MAX_ENTRIES:
+            yield _too_many(name, len(values))
+        else:
+            for value in values:
+                yield from _identifier(name, value)
+
+    return check
+
+
+def text(name: str, *, shortest: int = 0, longest: int = MAX_ID) -> Check:
+    """Text of some length without control characters."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        value = getattr(message, name)
+        if not shortest <= len(value) <= longest or any(map(_is_control, value)):
+            accepted = f"{shortest}-{longest} characters, none of them a control character"
+            yield Violation(name, f"must be {accepted}; got {_described(value)}")
+
+    return check
+
+
+def integer(name: str, least: int, most: int = MAX_INT32, *, optional: bool = False) -> Check:
+    """A number that is there (unless `optional`) and within both bounds."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        has_presence = message.DESCRIPTOR.fields_by_name[name].has_presence
+        if has_presence and not message.HasField(name):
+            if not optional:
+                yield Violation(name, f"is required: {least}..{most}")
+        elif not least <= (value := getattr(message, name)) <= most:
+            yield Violation(name, f"must be {least}..{most}; got {value}")
+
+    return check
+
+
+def required(name: str) -> Check:
+    """A field that is there, whatever it holds."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        if not message.HasField(name):
+            yield Violation(name, "is required")
+
+    return check
+
+
+def entries(name: str) -> Check:
+    """1-1,000 entries."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        count = len(getattr(message, name))
+        if count == 0:
+            yield Violation(name, "must have 1-1000 entries; got none")
+        elif count > MAX_ENTRIES:
+            yield _too_many(name, count)
+
+    return check
+
+
+def exactly(name: str, value: str) -> Check:
+    """The one value that the document knows."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        if getattr(message, name) != value:
+            yield Violation(name, f'must be "{value}"')
+
+    return check
+
+
+def nested(name: str, *checks: Check) -> Check:
+    """Checks of the message inside a field; an absent one is left to `required`."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        if message.HasField(name):
+            inner = getattr(message, name)
+            for each in checks:
+                for violation in each(inner):
+                    yield replace(violation, field=f"{name}.{violation.field}")
+
+    return check
+
+
+def violations(checks: Sequence[Check], message: Message) -> list[Violation]:
+    """All that is wrong with a message, with the fields' JSON names."""
+    return [
+        replace(violation, json_field=json_path(message.DESCRIPTOR, violation.field))
+        for check in checks
+        for violation in check(message)
+    ]
+
+
+class Validator:
+    """The table of a service, asked before every call."""
+
+    def __init__(self, checks: Checks) -> None:
+        self._checks = checks
+
+    def validate(self, message: Message) -> None:
+        """Raises Failure INVALID_ARGUMENT. A message that has no row is a KeyError: a bug."""
+        if found := violations(self._checks[type(message)], message):
+            raise invalid(found)
+
+    def failure(self, message: Message) -> Failure | None:
+        """What `validate` would raise."""
+        found = violations(self._checks[type(message)], message)
+        return invalid(found) if found else None
+
+
+def json_path(descriptor: Any, path: str) -> str:
+    """The JSON spelling of a field's path."""
+    head, _, rest = path.partition(".")
+    field = descriptor.fields_by_name.get(head)
+    if field is None:
+        return path
+    if not rest or field.message_type is None:
+        return str(field.json_name)
+    return f"{field.json_name}.{json_path(field.message_type, rest)}"
+
+
+def _identifier(name: str, value: str) -> Iterator[Violation]:
+    if not 1 <= len(value) <= MAX_ID or not value.isprintable():
+        yield Violation(name, f"must be 1-{MAX_ID} printable characters; got {_described(value)}")
+
+
+def _too_many(name: str, count: int) -> Violation:
+    return Violation(name, f"must have at most {MAX_ENTRIES} entries; got {count}")
+
+
+def _described(value: str) -> str:
+    # The value may be an openid or a secret, and a status may be logged: its shape is enough.
+    unprintable = sum(not character.isprintable() for character in value)
+    return f"{len(value)} characters" + (f", {unprintable} unprintable" if unprintable else "")
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}

@@ -1,0 +1,91 @@
+"""Shops, their levels and their members in the store, as serialised messages of the contract."""
+
+from typing import NamedTuple
+
+from levelgate.shop.v1.shop_admin_pb2 import PutMemberRequest, Shop, ShopLevelSettings
+from services.store import keys
+from services.store.store import Store
+
+# Writes a level unless the shop is not there or another level has the weight, which only the
+# caller can read out of the messages: it says what it saw, and is asked again if that is stale.
+_PUT_LEVEL = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+local seen = {}
+for i = 3, #ARGV, 2 do seen[ARGV[i]] = ARGV[i + 1] end
+local there = redis.call('HGETALL', KEYS[2])
+if #there ~= #ARGV - 2 then return 0 end
+for i = 1, #there, 2 do
+  if seen[there[i]] ~= there[i + 1] then return 0 end
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+return 1
+"""
+
+
+class ShopNotSetError(Exception):
+    """The shop has no settings."""
+
+
+class WeightTakenError(Exception):
+    """Another level of the shop has the weight."""
+
+
+class Member(NamedTuple):
+    """What a shop knows of a user; empty for one it has no record of."""
+
+    nickname: str = ""
+    avatar: str = ""
+
+
+class Shops:
+    """Every method raises redis.RedisError where the store does not serve."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._put_level = store.register_script(_PUT_LEVEL)
+
+    def get(self, shop_id: str) -> tuple[Shop, list[ShopLevelSettings]] | None:
+        """The settings and the levels in no order; None for a shop without settings."""
+        with self._store.pipeline(transaction=False) as pipeline:
+            pipeline.get(keys.shop_settings(shop_id))
+            pipeline.hvals(keys.shop_levels(shop_id))
+            packed, levels = pipeline.execute()
+        if packed is None:
+            return None
+        return Shop.FromString(packed), [ShopLevelSettings.FromString(each) for each in levels]
+
+    def put(self, shop_id: str, shop: Shop) -> None:
+        self._store.set(keys.shop_settings(shop_id), shop.SerializeToString())
+
+    def put_level(self, shop_id: str, level: ShopLevelSettings) -> None:
+        """Raises ShopNotSetError, WeightTakenError."""
+        settings, levels = keys.shop_settings(shop_id), keys.shop_levels(shop_id)
+        while True:
+            seen = self._store.hgetall(levels)
+            others = (ShopLevelSettings.FromString(packed) for packed in seen.values())
+            if any(each.id != level.id and each.weight == level.weight for each in others):
+                raise WeightTakenError
+            flat = [part for entry in seen.items() for part in entry]
+            written = self._put_level(
+                [settings, levels], [level.id, level.SerializeToString(), *flat]
+            )
+            if written == -1:
+                raise ShopNotSetError
+            if written:
+                return
+
+    def delete_level(self, shop_id: str, level_id: int) -> bool:
+        """False if there was none."""
+        return bool(self._store.hdel(keys.shop_levels(shop_id), str(level_id)))
+
+    def member(self, shop_id: str, user: str) -> Member:
+        packed = self._store.get(keys.bucket_of(user).shop_member(shop_id, user))
+        if packed is None:
+            return Member()
+        message = PutMemberRequest.FromString(packed)
+        return Member(message.nickname, message.avatar)
+
+    def put_member(self, shop_id: str, user: str, member: Member) -> None:
+        message = PutMemberRequest(nickname=member.nickname, avatar=member.avatar)
+        key = keys.bucket_of(user).shop_member(shop_id, user)
+        self._store.set(key, message.SerializeToString())

@@ -1,0 +1,88 @@
+"""The Redis client, with the deadlines that redis-py's defaults lack.
+
+Measured with redis-py's defaults: a refused port takes 3.6 s per GET, a silent one 59 s. Here
+nothing is retried, and every connect, send and read ends by the call's deadline or by the
+setting, whichever is nearer.
+"""
+
+import socket
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from services.store import deadline
+from services.store.settings import StoreSettings
+from services.store.store import Store
+
+# First words of answers by which the store says that it cannot serve now, though it is up:
+# disk full, memory full, too few replicas, a replica instead of the primary, a script stuck.
+_REFUSALS = ("MISCONF", "OOM", "NOREPLICAS", "READONLY", "BUSY", "MASTERDOWN")
+
+
+class _ObeysDeadline(Connection):
+    """A connection whose waits end by the deadline of the call in whose thread it is used."""
+
+    _sock: socket.socket | None  # type: ignore[assignment]  # redis-py says None
+
+    # redis-py reads both settings through these properties whenever it connects.
+    @property
+    def socket_connect_timeout(self) -> float | None:
+        return _budget(self._socket_connect_timeout)
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, value: float | None) -> None:
+        self._socket_connect_timeout = value
+
+    @property
+    def socket_timeout(self) -> float | None:
+        return _budget(self._socket_timeout)
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: float | None) -> None:
+        self._socket_timeout = value
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._sock is not None:
+            # The reply is read with the timeout that the socket has when the command leaves.
+            self._sock.settimeout(self.socket_timeout)
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+
+
+class _SecureObeysDeadline(_ObeysDeadline, SSLConnection):
+    """The same over TLS."""
+
+
+def _budget(limit: float | None) -> float | None:
+    return None if limit is None else deadline.budget(limit)
+
+
+def connect(settings: StoreSettings) -> Store:
+    """A client for the store; it connects when it is first used.
+
+    Raises ValueError if the address is none.
+    """
+    url = settings.url.get_secret_value()
+    secure = urlsplit(url).scheme == "rediss"
+    pool = redis.ConnectionPool.from_url(
+        url,
+        connection_class=_SecureObeysDeadline if secure else _ObeysDeadline,
+        socket_timeout=settings.timeout_seconds,
+        socket_connect_timeout=settings.connect_seconds,
+        max_connections=settings.max_connections,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        protocol=3,
+    )
+    return cast(Store, redis.Redis(connection_pool=pool))
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the store could not serve, as opposed to having been asked nonsense."""
+    if isinstance(error, redis.ResponseError):
+        return str(error).startswith(_REFUSALS)
+    return isinstance(error, redis.RedisError)

@@ -1,0 +1,94 @@
+"""The one key builder: every key of the store is spelled here.
+
+Everything about one user lives in one bucket, and the bucket is the hash tag of its keys, so a
+transition of a user with its index entries is one script on one slot, on a cluster too.
+"""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+BUCKETS = 1024
+
+LAYOUT = "lg:layout"
+RULES = "lg:rules"
+APPS = "lg:apps"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The keys that a bucket's users share."""
+
+    number: int
+
+    @property
+    def prefix(self) -> str:
+        return f"lg:{{{self.number}}}:"
+
+    @property
+    def versions(self) -> str:
+        """Counter: the last version given to any user of the bucket."""
+        return self.prefix + "versions"
+
+    @property
+    def level_prefix(self) -> str:
+        """Sorted set per level: the users that earned it, scored by points."""
+        return self.prefix + "level:"
+
+    @property
+    def manual(self) -> str:
+        """Sorted set: the users whose level was set by hand, scored by the protection's end."""
+        return self.prefix + "manual"
+
+    def record(self, user: str) -> str:
+        """String: the packed record of a user."""
+        return f"{self.prefix}user:{user}"
+
+    def facts(self, user: str) -> str:
+        """Hash: the lit stars and the game facts of a user."""
+        return f"{self.prefix}facts:{user}"
+
+    def shop_member(self, shop: str, user: str) -> str:
+        """String: nickname and avatar of a user in a shop, as a serialised message.
+
+        Both are opaque: the shop's length keeps "1" + "2:x" apart from "1:2" + "x".
+        """
+        return f"{self.prefix}member:{len(shop)}:{shop}:{user}"
+
+
+def bucket_of(user: str) -> Bucket:
+    """The bucket of a user; the same in every process and for all time."""
+    return Bucket(crc32(user.encode()) % BUCKETS)
+
+
+def all_buckets() -> list[Bucket]:
+    return [Bucket(number) for number in range(BUCKETS)]
+
+
+def shop_settings(shop: str) -> str:
+    """String: a shop's settings, as a serialised message."""
+    return f"lg:{{shop:{shop}}}:settings"
+
+
+def shop_levels(shop: str) -> str:
+    """Hash: the shop's levels by id, each a serialised message."""
+    return f"lg:{{shop:{shop}}}:levels"
+
+
+def app(appid: str) -> str:
+    """String: an app's scopes and hashed secrets, as JSON."""
+    return f"lg:{{app:{appid}}}:app"
+
+
+def app_tokens(appid: str) -> str:
+    """Sorted set: the digests of an app's live token pairs, scored by the time of issue."""
+    return f"lg:{{app:{appid}}}:tokens"
+
+
+def token(digest: str) -> str:
+    """String: what an access token or a member's session token grants, as JSON."""
+    return f"lg:token:{digest}"
+
+
+def refresh_token(digest: str) -> str:
+    """String: whose refresh token this is and what it refreshes, as JSON."""
+    return f"lg:refresh:{digest}"

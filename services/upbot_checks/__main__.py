@@ -1,0 +1,61 @@
+"""`python -m services.upbot_checks`: builds the service by hand, serves, and drains."""
+
+import sys
+
+from levelgate.access.v1 import access_tokens_pb2
+from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
+from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
+from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
+from services.access.apps import Apps
+from services.access.tokens import Tokens
+from services.runtime import server
+from services.runtime.auth import Policy
+from services.runtime.health import StoreWatch
+from services.runtime.pipeline import Pipeline
+from services.runtime.settings import AccessSettings, load
+from services.runtime.telemetry import Telemetry, configure_logging
+from services.runtime.validation import Validator
+from services.store.client import connect
+from services.store.settings import StoreSettings
+from services.upbot_checks.facts import Facts
+from services.upbot_checks.facts_servicer import UserFacts
+from services.upbot_checks.servicer import UpbotChecks
+from services.upbot_checks.settings import UpbotChecksSettings
+from services.upbot_checks.tokens_servicer import AccessTokens
+from services.upbot_checks.validation import CHECKS
+from services.user_state.state import UserState
+
+CONTRACTS = [
+    upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
+    user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
+    access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
+]
+
+
+def main() -> int:
+    settings = load(UpbotChecksSettings)
+    access = load(AccessSettings)
+    configure_logging("upbot_checks", settings.log_level)
+    stop = server.Stop()
+    store = connect(load(StoreSettings))
+    names = [contract.full_name for contract in CONTRACTS]
+    watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail)
+    apps = Apps(store)
+    tokens = Tokens(store, apps)
+    facts = Facts(store)
+    validator = Validator(CHECKS)
+    telemetry = Telemetry()
+    pipeline = Pipeline(
+        watch, Policy(CONTRACTS, tokens, access.open_families), validator, telemetry
+    )
+    grpc_server = server.build(settings, pipeline, watch, names)
+    add_UpbotChecksServicer_to_server(UpbotChecks(UserState(store), facts), grpc_server)
+    add_UserFactsServicer_to_server(UserFacts(facts, validator), grpc_server)
+    add_AccessTokensServicer_to_server(AccessTokens(apps, tokens), grpc_server)
+    telemetry.serve(settings.address, settings.metrics_port)
+    return server.run(settings, grpc_server, watch, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What is known of users' stars and games, in the store: one hash per user."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from services.store.keys import bucket_of
+from services.store.store import Store
+
+ANDROID, IOS = 1, 2
+DEVICES = (ANDROID, IOS)
+
+_STAR, _GAME = "star", "game"
+
+
+@dataclass(frozen=True)
+class Star:
+    """A game whose star can be lit, on one device."""
+
+    gid: int
+    device: int
+
+
+@dataclass(frozen=True)
+class GameKey:
+    """What a game fact is found by."""
+
+    game_code: str
+    area_id: str
+    plat_id: str
+    partition_id: str
+    role_name: str
+    game_check_info_id: int
+
+
+@dataclass(frozen=True)
+class GameFact:
+    """What is known: a code, a number, or both."""
+
+    code: str | None = None
+    number: int | None = None
+
+
+NO_FACT = GameFact()
+
+
+class Facts:
+    """Stars and game facts. Every method raises redis.RedisError where the store does not serve."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
+        """Whether one of the games is lit on one of the devices."""
+        fields = [_star_field(Star(*pair)) for pair in product(set(gids), devices)]
+        return any(self._store.hmget(bucket_of(user).facts(user), fields))
+
+    def put_star(self, user: str, star: Star, *, lit: bool) -> None:
+        key = bucket_of(user).facts(user)
+        if lit:
+            self._store.hset(key, _star_field(star), b"1")
+        else:
+            self._store.hdel(key, _star_field(star))
+
+    def game_fact(self, user: str, key: GameKey) -> GameFact:
+        """The fact, NO_FACT if there is none."""
+        packed = self._store.hget(bucket_of(user).facts(user), _game_field(key))
+        return NO_FACT if packed is None else GameFact(**json.loads(packed))
+
+    def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:
+        packed = json.dumps({"code": fact.code, "number": fact.number})
+        self._store.hset(bucket_of(user).facts(user), _game_field(key), packed)
+
+    def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
+        stars, games = [], []
+        for field, packed in self._store.hgetall(bucket_of(user).facts(user)).items():
+            kind, *rest = json.loads(field)
+            if kind == _STAR:
+                stars.append(Star(*rest))
+            else:
+                games.append((GameKey(*rest), GameFact(**json.loads(packed))))
+        return stars, games
+
+    def delete(self, user: str) -> None:
+        self._store.delete(bucket_of(user).facts(user))
+
+
+# JSON arrays: the parts are opaque strings, and no separator is safe from them.
+def _star_field(star: Star) -> str:
+    return json.dumps([_STAR, star.gid, star.device])
+
+
+def _game_field(key: GameKey) -> str:
+    return json.dumps([_GAME, *vars(key).values()])

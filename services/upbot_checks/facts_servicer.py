@@ -1,0 +1,87 @@
+"""What feeds the checks; for operators and internal jobs, not on the gateway."""
+
+from collections.abc import Iterator
+
+import grpc
+
+from levelgate.upbot.v1 import user_facts_pb2 as pb
+from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
+from services.runtime.validation import Validator
+from services.upbot_checks.facts import Facts, GameFact, GameKey, Star
+from services.upbot_checks.servicer import game_key
+
+# Rejects that are told one by one; the rest are only counted, as the reply has to end.
+MAX_REJECTS = 1_000
+
+
+class UserFacts(UserFactsServicer):
+    """Writes and reads the facts of users."""
+
+    def __init__(self, facts: Facts, validator: Validator) -> None:
+        self._facts = facts
+        self._validator = validator
+
+    def PutStarState(
+        self, request: pb.PutStarStateRequest, _context: grpc.ServicerContext
+    ) -> pb.PutStarStateResponse:
+        self._put_star(request.openid, request.star)
+        return pb.PutStarStateResponse()
+
+    def PutGameInfo(
+        self, request: pb.PutGameInfoRequest, _context: grpc.ServicerContext
+    ) -> pb.PutGameInfoResponse:
+        self._put_game_info(request.openid, request.game_info)
+        return pb.PutGameInfoResponse()
+
+    def ImportFacts(
+        self, request_iterator: Iterator[pb.ImportFactsRequest], _context: grpc.ServicerContext
+    ) -> pb.ImportFactsResponse:
+        reply = pb.ImportFactsResponse()
+        for position, request in enumerate(request_iterator, start=1):
+            failure = self._validator.failure(request)
+            if failure is None:
+                self._put(request)
+                reply.written += 1
+                continue
+            reply.rejected += 1
+            if len(reply.rejects) < MAX_REJECTS:
+                first = failure.violations[0]
+                reply.rejects.add(
+                    position=position, field=first.field, description=first.description
+                )
+        return reply
+
+    def GetUserFacts(
+        self, request: pb.GetUserFactsRequest, _context: grpc.ServicerContext
+    ) -> pb.GetUserFactsResponse:
+        stars, games = self._facts.everything(request.openid)
+        return pb.GetUserFactsResponse(
+            stars=[pb.StarState(gid=star.gid, device=star.device, lit=True) for star in stars],
+            game_infos=[_game_info(key, fact) for key, fact in games],
+        )
+
+    def DeleteUserFacts(
+        self, request: pb.DeleteUserFactsRequest, _context: grpc.ServicerContext
+    ) -> pb.DeleteUserFactsResponse:
+        self._facts.delete(request.openid)
+        return pb.DeleteUserFactsResponse()
+
+    def _put(self, request: pb.ImportFactsRequest) -> None:
+        if request.HasField("star"):
+            self._put_star(request.openid, request.star)
+        else:
+            self._put_game_info(request.openid, request.game_info)
+
+    def _put_star(self, user: str, star: pb.StarState) -> None:
+        self._facts.put_star(user, Star(star.gid, star.device), lit=star.lit)
+
+    def _put_game_info(self, user: str, info: pb.GameInfo) -> None:
+        fact = GameFact(
+            code=info.code if info.HasField("code") else None,
+            number=info.number if info.HasField("number") else None,
+        )
+        self._facts.put_game_fact(user, game_key(info), fact)
+
+
+def _game_info(key: GameKey, fact: GameFact) -> pb.GameInfo:
+    return pb.GameInfo(**vars(key), code=fact.code, number=fact.number)

@@ -1,0 +1,15 @@
+"""The settings of upbot_checks."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import Port, ServerSettings
+
+
+class UpbotChecksSettings(ServerSettings):
+    """Environment variables that start with UPBOT_CHECKS_."""
+
+    model_config = SettingsConfigDict(env_prefix="UPBOT_CHECKS_")
+
+    port: Port = Field(50051, description="Port for gRPC.")
+    metrics_port: Port = Field(9101, description="Port for Prometheus.")

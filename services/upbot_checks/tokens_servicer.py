@@ -1,0 +1,54 @@
+"""Where tokens come from; the design's section "upbot"."""
+
+import grpc
+
+from levelgate.access.v1 import access_tokens_pb2 as pb
+from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensServicer
+from levelgate.access.v1.reason_pb2 import REASON_CREDENTIALS_INVALID
+from services.access.apps import Apps
+from services.access.tokens import ACCESS_SECONDS, MEMBER_SECONDS, Pair, Tokens
+from services.runtime.call import current_caller
+from services.runtime.errors import Failure
+
+
+class AccessTokens(AccessTokensServicer):
+    """Exchanges secrets and refresh tokens for tokens."""
+
+    def __init__(self, apps: Apps, tokens: Tokens) -> None:
+        self._apps = apps
+        self._tokens = tokens
+
+    def GetAccessToken(
+        self, request: pb.GetAccessTokenRequest, _context: grpc.ServicerContext
+    ) -> pb.GetAccessTokenResponse:
+        app = self._apps.authenticate(request.appid, request.app_secret)
+        pair = None if app is None else self._tokens.issue(app)
+        return pb.GetAccessTokenResponse(msg="ok", data=_data(pair, "appid or app_secret"))
+
+    def RefreshToken(
+        self, request: pb.RefreshTokenRequest, _context: grpc.ServicerContext
+    ) -> pb.RefreshTokenResponse:
+        pair = self._tokens.refresh(request.appid, request.refresh_token)
+        return pb.RefreshTokenResponse(msg="ok", data=_data(pair, "appid or refresh_token"))
+
+    def IssueMemberToken(
+        self, request: pb.IssueMemberTokenRequest, _context: grpc.ServicerContext
+    ) -> pb.IssueMemberTokenResponse:
+        appid = current_caller().appid or ""
+        return pb.IssueMemberTokenResponse(
+            member_token=self._tokens.issue_member(appid, request.user_id),
+            expires_in=MEMBER_SECONDS,
+        )
+
+
+def _data(pair: Pair | None, wrong: str) -> pb.TokenPair:
+    if pair is None:
+        code = grpc.StatusCode.UNAUTHENTICATED
+        # Which of the two is wrong is not told: it would help to find appids.
+        raise Failure(code, REASON_CREDENTIALS_INVALID, f"{wrong} is wrong")
+    return pb.TokenPair(
+        access_token=pair.access_token,
+        expires_in=ACCESS_SECONDS,
+        refresh_token=pair.refresh_token,
+        scope=pair.scope,
+    )

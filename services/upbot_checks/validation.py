@@ -1,0 +1,113 @@
+"""What each request of this service must be; the ranges are told in the contracts' comments."""
+
+from collections.abc import Iterator
+
+from google.protobuf.message import Message
+
+from levelgate.access.v1.access_tokens_pb2 import (
+    GetAccessTokenRequest,
+    IssueMemberTokenRequest,
+    RefreshTokenRequest,
+)
+from levelgate.upbot.v1.upbot_checks_pb2 import (
+    COMPARE_TYPE_BETWEEN,
+    CheckGameInfoRequest,
+    CheckStarStateRequest,
+    CheckUserXYLevelRequest,
+    CompareInfo,
+)
+from levelgate.upbot.v1.user_facts_pb2 import (
+    DeleteUserFactsRequest,
+    GameInfo,
+    GetUserFactsRequest,
+    ImportFactsRequest,
+    PutGameInfoRequest,
+    PutStarStateRequest,
+)
+from services.runtime.errors import Violation
+from services.runtime.validation import (
+    MAX_INT32,
+    Check,
+    Checks,
+    entries,
+    exactly,
+    identifier,
+    identifiers,
+    integer,
+    nested,
+    required,
+    text,
+)
+
+ANY_INT32 = (-MAX_INT32 - 1, MAX_INT32)
+
+
+def _bounds(compare: Message) -> Iterator[Violation]:
+    assert isinstance(compare, CompareInfo)  # noqa: S101  (narrows the type)
+    if compare.compare_type != COMPARE_TYPE_BETWEEN:
+        return
+    if not compare.HasField("rvalue"):
+        yield Violation("rvalue", "is required for compare_type 6")
+    elif compare.value > compare.rvalue:
+        yield Violation("rvalue", f"must not be below value; got {compare.rvalue}")
+
+
+def _something_to_check(request: Message) -> Iterator[Violation]:
+    assert isinstance(request, CheckGameInfoRequest)  # noqa: S101  (narrows the type)
+    if not request.xinyue_codes and not request.HasField("compare_info"):
+        yield Violation("xinyue_codes", "is required where compare_info is absent")
+
+
+def _something_known(fact: Message) -> Iterator[Violation]:
+    assert isinstance(fact, GameInfo)  # noqa: S101  (narrows the type)
+    if not fact.HasField("code") and not fact.HasField("number"):
+        yield Violation("code", "is required where number is absent")
+
+
+def _one_fact(request: Message) -> Iterator[Violation]:
+    if request.WhichOneof("fact") is None:
+        yield Violation("star", "is required where game_info is absent")
+
+
+_GAME_KEY: tuple[Check, ...] = (
+    identifier("game_code"),
+    identifier("area_id"),
+    identifier("plat_id"),
+    identifier("partition_id", optional=True),
+    text("role_name"),
+    integer("game_check_info_id", *ANY_INT32),
+)
+_STAR = nested("star", integer("device", 1, 2))
+_GAME_INFO = nested("game_info", *_GAME_KEY, identifier("code", optional=True), _something_known)
+
+CHECKS: Checks = {
+    CheckUserXYLevelRequest: [identifier("openid"), entries("level")],
+    CheckStarStateRequest: [
+        identifier("openid"),
+        entries("gid"),
+        integer("device", 1, 2, optional=True),
+    ],
+    CheckGameInfoRequest: [
+        identifier("openid"),
+        *_GAME_KEY,
+        identifiers("xinyue_codes"),
+        _something_to_check,
+        nested("compare_info", integer("compare_type", 1, 6), required("value"), _bounds),
+    ],
+    PutStarStateRequest: [identifier("openid"), required("star"), _STAR],
+    PutGameInfoRequest: [identifier("openid"), required("game_info"), _GAME_INFO],
+    ImportFactsRequest: [identifier("openid"), _one_fact, _STAR, _GAME_INFO],
+    GetUserFactsRequest: [identifier("openid")],
+    DeleteUserFactsRequest: [identifier("openid")],
+    GetAccessTokenRequest: [
+        identifier("appid"),
+        identifier("app_secret"),
+        exactly("grant_type", "client_credentials"),
+    ],
+    RefreshTokenRequest: [
+        identifier("appid"),
+        identifier("refresh_token"),
+        exactly("grant_type", "refresh_token"),
+    ],
+    IssueMemberTokenRequest: [identifier("user_id")],
+}

@@ -1,0 +1,8 @@
+-- Returns 1 if there was a user, else 0. The counter of versions stays and counts the deletion,
+-- so that a user who comes back never sees an old version again.
+local r = load(record_key)
+if not r then return 0 end
+unindex(user, r)
+redis.call('DEL', record_key)
+redis.call('INCR', versions_key)
+return 1
