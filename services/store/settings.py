@@ -1,6 +1,8 @@
 """Where the store is and how long it may take."""
 
-from pydantic import Field, SecretStr
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,3 +27,11 @@ class StoreSettings(BaseSettings):
     max_connections: int = Field(
         64, ge=1, le=10_000, description="Connections that one service may hold."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("must be an address as redis://host:6379/0 or rediss://...")
+        return value

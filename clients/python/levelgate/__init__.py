@@ -1,0 +1,1 @@
+"""Typed stubs of the levelgate services, and `levelgate.client`, which opens a channel to them."""

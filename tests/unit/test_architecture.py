@@ -1,0 +1,58 @@
+"""Import arrows point one way, and no service imports another."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A room may import from those that stand after it.
+ALLOWED = {
+    "upbot_checks": {"access", "runtime", "user_state", "store"},
+    "member_level": {"access", "runtime", "user_state", "store"},
+    "shop_level": {"access", "runtime", "user_state", "store"},
+    "runtime": {"access", "store"},
+    "access": {"store"},
+    "user_state": {"store"},
+    "store": set(),
+}
+PURE = ("upbot_checks/compare.py", "member_level/ladder.py", "shop_level/catalogue.py")
+
+
+def imported_by(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def rooms_imported_by(path: Path) -> set[str]:
+    parts = (name.split(".") for name in imported_by(path))
+    return {part[1] for part in parts if part[0] == "services" and len(part) > 1}
+
+
+def test_every_room_is_told_here() -> None:
+    rooms = {path.name for path in (ROOT / "services").iterdir() if path.is_dir()}
+    assert rooms - {"__pycache__"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_from_those_below(room: str) -> None:
+    for path in (ROOT / "services" / room).rglob("*.py"):
+        assert rooms_imported_by(path) <= ALLOWED[room] | {room}, path
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_domain_modules_do_no_io(module: str) -> None:
+    names = imported_by(ROOT / "services" / module)
+    assert not any(name.split(".")[0] in {"redis", "grpc", "socket", "os"} for name in names)
+    assert rooms_imported_by(ROOT / "services" / module) == set()
+
+
+def test_the_client_package_stands_alone() -> None:
+    for path in (ROOT / "clients" / "python").rglob("*.py"):
+        assert not any(name.startswith("services") for name in imported_by(path)), path

@@ -1,0 +1,70 @@
+"""A failed call is a canonical status with its details, and never an exception's text."""
+
+from typing import Any
+
+import grpc
+import pytest
+import redis
+from google.rpc import error_details_pb2, status_pb2
+
+from levelgate.access.v1.reason_pb2 import REASON_USER_NOT_FOUND
+from services.runtime.errors import Failure, Violation, as_failure, invalid, to_status
+from services.store.deadline import DeadlinePassedError
+
+
+def details_of(failure: Failure) -> tuple[status_pb2.Status, dict[str, Any]]:
+    trailing = dict(to_status(failure, "rid-1").trailing_metadata)
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    details = {}
+    for packed in status.details:
+        name = packed.TypeName().rpartition(".")[2]
+        details[name] = getattr(error_details_pb2, name).FromString(packed.value)
+    return status, details
+
+
+def test_a_status_has_the_reason_and_the_request_id() -> None:
+    failure = Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, "用户不存在")
+    status, details = details_of(failure)
+    assert (status.code, status.message) == (5, "用户不存在")
+    assert (details["ErrorInfo"].reason, details["ErrorInfo"].domain) == (
+        "USER_NOT_FOUND",
+        "levelgate",
+    )
+    assert details["RequestInfo"].request_id == "rid-1"
+    assert "BadRequest" not in details
+
+
+def test_a_wrong_parameter_names_all_fields_and_the_first_as_json_has_it() -> None:
+    failure = invalid([Violation("vip_level", "is required", "vipLevel"), Violation("name", "x")])
+    status, details = details_of(failure)
+    assert (status.code, status.message) == (3, "vip_level: is required; name: x")
+    assert details["ErrorInfo"].metadata["field"] == "vipLevel"
+    fields = [each.field for each in details["BadRequest"].field_violations]
+    assert fields == ["vip_level", "name"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (redis.ConnectionError("SECRET"), "UNAVAILABLE"),
+        (redis.TimeoutError("SECRET"), "UNAVAILABLE"),
+        (redis.AuthenticationError("SECRET"), "UNAVAILABLE"),
+        (redis.ResponseError("MISCONF SECRET"), "UNAVAILABLE"),
+        (redis.exceptions.OutOfMemoryError("OOM SECRET"), "UNAVAILABLE"),
+        (redis.exceptions.ReadOnlyError("READONLY SECRET"), "UNAVAILABLE"),
+        (redis.ResponseError("WRONGTYPE SECRET"), "INTERNAL"),
+        (DeadlinePassedError("SECRET"), "DEADLINE_EXCEEDED"),
+        (ZeroDivisionError("SECRET"), "INTERNAL"),
+        (Exception("SECRET"), "INTERNAL"),
+    ],
+)
+def test_what_a_caller_may_know_of_an_exception(error: Exception, code: str) -> None:
+    failure = as_failure(error)
+    assert failure.code.name == code
+    status, _ = details_of(failure)
+    assert b"SECRET" not in status.SerializeToString()
+
+
+def test_a_failure_is_what_it_is() -> None:
+    failure = Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, "用户不存在")
+    assert as_failure(failure) is failure

@@ -1,0 +1,123 @@
+"""The ladder of docs/api/member-level.md, and what the design says of rules."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.member_level.ladder import Conflict, Ladder, Rule
+from tests.support.ladders import ladders
+
+# The /show example: there is no rule for [2000, 3000).
+EXAMPLE = Ladder(
+    [
+        Rule(1, 0, "普通会员", 0, 500),
+        Rule(2, 1, "黄铜会员", 500, 800),
+        Rule(3, 2, "白银会员", 800, 1200),
+        Rule(4, 3, "黄金会员", 1200, 2000),
+        Rule(6, 5, "黑钻会员", 3000, 5000, "test"),
+    ]
+)
+POINTS = st.integers(0, 2**31 - 1)
+
+
+@pytest.mark.parametrize(
+    ("points", "level"),
+    [
+        (0, 0),
+        (499, 0),
+        (500, 1),
+        (799, 1),
+        (800, 2),
+        (1200, 3),
+        (1999, 3),
+        (2000, 3),  # a gap is legal: the level below it
+        (2999, 3),
+        (3000, 5),
+        (4999, 5),
+        (5000, 5),  # at or above the top stays at the top
+        (2**31 - 1, 5),
+    ],
+)
+def test_rules_are_half_open(points: int, level: int) -> None:
+    assert EXAMPLE.level_for(points) == level
+
+
+def test_points_below_the_lowest_rule_earn_the_lowest_level() -> None:
+    assert Ladder([Rule(1, 2, "a", 100, 200)]).level_for(0) == 2
+
+
+def test_without_rules_there_is_no_level() -> None:
+    assert Ladder().level_for(0) is None
+    assert Ladder().lowest_level() is None
+
+
+@pytest.mark.parametrize(
+    ("level", "down", "up", "conflict"),
+    [
+        (4, 2000, 3000, None),  # fills the gap
+        (4, 2100, 2900, None),  # a smaller gap stays
+        (9, 5000, 6000, None),  # on top
+        (3, 2000, 3000, Conflict.LEVEL),
+        (3, -1, -2, Conflict.LEVEL),  # the level is looked at first
+        (4, -1, 3000, Conflict.POINT),
+        (4, 2000, 2000, Conflict.POINT),
+        (4, 2500, 2400, Conflict.POINT),
+        (4, 1999, 3000, Conflict.POINT),  # overlaps level 3
+        (4, 2000, 3001, Conflict.POINT),  # overlaps level 5
+        (9, 2000, 3000, Conflict.POINT),  # does not rise with the level
+        (4, 5000, 6000, Conflict.POINT),
+    ],
+)
+def test_conflicts_of_a_new_rule(level: int, down: int, up: int, conflict: Conflict | None) -> None:
+    assert EXAMPLE.conflict(Rule(7, level, "x", down, up)) == conflict
+
+
+def test_a_rule_does_not_conflict_with_what_it_replaces() -> None:
+    assert EXAMPLE.conflict(Rule(4, 3, "黄金会员", 1200, 3000)) is None
+    assert EXAMPLE.conflict(Rule(4, 4, "黄金会员", 1200, 3000)) is None
+    assert EXAMPLE.conflict(Rule(4, 5, "黄金会员", 1200, 2000)) is Conflict.LEVEL
+    assert EXAMPLE.conflict(Rule(4, 6, "黄金会员", 1200, 2000)) is Conflict.POINT
+
+
+@given(ladders(), POINTS)
+def test_a_level_is_the_highest_whose_down_point_is_reached(ladder: Ladder, points: int) -> None:
+    reached = [rule.level for rule in ladder.rules if rule.down_point <= points]
+    assert ladder.level_for(points) == (max(reached) if reached else ladder.rules[0].level)
+
+
+@given(ladders(), POINTS, POINTS)
+def test_more_points_never_earn_a_lower_level(ladder: Ladder, one: int, other: int) -> None:
+    fewer, more = ladder.level_for(min(one, other)), ladder.level_for(max(one, other))
+    assert fewer is not None
+    assert more is not None
+    assert fewer <= more
+
+
+@given(ladders(), POINTS)
+def test_within_a_rule_its_level_is_earned(ladder: Ladder, points: int) -> None:
+    for rule in ladder.rules:
+        if rule.down_point <= points < rule.up_point:
+            assert ladder.level_for(points) == rule.level
+
+
+@given(
+    st.lists(
+        st.builds(
+            Rule,
+            st.integers(1, 9),
+            st.integers(0, 5),
+            st.just("x"),
+            st.integers(-2, 12),
+            st.integers(-2, 12),
+        ),
+        max_size=12,
+    )
+)
+def test_no_accepted_rule_breaks_the_order_of_the_ladder(candidates: list[Rule]) -> None:
+    ladder = Ladder()
+    for candidate in candidates:
+        if ladder.conflict(candidate) is None:
+            ladder = ladder.put(candidate)
+        points = [point for rule in ladder.rules for point in (rule.down_point, rule.up_point)]
+        assert points == sorted(points)
+        assert len({rule.level for rule in ladder.rules}) == len(ladder.rules)

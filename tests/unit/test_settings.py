@@ -1,0 +1,63 @@
+"""Settings come from the environment; a wrong one is one clear line."""
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from services.member_level.settings import MemberLevelSettings
+from services.runtime.settings import AccessSettings, load
+from services.shop_level.settings import ShopLevelSettings
+from services.store.settings import StoreSettings
+from services.upbot_checks.settings import UpbotChecksSettings
+
+ALL = (UpbotChecksSettings, MemberLevelSettings, ShopLevelSettings, AccessSettings, StoreSettings)
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_every_field_has_a_default_and_says_what_it_is(settings: type[BaseSettings]) -> None:
+    load(settings)
+    for name, field in settings.model_fields.items():
+        assert field.description, name
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "value"),
+    [
+        (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "nine"),
+        (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "70000"),
+        (MemberLevelSettings, "MANUAL_LEVEL_DAYS", "0"),
+        (ShopLevelSettings, "DEFAULT_SHOP", ""),
+        (AccessSettings, "OPEN_FAMILIES", "upbot"),
+        (AccessSettings, "OPEN_FAMILIES", "member,everything"),
+        (StoreSettings, "REDIS_TIMEOUT_SECONDS", "-1"),
+        (StoreSettings, "REDIS_URL", "not a url"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    settings: type[BaseSettings], variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as raised:
+        load(settings)
+    line = str(raised.value)
+    assert line.startswith(f"wrong setting {variable}: ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("value", "families"),
+    [
+        ("", set()),
+        ("member", {"member"}),
+        ("member,shop", {"member", "shop"}),
+        (" shop , ", {"shop"}),
+    ],
+)
+def test_families_are_opened_by_name(
+    value: str, families: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPEN_FAMILIES", value)
+    assert load(AccessSettings).open_families == families
+
+
+def test_the_stores_address_is_not_shown() -> None:
+    assert "redis://" not in repr(StoreSettings())

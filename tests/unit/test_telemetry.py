@@ -1,0 +1,75 @@
+"""What operators see holds no secret, token or whole openid."""
+
+import json
+import logging
+import time
+
+import grpc
+import pytest
+import structlog
+from prometheus_client import generate_latest
+
+from levelgate.access.v1.reason_pb2 import REASON_INTERNAL
+from services.runtime.call import Call
+from services.runtime.errors import Failure
+from services.runtime.telemetry import Telemetry, configure_logging
+
+CALL = Call("/levelgate.member.v1.MemberLevel/ShowUser", "rid-1", ("token-1",), 2.0)
+
+
+@pytest.fixture(autouse=True)
+def logging_to(capsys: pytest.CaptureFixture[str]) -> object:
+    configure_logging("member_level", "debug")
+    yield capsys
+    structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
+
+
+def raised() -> Exception:
+    with pytest.raises(ValueError, match="openid") as info:
+        int_of("openid-of-somebody")
+    return info.value
+
+
+def int_of(text: str) -> int:
+    return int(text)
+
+
+def test_a_failed_call_is_one_json_line_without_the_exceptions_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failure = Failure(grpc.StatusCode.INTERNAL, REASON_INTERNAL, "internal error")
+    Telemetry().finished(CALL, time.perf_counter(), failure, raised())
+    text = capsys.readouterr().out
+    line = json.loads(text)
+    assert line["service"] == "member_level"
+    assert line["request_id"] == "rid-1"
+    assert line["code"] == "INTERNAL"
+    assert line["exception"] == "ValueError"
+    assert "test_telemetry.py" in line["at"][0]
+    assert "openid-of-somebody" not in text
+    assert "token-1" not in text
+
+
+def test_a_librarys_log_is_json_too_and_without_the_exceptions_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logging.getLogger("grpc").error("it broke", exc_info=raised())
+    text = capsys.readouterr().out
+    line = json.loads(text)
+    assert (line["event"], line["level"], line["exception"]) == ("it broke", "error", "ValueError")
+    assert "openid-of-somebody" not in text
+
+
+def test_calls_are_counted_by_method_and_code() -> None:
+    telemetry = Telemetry()
+    telemetry.finished(CALL, time.perf_counter())
+    failure = Failure(grpc.StatusCode.INTERNAL, REASON_INTERNAL, "internal error")
+    telemetry.finished(CALL, time.perf_counter(), failure, raised())
+    text = generate_latest(telemetry.registry).decode()
+    for code in ("OK", "INTERNAL"):
+        labels = (
+            f'grpc_code="{code}",grpc_method="ShowUser",'
+            'grpc_service="levelgate.member.v1.MemberLevel"'
+        )
+        assert f"grpc_server_handled_total{{{labels}}} 1.0" in text

@@ -1,0 +1,136 @@
+"""What a parameter may be: the ranges that the contracts' comments give, and the design's."""
+
+from collections.abc import Callable
+
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.shop.v1 import shop_admin_pb2 as shop_admin
+from levelgate.shop.v1 import shop_level_pb2 as shop
+from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
+from levelgate.upbot.v1 import user_facts_pb2 as facts
+from services.access.scopes import services
+from services.member_level.validation import CHECKS as MEMBER
+from services.runtime.validation import Checks, violations
+from services.shop_level.validation import CHECKS as SHOP
+from services.upbot_checks.validation import CHECKS as UPBOT
+
+ALL: Checks = {**UPBOT, **MEMBER, **SHOP}
+
+GAME = {
+    "openid": "u",
+    "game_code": "cfm",
+    "area_id": "1",
+    "plat_id": "2",
+    "game_check_info_id": 1,
+    "xinyue_codes": ["1"],
+}
+
+
+def compared(**compare_info: int) -> upbot.CheckGameInfoRequest:
+    return upbot.CheckGameInfoRequest(**GAME, compare_info=upbot.CompareInfo(**compare_info))  # type: ignore[arg-type]
+
+
+def game(**fields: object) -> upbot.CheckGameInfoRequest:
+    return upbot.CheckGameInfoRequest(**{**GAME, **fields})  # type: ignore[arg-type]
+
+
+def wrong_fields(message: Message) -> list[str]:
+    return [each.json_field for each in violations(ALL[type(message)], message)]
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        (upbot.CheckUserXYLevelRequest(openid="u", level=[1]), []),
+        (upbot.CheckUserXYLevelRequest(openid="u"), ["levels"]),
+        (upbot.CheckUserXYLevelRequest(level=[1]), ["openid"]),
+        (upbot.CheckUserXYLevelRequest(), ["openid", "levels"]),
+        (upbot.CheckUserXYLevelRequest(openid="u", level=range(1_000)), []),
+        (upbot.CheckUserXYLevelRequest(openid="u", level=range(1_001)), ["levels"]),
+        (upbot.CheckStarStateRequest(openid="u", gid=[1]), []),
+        (upbot.CheckStarStateRequest(openid="u", gid=[1], device=1), []),
+        (upbot.CheckStarStateRequest(openid="u", gid=[1], device=2), []),
+        (upbot.CheckStarStateRequest(openid="u", gid=[1], device=0), ["device"]),
+        (upbot.CheckStarStateRequest(openid="u", gid=[1], device=3), ["device"]),
+        (upbot.CheckStarStateRequest(openid="u"), ["gids"]),
+        (game(), []),
+        (game(partition_id="7"), []),
+        (game(partition_id=""), ["partition_id"]),
+        (game(role_name="甲" * 128), []),
+        (game(role_name="甲" * 129), ["role_name"]),
+        (game(game_check_info_id=None), ["game_check_info_id"]),
+        (game(xinyue_codes=[]), ["xinyue_codes"]),
+        (game(xinyue_codes=[""]), ["xinyue_codes"]),
+        (game(xinyue_codes=["1"] * 1_000), []),
+        (game(xinyue_codes=["1"] * 1_001), ["xinyue_codes"]),
+        (compared(compare_type=1, value=-5), []),
+        (compared(compare_type=1), ["compare_info.value"]),
+        (compared(value=1), ["compare_info.compare_type"]),
+        (compared(compare_type=0, value=1), ["compare_info.compare_type"]),
+        (compared(compare_type=7, value=1), ["compare_info.compare_type"]),
+        (compared(compare_type=6, value=1), ["compare_info.rvalue"]),
+        (compared(compare_type=6, value=-3, rvalue=-3), []),
+        (compared(compare_type=6, value=2, rvalue=1), ["compare_info.rvalue"]),
+        (compared(compare_type=5, value=2, rvalue=1), []),
+        (member.UpgradeUserRequest(user_id="u", point=0), []),
+        (member.UpgradeUserRequest(user_id="u", point=2**31 - 1), []),
+        (member.UpgradeUserRequest(user_id="u", point=-1), ["point"]),
+        (member.UpgradeUserRequest(user_id="u"), ["point"]),
+        (member.UpdateUserRequest(user_id="u", vip_level=1), ["partnerId"]),
+        (member.UpdateUserRequest(user_id="u", partner_id="p"), ["vipLevel"]),
+        (member.CreateRuleRequest(), ["vipLevel", "name", "downPoint", "upPoint"]),
+        (member.CreateRuleRequest(vip_level=1, name="a", down_point=-9, up_point=-9), []),
+        (member.UpdateRuleRequest(name="a", down_point=1, up_point=2), ["vipLevel"]),
+        (member.UpdateRuleRequest(id=1, name="a", down_point=1, up_point=2), []),
+        (member.DeleteRuleRequest(), ["id"]),
+        (shop.GetMemberLevelsRequest(), []),
+        (shop.GetMemberLevelsRequest(i="", uid=""), ["i", "uid"]),
+        (shop_admin.PutShopRequest(shop_id="1"), ["shop"]),
+        (shop_admin.PutShopRequest(shop_id="1", shop=shop_admin.Shop()), ["shop.levelType"]),
+        (facts.ImportFactsRequest(openid="u"), ["star"]),
+        (facts.PutStarStateRequest(openid="u", star=facts.StarState(gid=1)), ["star.device"]),
+    ],
+)
+def test_which_fields_are_wrong(message: Message, fields: list[str]) -> None:
+    assert wrong_fields(message) == fields
+
+
+IDENTIFIERS: list[Callable[[str], Message]] = [
+    lambda value: upbot.CheckUserXYLevelRequest(openid=value, level=[1]),
+    lambda value: game(xinyue_codes=[value]),
+    lambda value: member.InitUserRequest(user_id=value),
+    lambda value: shop.GetMemberLevelsRequest(i=value),
+]
+
+
+@pytest.mark.parametrize("message", IDENTIFIERS)
+@pytest.mark.parametrize("value", ["x", "x" * 128, "微信用户", "🎮", "a b", "a/b?c=d%", "'\"\\"])
+def test_an_id_is_1_to_128_printable_characters(
+    message: Callable[[str], Message], value: str
+) -> None:
+    assert wrong_fields(message(value)) == []
+
+
+@pytest.mark.parametrize("message", IDENTIFIERS)
+@pytest.mark.parametrize("value", ["", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"])
+def test_anything_else_is_no_id(message: Callable[[str], Message], value: str) -> None:
+    assert len(wrong_fields(message(value))) == 1
+
+
+@given(st.text(max_size=200))
+def test_no_violation_repeats_what_was_sent(value: str) -> None:
+    request = upbot.CheckUserXYLevelRequest(
+        openid="secret-" + value.encode(errors="ignore").decode()
+    )
+    for violation in violations(ALL[type(request)], request):
+        assert "secret-" not in violation.description
+
+
+def test_every_request_has_a_row_in_its_services_table() -> None:
+    rows = {message.DESCRIPTOR.full_name for message in ALL}
+    requests = {method.input_type.full_name for service in services() for method in service.methods}
+    assert rows == requests
