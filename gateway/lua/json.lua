@@ -1,0 +1,132 @@
+-- JSON, strictly: the transcoder's own reader takes much that is not JSON, and answers it.
+local json = {}
+
+local DEEPEST = 64 -- far above any contract, far below what a stack holds
+local ESCAPED = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
+local LITERALS = { t = "true", f = "false", n = "null" }
+
+local function utf8(code)
+  if code < 0x80 then return string.char(code) end
+  if code < 0x800 then return string.char(0xC0 + math.floor(code / 0x40), 0x80 + code % 0x40) end
+  if code < 0x10000 then
+    return string.char(0xE0 + math.floor(code / 0x1000), 0x80 + math.floor(code / 0x40) % 0x40, 0x80 + code % 0x40)
+  end
+  return string.char(0xF0 + math.floor(code / 0x40000), 0x80 + math.floor(code / 0x1000) % 0x40,
+    0x80 + math.floor(code / 0x40) % 0x40, 0x80 + code % 0x40)
+end
+
+-- The readers below take the text and a position, and return the value and the position after
+-- it, or nil where the text is not JSON.
+
+local function read_unicode(text, at)
+  local high = tonumber(text:match("^u(%x%x%x%x)", at) or "", 16)
+  if not high then return nil end
+  if high < 0xD800 or high > 0xDFFF then return utf8(high), at + 5 end
+  local low = tonumber(text:match("^\\u(%x%x%x%x)", at + 5) or "", 16)
+  -- Half a pair cannot be written as UTF-8; a service would fail on it.
+  if high > 0xDBFF or not low or low < 0xDC00 or low > 0xDFFF then return nil end
+  return utf8(0x10000 + (high - 0xD800) * 0x400 + low - 0xDC00), at + 11
+end
+
+local function read_string(text, at)
+  local parts, from = {}, at + 1
+  while true do
+    local stop = text:find('[%z\1-\31"\\]', from)
+    if not stop then return nil end
+    parts[#parts + 1] = text:sub(from, stop - 1)
+    local char = text:sub(stop, stop)
+    if char == '"' then return table.concat(parts), stop + 1 end
+    if char ~= "\\" then return nil end
+    local plain, after = ESCAPED[text:sub(stop + 1, stop + 1)], stop + 2
+    if not plain then plain, after = read_unicode(text, stop + 1) end
+    if not plain then return nil end
+    parts[#parts + 1], from = plain, after
+  end
+end
+
+local function read_number(text, at)
+  if text:find("^-?0%d", at) then return nil end
+  local _, stop = text:find("^-?%d+", at)
+  if not stop then return nil end
+  _, stop = nil, select(2, text:find("^%.%d+", stop + 1)) or stop
+  stop = select(2, text:find("^[eE][+-]?%d+", stop + 1)) or stop
+  return tonumber(text:sub(at, stop)), stop + 1
+end
+
+local function after_space(text, at)
+  return text:find("[^ \t\r\n]", at) or #text + 1
+end
+
+local read_value
+
+local function read_member(text, at, depth)
+  if text:sub(at, at) ~= '"' then return nil end
+  local name, colon = read_string(text, at)
+  if not name then return nil end
+  colon = after_space(text, colon)
+  if text:sub(colon, colon) ~= ":" then return nil end
+  local from = after_space(text, colon + 1)
+  local value, after = read_value(text, from, depth)
+  if value == nil then return nil end
+  return { name = name, value = value, raw = text:sub(from, after - 1) }, after
+end
+
+local function read_list(text, at, depth, close, read_item)
+  local items = {}
+  at = after_space(text, at + 1)
+  if text:sub(at, at) == close then return items, at + 1 end
+  while true do
+    local item
+    item, at = read_item(text, at, depth)
+    if item == nil then return nil end
+    items[#items + 1] = item
+    at = after_space(text, at)
+    local char = text:sub(at, at)
+    if char == close then return items, at + 1 end
+    if char ~= "," then return nil end
+    at = after_space(text, at + 1)
+  end
+end
+
+function read_value(text, at, depth)
+  local char = text:sub(at, at)
+  if char == '"' then return read_string(text, at) end
+  if depth == 0 then return nil end
+  if char == "[" then return read_list(text, at, depth - 1, "]", read_value) end
+  if char == "{" then
+    local members, after = read_list(text, at, depth - 1, "}", read_member)
+    if not members then return nil end
+    return { members = members }, after
+  end
+  local literal = LITERALS[char]
+  if not literal then return read_number(text, at) end
+  if text:sub(at, at + #literal - 1) ~= literal then return nil end
+  return { literal = literal }, at + #literal
+end
+
+-- The members of a JSON object in their order, each {name, value, raw}; nil for anything else.
+-- Arrays are tables, objects are {members = ...}, true, false and null {literal = ...}.
+function json.object(text)
+  local value, after = read_value(text, after_space(text, 1), DEEPEST)
+  if type(value) ~= "table" or not value.members then return nil end
+  if after_space(text, after) <= #text then return nil end
+  return value.members
+end
+
+-- The value of the last member of that name, as most readers of JSON have it.
+function json.get(members, name)
+  local value
+  for _, member in ipairs(members) do
+    if member.name == name then value = member.value end
+  end
+  return value
+end
+
+function json.quote(text)
+  return '"' .. text:gsub('[%z\1-\31"\\]', function(char)
+    if char == '"' or char == "\\" then return "\\" .. char end
+    return string.format("\\u%04x", char:byte())
+  end) .. '"'
+end
+
+return json

@@ -1,0 +1,49 @@
+-- The parameters of a call, from where its caller put them.
+local json = require("json")
+local text = require("text")
+
+local parameters = {}
+
+local function decode(escaped)
+  local plain = text.unescape((escaped:gsub("+", " ")))
+  return plain and text.is_utf8(plain) and plain or nil
+end
+
+-- From a query string or a form: a list of {name, value, raw}, raw being the value as JSON; nil
+-- where an escape or the UTF-8 is malformed.
+function parameters.from_form(form)
+  local list = {}
+  for pair in form:gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    name, value = decode(name), decode(value)
+    if not name or not value then return nil end
+    list[#list + 1] = { name = name, value = value, raw = json.quote(value) }
+  end
+  return list
+end
+
+-- From a JSON body, in the same shape; nil for what is no JSON object.
+function parameters.from_json(body)
+  if not text.is_utf8(body) then return nil end
+  return json.object(body)
+end
+
+-- vip_level and vipLevel are one parameter: contracts give both spellings, callers know the latter.
+function parameters.spelled(name)
+  return (name:gsub("_(%l)", string.upper))
+end
+
+-- The name of a parameter that stands in the lists more than once.
+function parameters.repeated(...)
+  local seen = {}
+  for _, list in ipairs({ ... }) do
+    for _, parameter in ipairs(list) do
+      local name = parameters.spelled(parameter.name)
+      if seen[name] then return name end
+      seen[name] = true
+    end
+  end
+  return nil
+end
+
+return parameters

@@ -1,0 +1,149 @@
+-- The error table: what went wrong, as the document of each family writes it.
+local json = require("json")
+local parameters = require("parameters")
+local text = require("text")
+
+local replies = {}
+
+local BAD, BUSY = "请求参数错误，请稍后再试", "系统繁忙，请稍后再试"
+
+-- By the HTTP status that a caller gets. 200: the caller's mistake, which its client finds by
+-- reading the body; the documents know no HTTP status. Whatever is not here is a 500.
+local OUTCOMES = {
+  [200] = { ret = 1001, msg = BAD },
+  [401] = { ret = 1002, msg = "未授权" },
+  [403] = { ret = 1003, msg = "无权限" },
+  [404] = { ret = 1004, msg = "接口不存在" },
+  [405] = { ret = 1005, msg = "请求方法不支持" },
+  [408] = { ret = 1001, msg = BAD },
+  [413] = { ret = 1001, msg = "请求体过大" },
+  [429] = { ret = 1006, msg = "请求过于频繁，请稍后再试" },
+  [500] = { ret = 1000, msg = BUSY },
+  [503] = { ret = 1000, msg = BUSY },
+  [504] = { ret = 1000, msg = BUSY },
+}
+
+-- By the gRPC code of a service; any other is a 500. At 200 the message is the service's own,
+-- but for INVALID_ARGUMENT, which has one text and a field.
+local HTTP_STATUS = {
+  INVALID_ARGUMENT = 200, NOT_FOUND = 200, ALREADY_EXISTS = 200, FAILED_PRECONDITION = 200, ABORTED = 200, OUT_OF_RANGE = 200,
+  UNAUTHENTICATED = 401, PERMISSION_DENIED = 403, RESOURCE_EXHAUSTED = 429, UNAVAILABLE = 503, DEADLINE_EXCEEDED = 504,
+}
+
+-- google.rpc.Code, counted from 1.
+local CODES = {
+  "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
+  "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+local function with_field(failure)
+  return failure.field and failure.msg .. ": " .. failure.field or failure.msg
+end
+
+local ENVELOPES = {
+  upbot = function(failure) return ('{"ret":%d,"msg":%s}'):format(failure.ret, json.quote(failure.msg)) end,
+  member = function(failure) return ('{"code":"error","msg":%s,"data":null}'):format(json.quote(with_field(failure))) end,
+  shop = function(failure)
+    local msg = failure.status == 401 and "请登录" or with_field(failure)
+    return ('{"result":0,"msg":%s,"data":[]}'):format(json.quote(msg))
+  end,
+  none = function(failure)
+    -- A caller of no known document has only the code to go by, and a refusal is never code 200.
+    return ('{"code":%d,"msg":%s}'):format(failure.seen, json.quote(failure.msg))
+  end,
+}
+
+-- The field in a refusal of the transcoder or of ours, in the spelling of JSON.
+local function refused_field(detail)
+  local field = detail:match("^([%a_][%w_]*): ") or detail:match(" for type (%l[%w_]*)$")
+  return field and parameters.spelled(field)
+end
+
+local function error_info(members)
+  for _, detail in ipairs(json.get(members, "details") or {}) do
+    local info = detail.members or {}
+    if json.get(info, "@type") == "type.googleapis.com/google.rpc.ErrorInfo" then
+      local metadata = json.get(info, "metadata")
+      return metadata and metadata.members or {}
+    end
+  end
+  return {}
+end
+
+local function failure_at(status)
+  local outcome = OUTCOMES[status]
+  if not outcome then status, outcome = 500, OUTCOMES[500] end
+  return { status = status, seen = status, ret = outcome.ret, msg = outcome.msg }
+end
+
+-- What a service said, from its google.rpc.Status.
+local function service_failure(code, message, info)
+  local name = CODES[code] or "UNKNOWN"
+  local failure = failure_at(HTTP_STATUS[name] or 500)
+  failure.grpc = name
+  failure.ret = tonumber(json.get(info, "ret")) or failure.ret
+  if name == "INVALID_ARGUMENT" then
+    failure.field = json.get(info, "field")
+  elseif failure.status == 200 and message ~= "" then
+    failure.msg = message
+  end
+  return failure
+end
+
+-- What Envoy, the transcoder or this filter refused.
+local function local_failure(status, body)
+  if status ~= 400 then return failure_at(status) end
+  local failure = failure_at(200)
+  failure.seen, failure.field = 400, refused_field(body)
+  return failure
+end
+
+local function read_failure(status, headers, body)
+  -- The transcoder's content type; a local reply says charset=utf-8 or text/plain.
+  local members = headers.content_type == "application/json" and json.object(body) or nil
+  local code = members and json.get(members, "code")
+  if type(code) == "number" then
+    return service_failure(code, tostring(json.get(members, "message") or ""), error_info(members))
+  end
+  -- The transcoder leaves a status in the headers if it has details of a type it does not know.
+  code = tonumber(headers.code)
+  if code and code ~= 0 then return service_failure(code, text.unescape(headers.message) or "", {}) end
+  return local_failure(status, body)
+end
+
+local function clean(headers)
+  local names = {}
+  for name in pairs(headers) do
+    if name:find("^grpc%-") or name:find("^x%-envoy%-") then names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do headers:remove(name) end
+end
+
+local JSON = "application/json; charset=utf-8"
+
+function replies.shape(handle, family)
+  local headers = handle:headers()
+  local status = tonumber(headers:get(":status"))
+  local grpc = {
+    code = headers:get("grpc-status"),
+    message = headers:get("grpc-message") or "",
+    content_type = headers:get("content-type"),
+  }
+  clean(headers)
+  headers:replace("cache-control", "no-store")
+  if status < 400 and (grpc.code or "0") == "0" then
+    if headers:get("content-type") then headers:replace("content-type", JSON) end
+    return
+  end
+  headers:replace("content-type", JSON)
+  local body = handle:body(true)
+  headers = handle:headers() -- body() yields, and what was got before it is dead
+  local failure = read_failure(status, grpc, body:getBytes(0, body:length()))
+  -- A path of no family has no client that reads 200 as a refusal.
+  headers:replace(":status", tostring(family == "none" and failure.seen or failure.status))
+  if failure.grpc then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.grpc) end
+  handle:body(true):setBytes(ENVELOPES[family](failure))
+end
+
+return replies

@@ -1,0 +1,35 @@
+-- Bytes of an URL or a body: percent-escapes and UTF-8.
+local text = {}
+
+-- nil where an escape is malformed.
+function text.unescape(escaped)
+  if escaped:gsub("%%%x%x", ""):find("%", 1, true) then return nil end
+  return (escaped:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+function text.escape(plain)
+  return (plain:gsub("[^%w%-._~]", function(char) return string.format("%%%02X", char:byte()) end))
+end
+
+-- Each well-formed sequence of RFC 3629, which leaves out overlong forms and surrogates.
+local SEQUENCES = {
+  "[\194-\223][\128-\191]",
+  "\224[\160-\191][\128-\191]",
+  "[\225-\236\238\239][\128-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]",
+  "\240[\144-\191][\128-\191][\128-\191]",
+  "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+-- The transcoder checks bodies only; a service fails with a fault on what else is not UTF-8.
+function text.is_utf8(bytes)
+  if not bytes:find("[\128-\255]") then return true end
+  for _, sequence in ipairs(SEQUENCES) do
+    -- A blank for each, for taking it out could make a sequence of what stood around it.
+    bytes = bytes:gsub(sequence, " ")
+  end
+  return not bytes:find("[\128-\255]")
+end
+
+return text

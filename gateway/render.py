@@ -1,0 +1,32 @@
+"""From the settings to the configuration that Envoy reads."""
+
+import json
+from pathlib import Path
+from string import Template
+
+from gateway.settings import GatewaySettings
+
+HERE = Path(__file__).resolve().parent
+
+
+def render(settings: GatewaySettings) -> str:
+    """envoy.yaml with every name filled in."""
+    values: dict[str, object] = {
+        "ADDRESS": settings.address,
+        "PORT": settings.port,
+        "ADMIN_ADDRESS": settings.admin_address,
+        "ADMIN_PORT": settings.admin_port,
+        "RATE_LIMIT": settings.rate_limit,
+        "TOKEN_RATE_LIMIT": settings.token_rate_limit,
+        "ACCESS_LOG": settings.access_log,
+        "DIRECTORY": HERE,
+        # JSON is YAML, and quotes what has to be quoted.
+        "CORS_ORIGINS": json.dumps(
+            [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]
+        ),
+    }
+    for name in ("upbot_checks", "member_level", "shop_level"):
+        host, _, port = getattr(settings, name).rpartition(":")
+        values[f"{name.upper()}_HOST"] = host.strip("[]")
+        values[f"{name.upper()}_PORT"] = port
+    return Template((HERE / "envoy.yaml").read_text()).substitute(values)
