@@ -1,0 +1,1 @@
+"""Every documented call as cases that run through both doors: README.md."""

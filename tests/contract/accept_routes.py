@@ -1,0 +1,6 @@
+"""`python -m tests.contract.accept_routes`: what the routes are now is what clients get."""
+
+from tests.contract.test_routes import GOLDEN, current_lines
+
+if __name__ == "__main__":
+    GOLDEN.write_text("\n".join(current_lines()) + "\n")

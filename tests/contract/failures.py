@@ -1,0 +1,58 @@
+"""The error table, failures.yaml, and the cells in it that a case can speak of."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tests.contract.cases import FOLDER, CaseError, read_yaml
+
+FAMILIES = ("upbot", "member", "shop", "none")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One row, as it looks at both doors."""
+
+    name: str
+    field: str
+    """The parameter as JSON callers spell it; empty where the failure is not about one."""
+    http: int
+    bodies: Mapping[str, Mapping[str, Any]]
+    status: str
+    reason: str
+
+    def body(self, family: str) -> Any:
+        if family not in self.bodies:
+            raise CaseError(f"failures.yaml has no cell for {self.name} in {family}")
+        body = copy.deepcopy(dict(self.bodies[family]))
+        body["msg"] = body["msg"].replace("$field", self.field)
+        return body
+
+
+def failure(words: str) -> Failure:
+    """From "bad parameter point" to the row "bad parameter" with the field "point"."""
+    for name, row in table().items():
+        if words == name or words.startswith(f"{name} "):
+            status, _, reason = row.get("stub", "").partition(" ")
+            bodies = {family: row[family] for family in FAMILIES if family in row}
+            return Failure(name, words[len(name) :].strip(), row["http"], bodies, status, reason)
+    raise CaseError(f"failures.yaml has no row for: {words}")
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, Any]]:
+    rows: Mapping[str, Mapping[str, Any]] = read_yaml(FOLDER / "failures.yaml")
+    return rows
+
+
+def cells_for_cases() -> set[tuple[str, str]]:
+    """Failure and family of every cell that must be proved by a case."""
+    return {
+        (name, family)
+        for name, row in table().items()
+        if "elsewhere" not in row
+        for family in FAMILIES
+        if family in row
+    }

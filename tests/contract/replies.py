@@ -1,0 +1,43 @@
+"""Comparing what a case wants with what a door gave."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Stands in a wanted reply for what differs each time, such as a token.
+ANYTHING = "…"
+
+# Maps, whose order protobuf leaves free; the order of all other keys is part of the contract.
+FREE_ORDER = {"xinyue_code_to_is_satisfied"}
+
+
+def compact(value: Any) -> str:
+    """The JSON text that a caller gets: no blanks, Chinese as it is written."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def settled(wanted: Any, got: Any) -> Any:
+    """The wanted value with what it leaves open taken from what came."""
+    if wanted == ANYTHING:
+        return got
+    if isinstance(wanted, Mapping) and isinstance(got, Mapping):
+        inner = {name: settled(value, got.get(name)) for name, value in wanted.items()}
+        return {name: _ordered(value, got.get(name), name) for name, value in inner.items()}
+    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
+        return [settled(*pair) for pair in zip(wanted, got, strict=True)]
+    return wanted
+
+
+def _ordered(value: Any, got: Any, name: str) -> Any:
+    if name in FREE_ORDER and isinstance(got, Mapping) and value.keys() == got.keys():
+        return {key: value[key] for key in got}
+    return value
+
+
+def wanted_text(wanted: Any, got_text: str) -> str:
+    """The exact text that is wanted, given what came."""
+    try:
+        got = json.loads(got_text)
+    except ValueError:
+        got = None
+    return compact(settled(wanted, got))

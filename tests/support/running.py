@@ -1,0 +1,153 @@
+"""The whole suite, started as `make run` starts it, for tests that go through its doors."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from operations.demo import load_data
+from services.access.apps import Apps
+from services.access.scopes import all_scopes
+from services.access.tokens import Tokens
+from services.store.client import connect
+from services.store.settings import StoreSettings
+from services.store.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+# What a reset leaves: who may call, and the mark of the layout.
+KEPT = (b"lg:{app:", b"lg:apps", b"lg:token:", b"lg:refresh:", b"lg:layout")
+
+PORTS = (
+    "GATEWAY_PORT",
+    "GATEWAY_ADMIN_PORT",
+    "REDIS_PORT",
+    "UPBOT_CHECKS_PORT",
+    "MEMBER_LEVEL_PORT",
+    "SHOP_LEVEL_PORT",
+    "UPBOT_CHECKS_METRICS_PORT",
+    "MEMBER_LEVEL_METRICS_PORT",
+    "SHOP_LEVEL_METRICS_PORT",
+)
+
+
+@dataclass
+class RunningStack:
+    """What `.run/stack.json` says of a running suite, and the way back to the demo data."""
+
+    gateway: str
+    admin: str
+    redis: str
+    grpc: dict[str, str]
+    metrics: dict[str, str]
+    appid: str
+    app_secret: str
+    token: str
+    member_token: str
+    directory: Path
+    store: Store
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def reset(self) -> None:
+        """Puts the demo data back; tokens live on."""
+        old = [key for key in self.store.scan_iter() if not key.startswith(KEPT)]
+        if old:
+            self.store.delete(*(key.decode() for key in old))
+        load_data(self.store)
+
+    def token_with(self, scopes: str) -> str:
+        """An access token of an app that has these scopes only."""
+        if scopes not in self._tokens:
+            apps = Apps(self.store)
+            appid = f"only-{uuid4()}"
+            apps.create(appid, scopes.split())
+            app = apps.get(appid)
+            assert app is not None
+            pair = Tokens(self.store, apps).issue(app)
+            assert pair is not None
+            self._tokens[scopes] = pair.access_token
+        return self._tokens[scopes]
+
+
+@contextmanager
+def running_stack(directory: Path, **settings: str) -> Iterator[RunningStack]:
+    """Starts the suite on free ports with its data in `directory`, and drains it in the end."""
+    ports = free_ports()
+    environment = {**os.environ, **ports, **settings, "STACK_DIRECTORY": str(directory)}
+    log = directory / "stack.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "operations.stack"],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        summary = _wait_for_summary(directory / "stack.json", process, log)
+        yield _running(directory, summary, ports)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+
+
+def free_ports() -> dict[str, str]:
+    """A free port for every part. All are held until all are known, so that none comes twice."""
+    with ExitStack() as held:
+        ports = {}
+        for name in PORTS:
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports[name] = str(probe.getsockname()[1])
+        return ports
+
+
+def _wait_for_summary(
+    path: Path, process: "subprocess.Popen[bytes]", log: Path
+) -> Mapping[str, object]:
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists():
+        assert process.poll() is None, f"the stack ended:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"the stack did not start:\n{log.read_text()}"
+        time.sleep(0.05)
+    summary = json.loads(path.read_text())
+    assert isinstance(summary, dict)
+    return summary
+
+
+def _running(
+    directory: Path, summary: Mapping[str, object], ports: Mapping[str, str]
+) -> RunningStack:
+    app, grpc = summary["app"], summary["grpc"]
+    assert isinstance(app, dict)
+    assert isinstance(grpc, dict)
+    metrics = {name: f"http://127.0.0.1:{ports[f'{name.upper()}_METRICS_PORT']}" for name in grpc}
+    running = RunningStack(
+        gateway=str(summary["gateway"]),
+        admin=str(summary["admin"]),
+        redis=str(summary["redis"]),
+        grpc=grpc,
+        metrics=metrics,
+        appid=app["appid"],
+        app_secret=app["app_secret"],
+        token=str(summary["token"]),
+        member_token=str(summary["member_token"]),
+        directory=directory,
+        store=connect(StoreSettings(url=SecretStr(str(summary["redis"])))),
+    )
+    # The cases about tokens ask for more than 20 pairs, which ends the demo app's first one.
+    running.token = running.token_with(" ".join(all_scopes()))
+    return running
