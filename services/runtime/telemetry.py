@@ -93,8 +93,11 @@ class Telemetry:
         self._log = structlog.get_logger()
 
     def serve(self, address: str, port: int) -> None:
-        """Shows the metrics to Prometheus. Raises OSError if the port is taken."""
-        start_http_server(port, address, self.registry)
+        """Shows the metrics to Prometheus; a port that is taken ends the process with one line."""
+        try:
+            start_http_server(port, address, self.registry)
+        except OSError as error:
+            sys.exit(f"cannot show metrics on {address}:{port}: {error.strerror}")
 
     def finished(
         self,

@@ -3,12 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +21,7 @@ from services.access.tokens import Tokens
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from tests.stack.waiting import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -84,7 +84,7 @@ class RunningStack:
 @contextmanager
 def running_stack(directory: Path, **settings: str) -> Iterator[RunningStack]:
     """Starts the suite on free ports with its data in `directory`, and drains it in the end."""
-    ports = free_ports()
+    ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     environment = {**os.environ, **ports, **settings, "STACK_DIRECTORY": str(directory)}
     log = directory / "stack.log"
     with log.open("wb") as out:
@@ -102,17 +102,6 @@ def running_stack(directory: Path, **settings: str) -> Iterator[RunningStack]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_SECONDS)
-
-
-def free_ports() -> dict[str, str]:
-    """A free port for every part. All are held until all are known, so that none comes twice."""
-    with ExitStack() as held:
-        ports = {}
-        for name in PORTS:
-            probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports[name] = str(probe.getsockname()[1])
-        return ports
 
 
 def _wait_for_summary(

@@ -20,7 +20,8 @@ def condition(shop: Shop, level: ShopLevelSettings) -> tuple[str, object]:
     name = shown.WhichOneof("upgrade")
     assert name is not None
     value = getattr(shown, name)
-    return shown.DESCRIPTOR.fields_by_name[name].json_name, (
+    # The gateway prints goods_other_shape as goods.
+    return name.removesuffix("_other_shape"), (
         value if isinstance(value, str) else json.loads(as_text(value))
     )
 

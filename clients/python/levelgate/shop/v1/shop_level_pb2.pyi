@@ -213,7 +213,10 @@ class Level(_message.Message):
 
     @_builtins.property
     def goods_other_shape(self) -> _struct_pb2.Value:
-        """level_type "2": null, or an array for shops that are set so."""
+        """level_type "2": null, or an array for shops that are set so. The gateway prints it as
+        "goods" too. It cannot have that JSON name here: two fields of one name crash Python's
+        protobuf (7.36.2, measured).
+        """
 
     @_builtins.property
     def rent_free(self) -> _struct_pb2.Value:

@@ -199,8 +199,10 @@ class CompareInfo(_message.Message):
     COMPARE_TYPE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     RVALUE_FIELD_NUMBER: _builtins.int
-    compare_type: Global___CompareType.ValueType
-    """Required, 1-6."""
+    compare_type: _builtins.int
+    """Required, a CompareType: 1-6. Not typed as one, for JSON would then take its names as well,
+    and the document says integer.
+    """
     value: _builtins.int
     """Required; may be negative."""
     rvalue: _builtins.int
@@ -208,7 +210,7 @@ class CompareInfo(_message.Message):
     def __init__(
         self,
         *,
-        compare_type: Global___CompareType.ValueType | None = ...,
+        compare_type: _builtins.int | None = ...,
         value: _builtins.int | None = ...,
         rvalue: _builtins.int | None = ...,
     ) -> None: ...

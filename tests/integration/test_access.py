@@ -1,0 +1,153 @@
+"""Apps and tokens: what is live, for how long, and that the store gives nobody's secret away."""
+
+import pytest
+
+from services.access.apps import AppExistsError, AppRevokedError, Apps, UnknownAppError
+from services.access.secrets import digest
+from services.access.tokens import (
+    ACCESS_SECONDS,
+    LIVE_PAIRS,
+    REFRESH_SECONDS,
+    SUPERSEDED_SECONDS,
+    Pair,
+    Tokens,
+)
+from services.store import keys
+from services.store.store import Store
+
+
+@pytest.fixture
+def apps(store: Store) -> Apps:
+    return Apps(store)
+
+
+@pytest.fixture
+def tokens(store: Store, apps: Apps) -> Tokens:
+    return Tokens(store, apps)
+
+
+def issued(apps: Apps, tokens: Tokens, appid: str = "app") -> Pair:
+    app = apps.get(appid)
+    assert app is not None
+    pair = tokens.issue(app)
+    assert pair is not None
+    return pair
+
+
+def seconds_left(store: Store, key: str) -> int:
+    return int(store.register_script("return redis.call('TTL', KEYS[1])")([key]))
+
+
+def test_an_app_authenticates_with_its_secret_only(apps: Apps) -> None:
+    secret = apps.create("app", ["upbot:check"])
+    assert apps.authenticate("app", secret) is not None
+    assert apps.authenticate("app", secret + "x") is None
+    assert apps.authenticate("other", secret) is None
+
+
+def test_an_app_is_made_once(apps: Apps) -> None:
+    secret = apps.create("app", ["upbot:check"])
+    with pytest.raises(AppExistsError):
+        apps.create("app", ["shop:admin"])
+    app = apps.authenticate("app", secret)
+    assert app is not None
+    assert app.scopes == ("upbot:check",)
+
+
+def test_two_secrets_are_live_so_that_one_can_be_rotated(apps: Apps) -> None:
+    first = apps.create("app", ["upbot:check"])
+    second = apps.rotate("app")
+    assert apps.authenticate("app", first) is not None
+    assert apps.authenticate("app", second) is not None
+    third = apps.rotate("app")
+    assert apps.authenticate("app", first) is None
+    assert apps.authenticate("app", second) is not None
+    assert apps.authenticate("app", third) is not None
+
+
+def test_a_revoked_app_is_gone_for_good_with_its_tokens(apps: Apps, tokens: Tokens) -> None:
+    secret = apps.create("app", ["token:member"])
+    pair = issued(apps, tokens)
+    member = tokens.issue_member("app", "joe")
+    apps.revoke("app")
+    assert tokens.revoke_all("app") == 1
+    assert apps.authenticate("app", secret) is None
+    assert tokens.find(pair.access_token) is None
+    assert tokens.refresh("app", pair.refresh_token) is None
+    assert tokens.find(member) is None
+    with pytest.raises(AppRevokedError):
+        apps.rotate("app")
+
+
+def test_a_token_asked_for_while_the_app_is_revoked_does_not_live(
+    apps: Apps, tokens: Tokens
+) -> None:
+    apps.create("app", ["upbot:check"])
+    app = apps.get("app")
+    assert app is not None
+    apps.revoke("app")
+    assert tokens.issue(app) is None
+
+
+def test_commands_on_an_unknown_app_say_so(apps: Apps) -> None:
+    with pytest.raises(UnknownAppError):
+        apps.rotate("nobody")
+    with pytest.raises(UnknownAppError):
+        apps.revoke("nobody")
+
+
+def test_a_pair_lives_two_hours_and_thirty_days(store: Store, apps: Apps, tokens: Tokens) -> None:
+    apps.create("app", ["upbot:check", "shop:read"])
+    pair = issued(apps, tokens)
+    grant = tokens.find(pair.access_token)
+    assert grant is not None
+    assert grant.scopes == {"upbot:check", "shop:read"}
+    access = seconds_left(store, keys.token(digest(pair.access_token)))
+    refresh = seconds_left(store, keys.refresh_token(digest(pair.refresh_token)))
+    assert ACCESS_SECONDS - 60 <= access <= ACCESS_SECONDS == 7_200
+    assert REFRESH_SECONDS - 60 <= refresh <= REFRESH_SECONDS == 30 * 86_400
+
+
+def test_earlier_pairs_live_on_until_there_are_twenty(apps: Apps, tokens: Tokens) -> None:
+    apps.create("app", ["upbot:check"])
+    pairs = [issued(apps, tokens) for _ in range(LIVE_PAIRS + 2)]
+    live = [tokens.find(pair.access_token) is not None for pair in pairs]
+    assert live == [False, False] + [True] * 20
+    assert tokens.refresh("app", pairs[0].refresh_token) is None
+
+
+def test_what_is_refreshed_lives_five_minutes_more(
+    store: Store, apps: Apps, tokens: Tokens
+) -> None:
+    apps.create("app", ["upbot:check"])
+    old = issued(apps, tokens)
+    new = tokens.refresh("app", old.refresh_token)
+    assert new is not None
+    assert tokens.find(new.access_token) is not None
+    for key in (
+        keys.token(digest(old.access_token)),
+        keys.refresh_token(digest(old.refresh_token)),
+    ):
+        assert SUPERSEDED_SECONDS - 60 <= seconds_left(store, key) <= SUPERSEDED_SECONDS == 300
+    # A lost reply can be asked for again.
+    assert tokens.refresh("app", old.refresh_token) is not None
+
+
+def test_a_refresh_token_is_its_apps_own(apps: Apps, tokens: Tokens) -> None:
+    apps.create("app", ["upbot:check"])
+    apps.create("other", ["shop:admin"])
+    pair = issued(apps, tokens)
+    assert tokens.refresh("other", pair.refresh_token) is None
+    assert tokens.refresh("app", pair.access_token) is None
+    assert tokens.refresh("app", "") is None
+
+
+def test_the_store_holds_no_secret_and_no_token(store: Store, apps: Apps, tokens: Tokens) -> None:
+    secrets = [apps.create("app", ["upbot:check"]), apps.rotate("app")]
+    pair = issued(apps, tokens)
+    held = [*secrets, pair.access_token, pair.refresh_token, tokens.issue_member("app", "joe")]
+    dump = store.register_script("return redis.call('DUMP', KEYS[1])")
+    for key in store.scan_iter():
+        stored = key + dump([key.decode()])
+        for secret in held:
+            assert secret.encode() not in stored

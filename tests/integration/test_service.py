@@ -1,0 +1,284 @@
+"""A service as a process: it tells the truth about the store, drains, and says what is wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from grpc_status import rpc_status
+
+from levelgate.member.v1 import member_level_pb2 as pb
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from operations.demo import prepare
+from services.store import keys
+from services.store.client import connect
+from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
+from tests.stack.waiting import free_ports, until
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOW = "levelgate.member.v1.MemberLevel"
+
+
+class Service:
+    """A member_level of its own, and a channel to it."""
+
+    def __init__(self, store_port: int, log: Path, **settings: str) -> None:
+        self.port, self.metrics_port = free_ports(2)
+        self.log = log
+        self.token = ""
+        environment = {
+            **os.environ,
+            "REDIS_URL": f"redis://127.0.0.1:{store_port}/0",
+            "REDIS_TIMEOUT_SECONDS": "5",
+            "MEMBER_LEVEL_PORT": str(self.port),
+            "MEMBER_LEVEL_METRICS_PORT": str(self.metrics_port),
+            "MEMBER_LEVEL_DRAIN_SECONDS": "0.5",
+            "MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "0.1",
+            **settings,
+        }
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.member_level"],
+                cwd=ROOT,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        self.members = MemberLevelStub(self.channel)
+
+    @property
+    def lines(self) -> str:
+        return self.log.read_text()
+
+    def status(self, service: str = "") -> str:
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            reply = HealthStub(self.channel).Check(request, timeout=5)  # type: ignore[attr-defined]
+        except grpc.RpcError as error:
+            return str(error.code().name)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
+
+    def wait_for(self, status: str) -> None:
+        def reached() -> bool:
+            assert self.process.poll() is None, self.lines
+            return self.status() == status
+
+        until(reached, f"{status}\n{self.lines}")
+
+    def show(self, user: str = "5", timeout: float = 5) -> pb.ShowUserResponse:
+        return self.members.ShowUser(
+            pb.ShowUserRequest(user_id=user), timeout=timeout, metadata=self.metadata
+        )
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", self.token), ("x-request-id", "rid-42"))
+
+
+@pytest.fixture
+def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with server(SERVERS["valkey"], tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def running(store_port: int, tmp_path: Path, **settings: str) -> Iterator[Service]:
+    service = Service(store_port, tmp_path / "service.log", **settings)
+    try:
+        yield service
+    finally:
+        service.channel.close()
+        service.process.kill()
+        service.process.wait(10)
+
+
+@pytest.fixture
+def service(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
+    demo = prepare(f"redis://127.0.0.1:{store_server.port}/0")
+    with running(store_server.port, tmp_path) as started:
+        started.token = demo.token
+        started.wait_for("SERVING")
+        yield started
+
+
+def call_that_waits(service: Service, store: ServerProcess) -> "Future[pb.ShowUserResponse]":
+    """A call that is under way and stays so until the store goes on."""
+    os.kill(store.process.pid, signal.SIGSTOP)
+    call = service.members.ShowUser.future(
+        pb.ShowUserRequest(user_id="5"), timeout=30, metadata=service.metadata
+    )
+    # The health service answers by another thread: when it does, the call before it is taken up.
+    service.status()
+    return call  # type: ignore[return-value]  # grpc's future has the shape
+
+
+def test_health_tells_the_truth_about_the_store(
+    service: Service, store_server: ServerProcess
+) -> None:
+    assert service.status(SHOW) == "SERVING"
+    assert service.status("no.such.Service") == "NOT_FOUND"
+    store_server.process.kill()
+    store_server.process.wait()
+    service.wait_for("NOT_SERVING")
+    with pytest.raises(grpc.RpcError) as raised:
+        service.show()
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_it_waits_for_a_store_that_comes_later(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with running(port, tmp_path) as service:
+        service.wait_for("NOT_SERVING")
+        with server(SERVERS["valkey"], tmp_path, port):
+            service.wait_for("SERVING")
+
+
+def test_a_silent_store_is_unavailable_within_the_deadline(
+    service: Service, store_server: ServerProcess
+) -> None:
+    os.kill(store_server.process.pid, signal.SIGSTOP)
+    with pytest.raises(grpc.RpcError) as raised:
+        service.show(timeout=0.5)
+    assert raised.value.code() in {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+    os.kill(store_server.process.pid, signal.SIGCONT)
+    until(lambda: service.status() == "SERVING", "recovery")
+    assert service.show().data.level == 5
+
+
+def test_sigterm_says_not_serving_first_and_lets_calls_finish(
+    service: Service, store_server: ServerProcess
+) -> None:
+    call = call_that_waits(service, store_server)
+    service.process.send_signal(signal.SIGTERM)
+    until(lambda: service.status() == "NOT_SERVING", "NOT_SERVING after SIGTERM")
+    os.kill(store_server.process.pid, signal.SIGCONT)
+    assert call.result(10).data.level == 5
+    assert service.process.wait(10) == 0
+
+
+def test_a_second_signal_ends_it_at_once(service: Service, store_server: ServerProcess) -> None:
+    call_that_waits(service, store_server)
+    service.process.send_signal(signal.SIGTERM)
+    until(lambda: '"draining"' in service.lines, "draining")
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(5) == 1
+
+
+def test_reflection_tells_what_is_served(service: Service) -> None:
+    database = ProtoReflectionDescriptorDatabase(service.channel)
+    assert SHOW in set(database.get_services())
+
+
+def test_metrics_count_refused_calls_too(service: Service) -> None:
+    service.show()
+    service.token = "wrong"
+    with pytest.raises(grpc.RpcError):
+        service.show()
+    text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
+    for code in ("OK", "UNAUTHENTICATED"):
+        labels = f'grpc_code="{code}",grpc_method="ShowUser",grpc_service="{SHOW}"'
+        assert f"grpc_server_handled_total{{{labels}}} 1.0" in text
+
+
+def test_logs_hold_the_request_id_and_nothing_that_was_sent(service: Service) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        service.show(user="somebodys-openid")
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    token, service.token = service.token, "a-wrong-token"
+    with pytest.raises(grpc.RpcError):
+        service.show()
+    until(lambda: "UNAUTHENTICATED" in service.lines, "the refusal in the log")
+    assert '"request_id": "rid-42"' in service.lines
+    for secret in (token, "a-wrong-token", "somebodys-openid"):
+        assert secret not in service.lines
+
+
+def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
+    service: Service, store_server: ServerProcess
+) -> None:
+    store = connect(store_settings(store_server.port))
+    store.set(keys.bucket_of("5").record("5"), b"\x63 from-the-future")
+    with pytest.raises(grpc.RpcError) as raised:
+        service.show()
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    assert raised.value.details() == "internal error"
+    assert isinstance(raised.value, grpc.Call)
+    status = rpc_status.from_call(raised.value)
+    assert status is not None
+    assert b"rid-42" in status.SerializeToString()
+    until(lambda: "UnknownFormatError" in service.lines, "the bug in the log")
+    assert "from-the-future" not in service.lines
+
+
+def test_more_calls_than_it_may_hold_are_refused(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    demo = prepare(f"redis://127.0.0.1:{store_server.port}/0")
+    limits = {"MEMBER_LEVEL_MAXIMUM_CONCURRENT_RPCS": "4", "MEMBER_LEVEL_THREADS": "2"}
+    with running(store_server.port, tmp_path, **limits) as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        os.kill(store_server.process.pid, signal.SIGSTOP)
+        calls = [
+            service.members.ShowUser.future(
+                pb.ShowUserRequest(user_id="5"), timeout=20, metadata=service.metadata
+            )
+            for _ in range(12)
+        ]
+        until(lambda: sum(call.done() for call in calls) >= 8, "eight refusals")
+        os.kill(store_server.process.pid, signal.SIGCONT)
+        codes = [call.code() for call in calls]
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 8
+
+
+def test_data_of_another_layout_is_refused(store_server: ServerProcess, tmp_path: Path) -> None:
+    connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 9}')
+    with running(store_server.port, tmp_path) as service:
+        assert service.process.wait(15) == 1
+        assert "refusing to serve" in service.lines
+        assert "Traceback" not in service.lines
+
+
+def test_a_port_in_use_is_one_clear_line(store_server: ServerProcess, tmp_path: Path) -> None:
+    with running(store_server.port, tmp_path) as first:
+        first.wait_for("SERVING")
+        second = Service(store_server.port, tmp_path / "2.log", MEMBER_LEVEL_PORT=str(first.port))
+        assert second.process.wait(15) == 1
+        (line,) = [line for line in second.lines.splitlines() if "cannot listen" in line]
+        assert str(first.port) in line
+        assert "Traceback" not in second.lines
+
+
+def test_a_metrics_port_in_use_is_one_clear_line(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    with running(store_server.port, tmp_path) as first:
+        first.wait_for("SERVING")
+        taken = str(first.metrics_port)
+        second = Service(store_server.port, tmp_path / "2.log", MEMBER_LEVEL_METRICS_PORT=taken)
+        assert second.process.wait(15) == 1
+        assert taken in second.lines
+        assert "Traceback" not in second.lines
+
+
+def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
+    service = Service(1, tmp_path / "log", MEMBER_LEVEL_THREADS="many")
+    assert service.process.wait(15) == 1
+    assert service.lines.count("\n") == 1
+    assert service.lines.startswith("wrong setting MEMBER_LEVEL_THREADS: ")

@@ -1,0 +1,77 @@
+"""Every wait for the store ends by the deadline, and data of another layout is refused."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from services.store import deadline, keys, layout
+from services.store.client import connect, is_unavailable
+from services.store.store import Store
+from tests.integration.conftest import SERVERS, server, store_settings
+from tests.stack.waiting import free_ports
+
+
+def seconds_to_fail(call: Callable[[], object]) -> float:
+    started = time.monotonic()
+    with pytest.raises((redis.RedisError, deadline.DeadlinePassedError)) as raised:
+        call()
+    if isinstance(raised.value, redis.RedisError):
+        assert is_unavailable(raised.value)
+    return time.monotonic() - started
+
+
+def test_a_refused_port_fails_at_once() -> None:
+    # 3.6 s with redis-py's defaults.
+    store = connect(store_settings(free_ports(1)[0], timeout=5))
+    assert seconds_to_fail(store.ping) < 2
+
+
+def test_a_silent_port_fails_by_the_setting() -> None:
+    # 59 s with redis-py's defaults.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = connect(store_settings(silent.getsockname()[1], timeout=0.2))
+        assert 0.1 < seconds_to_fail(store.ping) < 5
+
+
+def test_a_silent_port_fails_by_the_deadline_if_that_is_nearer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = connect(store_settings(silent.getsockname()[1], timeout=60))
+        with deadline.within(0.2):
+            assert seconds_to_fail(store.ping) < 5
+
+
+def test_a_connection_that_falls_silent_fails_by_the_deadline(tmp_path: Path) -> None:
+    with server(SERVERS["valkey"], tmp_path) as running:
+        store = connect(store_settings(running.port, timeout=60))
+        store.ping()
+        running.process.send_signal(signal.SIGSTOP)
+        with deadline.within(0.2):
+            assert seconds_to_fail(store.ping) < 5
+
+
+def test_nothing_is_asked_after_the_deadline(store: Store) -> None:
+    store.ping()
+    with deadline.within(-1), pytest.raises(deadline.DeadlinePassedError):
+        store.ping()
+    store.ping()
+
+
+def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:
+    layout.claim(store)
+    layout.claim(store)
+    assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 1}'
+
+
+@pytest.mark.parametrize(
+    "theirs", ['{"buckets": 512, "format": 1}', '{"buckets": 1024, "format": 2}', "x", "[]", ""]
+)
+def test_data_of_another_layout_is_refused_and_left_alone(store: Store, theirs: str) -> None:
+    store.set(keys.LAYOUT, theirs)
+    with pytest.raises(layout.LayoutMismatchError):
+        layout.claim(store)
+    assert store.get(keys.LAYOUT) == theirs.encode()
