@@ -1,8 +1,8 @@
 """Everything that is generated from protos/, in one run: `make generate`.
 
 Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, and
-the route table in docs/routes.md. All of it is committed, so that a clone and an image need no
-compiler; `make check` fails when it is not what this run would write.
+the tables of routes and settings in docs/. All of it is committed, so that a clone and an image
+need no compiler; `make check` fails when it is not what this run would write.
 """
 
 import argparse
@@ -24,6 +24,7 @@ PROTOS = ROOT / "protos"
 STUBS = Path("clients/python")
 DESCRIPTORS = Path("gateway/levelgate.binpb")
 ROUTES = Path("docs/routes.md")
+SETTINGS = Path("docs/settings.md")
 
 # The transcoder converts an error's details only if it knows their type; no contract imports it.
 ERROR_DETAILS = "google/rpc/error_details.proto"
@@ -75,11 +76,15 @@ def generate(root: Path) -> None:
     write_descriptors(root / DESCRIPTORS, source_info=False)
     (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
     (root / ROUTES).write_text(route_table(read_routes((root / DESCRIPTORS).read_bytes())))
+    # Read late: the settings' modules import the stubs that this run has just written.
+    from tools.settings_table import settings_page  # noqa: PLC0415
+
+    (root / SETTINGS).write_text(settings_page())
 
 
 def generated(root: Path) -> set[Path]:
     stubs = (root / STUBS).rglob("*_pb2*.py*")
-    return {path.relative_to(root) for path in stubs} | {DESCRIPTORS, ROUTES}
+    return {path.relative_to(root) for path in stubs} | {DESCRIPTORS, ROUTES, SETTINGS}
 
 
 def drift() -> list[Path]:

@@ -5,8 +5,7 @@ local text = require("text")
 local parameters = {}
 
 local function decode(escaped)
-  local plain = text.unescape((escaped:gsub("+", " ")))
-  return plain and text.is_utf8(plain) and plain or nil
+  return text.decode((escaped:gsub("+", " ")))
 end
 
 -- From a query string or a form: a list of {name, value, raw}, raw being the value as JSON; nil
@@ -33,13 +32,18 @@ function parameters.spelled(name)
   return (name:gsub("_(%l)", string.upper))
 end
 
+-- What the contracts of the member family read. Anything else is ignored, however often it comes.
+local READ = {
+  point = true, vipLevel = true, partnerId = true, id = true, name = true, downPoint = true, upPoint = true, picUrl = true,
+}
+
 -- The name of a parameter that stands in the lists more than once.
 function parameters.repeated(...)
   local seen = {}
   for _, list in ipairs({ ... }) do
     for _, parameter in ipairs(list) do
       local name = parameters.spelled(parameter.name)
-      if seen[name] then return name end
+      if READ[name] and seen[name] then return name end
       seen[name] = true
     end
   end

@@ -1,6 +1,6 @@
--- What each family does to a request before it is transcoded. A function gets Envoy's handle and
--- answers nothing, or a refusal {status, detail}: `detail` is "field: why" where a field is known,
--- as in the transcoder's own refusals.
+-- What each family does to a request before it is transcoded. The functions get Envoy's handle
+-- and return nothing, or a refusal {status, detail, allow}; `detail` is "field: why" where a
+-- field is known, as in the transcoder's own refusals.
 local json = require("json")
 local parameters = require("parameters")
 local text = require("text")
@@ -15,27 +15,59 @@ local function not_allowed(methods)
   return { status = 405, allow = methods }
 end
 
+-- What goes on to a service. gRPC fails a call for a header name or a "-bin" value that HTTP
+-- allows, for more than 8 KiB of headers, and for a client's own grpc-encoding.
+local PASSED_ON = {
+  authorization = true, ["content-length"] = true, ["content-type"] = true, ["transfer-encoding"] = true,
+  traceparent = true, tracestate = true, ["user-agent"] = true, ["x-request-id"] = true,
+}
+local LONGEST_HEADER = 1024
+
+local function clean(headers)
+  local others = {}
+  for name, value in pairs(headers) do
+    if name:sub(1, 1) ~= ":" and (not PASSED_ON[name] or #value > LONGEST_HEADER) then others[#others + 1] = name end
+  end
+  for _, name in ipairs(others) do headers:remove(name) end
+  headers:replace(":authority", "gateway")
+end
+
+local function can_be_token(authorization)
+  return #authorization <= LONGEST_HEADER and not authorization:find("[^ -~]")
+end
+
 local function split(url)
-  local path, query = url:match("^([^?]*)%??(.*)$")
-  return path, query
+  return url:match("^([^?]*)%??(.*)$")
 end
 
-local function content_type(headers)
-  return (headers:get("content-type") or ""):lower():match("^%s*([^;%s]*)")
+-- Arrays of numbers or strings. The transcoder flattens an array in them, and drops a null.
+local LISTS = { level = true, levels = true, gid = true, gids = true, xinyue_codes = true }
+
+local function has_odd_item(members)
+  for _, member in ipairs(members) do
+    if LISTS[member.name] and type(member.value) == "table" then
+      for _, item in ipairs(member.value) do
+        if type(item) == "table" then return true end
+      end
+    end
+  end
+  return false
 end
 
-function requests.upbot(handle)
+local function upbot(handle)
   local headers = handle:headers()
   headers:replace(":path", (split(headers:get(":path"))))
-  headers:replace("content-type", "application/json") -- whatever it said: the body is JSON or refused
+  headers:replace("content-type", "application/json") -- the body is JSON or refused, whatever this said
   local body = handle:body()
-  if body and not parameters.from_json(body:getBytes(0, body:length())) then return bad() end
+  if not body then return nil end
+  local members = parameters.from_json(body:getBytes(0, body:length()))
+  if not members or has_odd_item(members) then return bad() end
 end
 
 local SHOP_ROUTE = "member.member-level.index"
 
--- The old API's path is its parameter `route`; shop and member are all that goes on.
-function requests.shop(handle, methods)
+-- In the old API the parameter `route` is the path; the shop and the member are all that goes on.
+local function shop(handle, methods)
   local headers = handle:headers()
   local _, query = split(headers:get(":path"))
   local list = parameters.from_form(query)
@@ -54,16 +86,20 @@ function requests.shop(handle, methods)
   end
   if not found then return { status = 404 } end
   if headers:get(":method") ~= methods then return not_allowed(methods) end
-  headers:replace(":path", "/shop/member.member-level.index?" .. table.concat(kept, "&"))
+  headers:replace(":path", "/shop/" .. SHOP_ROUTE .. "?" .. table.concat(kept, "&"))
+  headers:replace("content-type", "application/json")
+  -- The transcoder would read parameters from a body even where the contract binds none.
+  if handle:body() then handle:body():setBytes("{}") end
 end
 
--- The documents' table writes useId, their path userId.
-local USER_NAMES = { userId = true, useId = true }
+-- The path names the user. The document's tables write useId, its paths userId.
+local USER = { userId = true, useId = true }
 
+-- The list without parameters that name the user; nil if one names another than `user`.
 local function without_user(list, user)
   local others = {}
   for _, parameter in ipairs(list) do
-    if not USER_NAMES[parameters.spelled(parameter.name)] then
+    if not USER[parameters.spelled(parameter.name)] then
       others[#others + 1] = parameter
     elseif user and parameter.value ~= user then
       return nil
@@ -72,64 +108,72 @@ local function without_user(list, user)
   return others
 end
 
-local function read_body(handle, is_form)
+local function read_body(handle)
+  local content_type = (handle:headers():get("content-type") or ""):lower()
   local body = handle:body()
-  if not body then return {}, nil end
+  if not body then return {} end
   local bytes = body:getBytes(0, body:length())
-  return is_form and parameters.from_form(bytes) or not is_form and parameters.from_json(bytes), body
+  if content_type:find("^%s*application/x%-www%-form%-urlencoded") then return parameters.from_form(bytes) end
+  return parameters.from_json(bytes)
 end
 
-function requests.member(handle)
-  local headers = handle:headers()
-  local method = headers:get(":method")
-  local path, query = split(headers:get(":path"))
-  local is_form = content_type(headers) == "application/x-www-form-urlencoded"
+local function has(list, name)
+  for _, parameter in ipairs(list) do
+    if parameter.name == name then return true end
+  end
+  return false
+end
 
-  local prefix, escaped = path:match("^(/userlevel/)([^/]+)$")
-  if not prefix then prefix, escaped = path:match("^(/userlevel/show/)([^/]+)$") end
-  local user = escaped and text.unescape(escaped)
-  if escaped and not (user and text.is_utf8(user)) then return bad("userId: malformed") end
+local function to_json(...)
+  local members = {}
+  for _, list in ipairs({ ... }) do
+    for _, parameter in ipairs(list) do members[#members + 1] = json.quote(parameter.name) .. ":" .. parameter.raw end
+  end
+  return "{" .. table.concat(members, ",") .. "}"
+end
+
+-- Query, form and JSON body become one JSON body, so that there is one place to look at and a
+-- parameter given twice is seen wherever it was given.
+local function member(handle)
+  local headers = handle:headers()
+  local path, query = split(headers:get(":path"))
+  local prefix, escaped_user = path:match("^(/userlevel/)([^/]+)$")
+  if not prefix then prefix, escaped_user = path:match("^(/userlevel/show/)([^/]+)$") end
+  local user = escaped_user and text.decode(escaped_user)
+  if escaped_user and not user then return bad("userId: malformed") end
 
   local in_query = parameters.from_form(query)
   if not in_query then return bad() end
   in_query = without_user(in_query, user)
   if not in_query then return bad("userId: not the user of the path") end
-
-  headers:replace("content-type", "application/json")
-  local in_body, body = read_body(handle, is_form)
-  headers = handle:headers() -- body() yields, and what was got before it is dead
+  local in_body = read_body(handle)
   if not in_body then return bad() end
   in_body = without_user(in_body)
+  local twice = parameters.repeated(in_query, in_body)
+  if twice then return bad(twice .. ": given twice") end
 
-  local repeated = parameters.repeated(in_query, in_body)
-  if repeated then return bad(repeated .. ": given twice") end
-
-  local members, has_point = {}, false
-  for _, list in ipairs({ in_query, in_body }) do
-    for _, parameter in ipairs(list) do
-      has_point = has_point or parameter.name == "point"
-      members[#members + 1] = json.quote(parameter.name) .. ":" .. parameter.raw
-    end
-  end
+  headers = handle:headers() -- reading the body yields, and what was got before is dead
   if user then path = prefix .. text.escape(user) end
-  if has_point and method == "GET" and prefix == "/userlevel/" then path = "/upgrade" .. path end
+  if prefix == "/userlevel/" and headers:get(":method") == "GET" and (has(in_query, "point") or has(in_body, "point")) then
+    path = "/upgrade" .. path
+  end
   headers:replace(":path", path)
-  local out = "{" .. table.concat(members, ",") .. "}"
-  body = handle:body(true)
-  body:setBytes(out)
+  headers:replace("content-type", "application/json")
+  handle:body(true):setBytes(to_json(in_query, in_body))
 end
 
-local FAMILIES = { upbot = requests.upbot, member = requests.member, shop = requests.shop }
+local FAMILIES = { upbot = upbot, member = member, shop = shop }
 
-function requests.shape(handle, route)
-  local family, methods = route:get("family"), route:get("methods")
-  local shape = FAMILIES[family]
-  if not shape or not methods then return nil end
-  local method = handle:headers():get(":method")
-  if family ~= "shop" and not (", " .. methods .. ","):find(", " .. method .. ",", 1, true) then
+function requests.shape(handle, family, methods)
+  if not methods then return nil end -- an unknown path: its route answers
+  local headers = handle:headers()
+  -- A path of the shop is only known by its query, so the shop looks at the method itself.
+  if family ~= "shop" and not (", " .. methods .. ","):find(", " .. headers:get(":method") .. ",", 1, true) then
     return not_allowed(methods)
   end
-  return shape(handle, methods)
+  if not can_be_token(headers:get("authorization") or "") then return { status = 401 } end
+  clean(headers)
+  return FAMILIES[family](handle, methods)
 end
 
 return requests

@@ -32,4 +32,10 @@ function text.is_utf8(bytes)
   return not bytes:find("[\128-\255]")
 end
 
+-- What the escapes stand for, nil where they or their UTF-8 are malformed.
+function text.decode(escaped)
+  local plain = text.unescape(escaped)
+  return plain and text.is_utf8(plain) and plain or nil
+end
+
 return text

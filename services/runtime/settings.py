@@ -3,7 +3,7 @@
 import sys
 from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -83,12 +83,16 @@ def load(settings: type[Settings]) -> Settings:
         return settings()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = _variable(settings, str(first["loc"][0])) if first["loc"] else settings.__name__
+        name = variable(settings, str(first["loc"][0])) if first["loc"] else settings.__name__
         # What was given may be a password: only its variable is named.
         sys.exit(f"wrong setting {name}: {first['msg'].removeprefix('Value error, ')}")
 
 
-def _variable(settings: type[BaseSettings], field: str) -> str:
+def variable(settings: type[BaseSettings], field: str) -> str:
+    """The environment variable of a field; the first of its names if it has several."""
     if field not in settings.model_fields:
         return field
+    alias = settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
     return f"{settings.model_config.get('env_prefix', '')}{field}".upper()

@@ -9,6 +9,8 @@ ANYTHING = "…"
 
 # Maps, whose order protobuf leaves free; the order of all other keys is part of the contract.
 FREE_ORDER = {"xinyue_code_to_is_satisfied"}
+# Arrays of such maps: goods as later clients expect it, of which the document has no example.
+FREE_ORDER_IN_ARRAY = {"goods"}
 
 
 def compact(value: Any) -> str:
@@ -29,7 +31,14 @@ def settled(wanted: Any, got: Any) -> Any:
 
 
 def _ordered(value: Any, got: Any, name: str) -> Any:
-    if name in FREE_ORDER and isinstance(got, Mapping) and value.keys() == got.keys():
+    lists = isinstance(value, list) and isinstance(got, list) and len(value) == len(got)
+    if name in FREE_ORDER_IN_ARRAY and lists:
+        return [_in_the_order_of(*pair) for pair in zip(value, got, strict=True)]
+    return _in_the_order_of(value, got) if name in FREE_ORDER else value
+
+
+def _in_the_order_of(value: Any, got: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(got, Mapping) and value.keys() == got.keys():
         return {key: value[key] for key in got}
     return value
 

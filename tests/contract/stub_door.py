@@ -76,7 +76,9 @@ class Stubs:
             return _failed(error)
         return Outcome(
             OK,
-            json_format.MessageToDict(reply, always_print_fields_with_no_presence=True),
+            _as_printed(
+                json_format.MessageToDict(reply, always_print_fields_with_no_presence=True)
+            ),
         )
 
     def proto_field(self, rpc: str, json_path: str) -> str:
@@ -118,3 +120,12 @@ def _failed(error: Any) -> Outcome:
         reason=info.reason,
         field=violations[0].field if violations else "",
     )
+
+
+def _as_printed(reply: Any) -> Any:
+    """With the key that the gateway prints under another name: goods in shop_level.proto."""
+    if isinstance(reply, dict):
+        return {name.removesuffix("_other_shape"): _as_printed(reply[name]) for name in reply}
+    if isinstance(reply, list):
+        return [_as_printed(item) for item in reply]
+    return reply

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import grpc
 import httpx
@@ -218,8 +219,7 @@ def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
         service.show()
     assert raised.value.code() is grpc.StatusCode.INTERNAL
     assert raised.value.details() == "internal error"
-    assert isinstance(raised.value, grpc.Call)
-    status = rpc_status.from_call(raised.value)
+    status = rpc_status.from_call(cast(grpc.Call, raised.value))
     assert status is not None
     assert b"rid-42" in status.SerializeToString()
     until(lambda: "UnknownFormatError" in service.lines, "the bug in the log")

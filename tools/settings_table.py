@@ -1,0 +1,70 @@
+"""The settings of every process as a table, for docs/settings.md: `make generate`."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from gateway.settings import GatewaySettings
+from operations.stack_settings import ROOT, StackSettings
+from services.member_level.settings import MemberLevelSettings
+from services.runtime.settings import AccessSettings, ServerSettings, variable
+from services.shop_level.settings import ShopLevelSettings
+from services.store.settings import StoreSettings
+from services.upbot_checks.settings import UpbotChecksSettings
+
+HEAD = (
+    "<!-- Written by `make generate` from the settings' classes. -->\n"
+    "# Settings\n\n"
+    "All come from the environment. A wrong one ends the process with one line that names it.\n"
+)
+
+PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
+    ("Every service: who may call", "", AccessSettings),
+    ("Every service, `make apps`, the demo: the store", "", StoreSettings),
+    ("upbot_checks", "", UpbotChecksSettings),
+    ("member_level", "", MemberLevelSettings),
+    ("shop_level", "", ShopLevelSettings),
+    ("The gateway", "", GatewaySettings),
+    (
+        "`make run`",
+        "What it does not know reaches the parts as it is, so all of the above work with it too.",
+        StackSettings,
+    ),
+)
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    common = "## Every service, under the prefix of each, as `UPBOT_CHECKS_THREADS`\n\n"
+    parts = [HEAD, common + _table(ServerSettings, prefix="<SERVICE>_", leave_out=())]
+    shared = tuple(ServerSettings.model_fields)
+    for title, note, settings in PARTS:
+        leave_out = shared if issubclass(settings, ServerSettings) else ()
+        leave_out = tuple(name for name in leave_out if name not in {"port", "metrics_port"})
+        text = f"{note}\n\n" if note else ""
+        parts.append(f"## {title}\n\n{text}{_table(settings, prefix=None, leave_out=leave_out)}")
+    return "\n".join(parts)
+
+
+def _table(settings: type[BaseSettings], prefix: str | None, leave_out: tuple[str, ...]) -> str:
+    rows = ["| variable | default | what it is |\n|---|---|---|\n"]
+    for name, field in settings.model_fields.items():
+        if name in leave_out:
+            continue
+        shown = variable(settings, name) if prefix is None else f"{prefix}{name.upper()}"
+        rows.append(f"| `{shown}` | {_default(field.default)} | {field.description} |\n")
+    return "".join(rows)
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "its own"
+    if value is None or value in {"", frozenset()}:
+        return ""
+    if isinstance(value, SecretStr):
+        return f"`{value.get_secret_value()}`"
+    if isinstance(value, Path) and value.is_absolute():
+        return f"`{value.relative_to(ROOT)}`"
+    return f"`{value}`"
