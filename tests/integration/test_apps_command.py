@@ -1,0 +1,94 @@
+"""`python -m operations.apps`: apps by hand, and what a wrong command is told."""
+
+from pathlib import Path
+
+import pytest
+
+from operations.apps import main
+from services.access.apps import Apps
+from services.store.store import Store
+from tests.stack.waiting import free_ports
+
+
+@pytest.fixture(autouse=True)
+def address(server_port: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server_port}/0")
+    monkeypatch.setenv("REDIS_TIMEOUT_SECONDS", "5")
+    return store
+
+
+def test_a_secret_is_shown_once_and_works(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["create", "billing", "upbot:check", "member:read"]) == 0
+    secret = capsys.readouterr().out.strip()
+    app = Apps(store).authenticate("billing", secret)
+    assert app is not None
+    assert app.scopes == ("member:read", "upbot:check")
+    assert main(["list"]) == 0
+    shown = capsys.readouterr()
+    assert "billing" in shown.out
+    assert secret not in shown.out + shown.err
+
+
+def test_rotating_leaves_the_secret_before_alive(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets = []
+    for command in (["create", "billing", "upbot:check"], ["rotate", "billing"]):
+        assert main(command) == 0
+        secrets.append(capsys.readouterr().out.strip())
+    apps = Apps(store)
+    assert all(apps.authenticate("billing", secret) for secret in secrets)
+
+
+def test_revoking_ends_the_secret(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["create", "billing", "upbot:check"])
+    secret = capsys.readouterr().out.strip()
+    assert main(["revoke", "billing"]) == 0
+    assert Apps(store).authenticate("billing", secret) is None
+    assert main(["list"]) == 0
+    assert "revoked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["rotate", "nobody"], "there is no app nobody"),
+        (["revoke", "nobody"], "there is no app nobody"),
+        (["create", "known", "upbot:check"], "there is an app known already"),
+        (["rotate", "gone"], "the app gone was revoked"),
+    ],
+)
+def test_a_command_that_cannot_be_done_says_why(
+    command: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["create", "known", "upbot:check"])
+    main(["create", "gone", "upbot:check"])
+    main(["revoke", "gone"])
+    capsys.readouterr()
+    assert main(command) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith(line)
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["create", "a"], ["create", "a", "no:scope"], ["create", "", "upbot:check"]]
+)
+def test_a_wrong_command_shows_its_usage(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "usage: python -m operations.apps" in capsys.readouterr().err
+
+
+def test_a_store_that_is_away_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == (
+        "the store does not answer; REDIS_URL says where it is looked for\n"
+    )

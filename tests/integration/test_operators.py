@@ -1,0 +1,125 @@
+"""What operators and internal jobs call on the services' own ports."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from levelgate.shop.v1 import shop_admin_pb2 as shop
+from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminStub
+from levelgate.upbot.v1 import user_facts_pb2 as facts
+from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
+from tests.support.running import RunningStack
+
+LIT = facts.StarState(gid=7, device=2, lit=True)
+INFO = facts.GameInfo(
+    game_code="cfm",
+    area_id="1",
+    plat_id="2",
+    partition_id="0",
+    role_name="r",
+    game_check_info_id=1,
+    code="a",
+)
+
+
+@pytest.fixture
+def metadata(stack: RunningStack) -> tuple[tuple[str, str], ...]:
+    stack.reset()
+    return (("authorization", stack.token),)
+
+
+@pytest.fixture
+def user_facts(stack: RunningStack) -> Iterator[UserFactsStub]:
+    with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
+        yield UserFactsStub(channel)
+
+
+@pytest.fixture
+def shop_admin(stack: RunningStack) -> Iterator[ShopAdminStub]:
+    with grpc.insecure_channel(stack.grpc["shop_level"]) as channel:
+        yield ShopAdminStub(channel)
+
+
+def test_an_import_leaves_out_what_is_wrong_and_writes_the_rest(
+    user_facts: UserFactsStub, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    stream = [
+        facts.ImportFactsRequest(openid="u", star=LIT),
+        facts.ImportFactsRequest(openid="u", star=facts.StarState(gid=7, device=9)),
+        facts.ImportFactsRequest(openid="u"),
+        facts.ImportFactsRequest(openid="u", game_info=INFO),
+    ]
+    reply = user_facts.ImportFacts(iter(stream), metadata=metadata, timeout=10)
+    assert (reply.written, reply.rejected) == (2, 2)
+    assert [(each.position, each.field) for each in reply.rejects] == [
+        (2, "star.device"),
+        (3, "star"),
+    ]
+    known = user_facts.GetUserFacts(
+        facts.GetUserFactsRequest(openid="u"), metadata=metadata, timeout=5
+    )
+    assert list(known.stars) == [LIT]
+    assert list(known.game_infos) == [INFO]
+
+
+def test_forgetting_facts_is_idempotent(
+    user_facts: UserFactsStub, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    user_facts.PutStarState(
+        facts.PutStarStateRequest(openid="u", star=LIT), metadata=metadata, timeout=5
+    )
+    for _ in range(2):
+        user_facts.DeleteUserFacts(
+            facts.DeleteUserFactsRequest(openid="u"), metadata=metadata, timeout=5
+        )
+    known = user_facts.GetUserFacts(
+        facts.GetUserFactsRequest(openid="u"), metadata=metadata, timeout=5
+    )
+    assert known == facts.GetUserFactsResponse()
+
+
+def test_an_import_without_a_token_writes_nothing(user_facts: UserFactsStub) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        user_facts.ImportFacts(iter([facts.ImportFactsRequest(openid="u", star=LIT)]), timeout=5)
+    assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_shop_is_read_as_it_was_put(
+    shop_admin: ShopAdminStub, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    settings = shop.Shop(level_type="1", no_level_name="访客")
+    shop_admin.PutShop(
+        shop.PutShopRequest(shop_id="9", shop=settings), metadata=metadata, timeout=5
+    )
+    levels = [
+        shop.ShopLevelSettings(id=number, weight=weight, level_name="级")
+        for number, weight in ((1, 5), (2, 3))
+    ]
+    for level in levels:
+        request = shop.PutLevelRequest(shop_id="9", level=level)
+        shop_admin.PutLevel(request, metadata=metadata, timeout=5)
+    reply = shop_admin.GetShop(shop.GetShopRequest(shop_id="9"), metadata=metadata, timeout=5)
+    assert reply.shop == settings
+    assert list(reply.levels) == [levels[1], levels[0]]
+
+
+@pytest.mark.parametrize(
+    ("level", "code"),
+    [
+        (shop.ShopLevelSettings(id=9, weight=3, level_name="x"), grpc.StatusCode.ALREADY_EXISTS),
+        (shop.ShopLevelSettings(id=0, weight=3, level_name="x"), grpc.StatusCode.INVALID_ARGUMENT),
+        (shop.ShopLevelSettings(id=9, weight=-1, level_name="x"), grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+def test_a_wrong_level_is_refused(
+    shop_admin: ShopAdminStub,
+    metadata: tuple[tuple[str, str], ...],
+    level: shop.ShopLevelSettings,
+    code: grpc.StatusCode,
+) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        shop_admin.PutLevel(
+            shop.PutLevelRequest(shop_id="6", level=level), metadata=metadata, timeout=5
+        )
+    assert raised.value.code() is code
