@@ -32,7 +32,7 @@ Endpoint = Annotated[str, AfterValidator(_is_endpoint)]
 class GatewaySettings(BaseSettings):
     """Environment variables that start with GATEWAY_."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_ignore_empty=True)
 
     address: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(8080, description="Port for JSON and gRPC.")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from operations.console import Console, wants_colour
 from operations.demo import Demo, prepare
+from operations.part_settings import check_part_settings
 from operations.parts import stack_parts
 from operations.preflight import StackError, check_ports, claimed
 from operations.probes import store_answers
@@ -31,6 +32,7 @@ def main() -> int:
         with claimed(settings.stack_directory):
             # A killed run leaves its file, which would name ports where nobody answers.
             _summary_path(settings).unlink(missing_ok=True)
+            check_part_settings()
             check_ports(settings.ports)
             if settings.redis_url:
                 _check_given_store(settings.redis_url)

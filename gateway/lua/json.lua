@@ -122,10 +122,11 @@ function json.get(members, name)
   return value
 end
 
+local SHORT = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
 function json.quote(text)
   return '"' .. text:gsub('[%z\1-\31"\\]', function(char)
-    if char == '"' or char == "\\" then return "\\" .. char end
-    return string.format("\\u%04x", char:byte())
+    return SHORT[char] or string.format("\\u%04x", char:byte())
   end) .. '"'
 end
 

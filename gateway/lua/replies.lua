@@ -17,7 +17,6 @@ local OUTCOMES = {
   [405] = { ret = 1005, msg = "请求方法不支持" },
   [408] = { ret = 1001, msg = BAD },
   [413] = { ret = 1001, msg = "请求体过大" },
-  [431] = { ret = 1001, msg = BAD },
   [429] = { ret = 1006, msg = "请求过于频繁，请稍后再试" },
   [500] = { ret = 1000, msg = BUSY },
   [503] = { ret = 1000, msg = BUSY },
@@ -95,8 +94,7 @@ end
 
 -- What Envoy, the transcoder or this filter refused.
 local function local_failure(status, body)
-  local mistaken = status < 500 and not OUTCOMES[status] or status == 501 -- 501: its transfer-encoding
-  if status ~= 400 and not mistaken then return failure_at(status) end
+  if status ~= 400 then return failure_at(status) end
   local failure = failure_at(200)
   failure.seen, failure.field = 400, refused_field(body)
   return failure
@@ -137,6 +135,31 @@ local SUCCESSES = {
 
 local JSON = "application/json; charset=utf-8"
 
+local function set_body(handle, method, make)
+  -- Envoy would send it after the headers all the same, and the client take it for its next answer.
+  if method == "HEAD" then return end
+  local body = handle:body(true)
+  body:setBytes(make(body:getBytes(0, body:length())))
+end
+
+local function shape_success(handle, family, method)
+  local headers = handle:headers()
+  if headers:get("content-type") or family == "health" then headers:replace("content-type", JSON) end
+  if SUCCESSES[family] then set_body(handle, method, SUCCESSES[family]) end
+end
+
+local function shape_failure(handle, family, method, status, grpc)
+  handle:headers():replace("content-type", JSON)
+  local body = method == "HEAD" and "" or handle:body(true)
+  if body ~= "" then body = body:getBytes(0, body:length()) end
+  local failure = read_failure(status, grpc, body)
+  -- A path of no family has no client that reads 200 as a refusal.
+  local seen = ENVELOPES[family] == ENVELOPES.none and failure.seen or failure.status
+  handle:headers():replace(":status", tostring(seen))
+  if failure.code then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.code) end
+  set_body(handle, method, function() return ENVELOPES[family](failure) end)
+end
+
 function replies.shape(handle, family)
   local headers = handle:headers()
   local status = tonumber(headers:get(":status"))
@@ -147,23 +170,13 @@ function replies.shape(handle, family)
   }
   clean(headers)
   headers:replace("cache-control", "no-store")
+  local method = (handle:streamInfo():dynamicMetadata():get("levelgate") or {}).method
+  if not method then return end -- refused before any filter saw it: local_reply_config wrote the body
   if status < 400 and (grpc.code or "0") == "0" then
-    if headers:get("content-type") or family == "health" then headers:replace("content-type", JSON) end
-    local rewrite = SUCCESSES[family]
-    if rewrite then
-      local body = handle:body(true)
-      body:setBytes(rewrite(body:getBytes(0, body:length())))
-    end
-    return
+    shape_success(handle, family, method)
+  else
+    shape_failure(handle, family, method, status, grpc)
   end
-  headers:replace("content-type", JSON)
-  local body = handle:body(true)
-  headers = handle:headers() -- body() yields, and what was got before it is dead
-  local failure = read_failure(status, grpc, body:getBytes(0, body:length()))
-  -- A path of no family has no client that reads 200 as a refusal.
-  headers:replace(":status", tostring(ENVELOPES[family] == ENVELOPES.none and failure.seen or failure.status))
-  if failure.code then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.code) end
-  handle:body(true):setBytes(ENVELOPES[family](failure))
 end
 
 return replies

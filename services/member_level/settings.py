@@ -9,7 +9,7 @@ from services.runtime.settings import Port, ServerSettings
 class MemberLevelSettings(ServerSettings):
     """Environment variables that start with MEMBER_LEVEL_."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMBER_LEVEL_")
+    model_config = SettingsConfigDict(env_prefix="MEMBER_LEVEL_", env_ignore_empty=True)
 
     port: Port = Field(50052, description="Port for gRPC.")
     metrics_port: Port = Field(9102, description="Port for Prometheus.")

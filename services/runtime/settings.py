@@ -59,7 +59,7 @@ class ServerSettings(BaseSettings):
 class AccessSettings(BaseSettings):
     """Who may call; the same for every service of a stack."""
 
-    model_config = SettingsConfigDict(env_prefix="")
+    model_config = SettingsConfigDict(env_prefix="", env_ignore_empty=True)
 
     open_families: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),

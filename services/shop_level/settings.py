@@ -9,7 +9,7 @@ from services.runtime.settings import Port, ServerSettings
 class ShopLevelSettings(ServerSettings):
     """Environment variables that start with SHOP_LEVEL_."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOP_LEVEL_")
+    model_config = SettingsConfigDict(env_prefix="SHOP_LEVEL_", env_ignore_empty=True)
 
     port: Port = Field(50053, description="Port for gRPC.")
     metrics_port: Port = Field(9103, description="Port for Prometheus.")

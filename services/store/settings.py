@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class StoreSettings(BaseSettings):
     """Environment variables that start with REDIS_; the same for every service of a stack."""
 
-    model_config = SettingsConfigDict(env_prefix="REDIS_")
+    model_config = SettingsConfigDict(env_prefix="REDIS_", env_ignore_empty=True)
 
     url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),

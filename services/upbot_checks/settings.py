@@ -9,7 +9,7 @@ from services.runtime.settings import Port, ServerSettings
 class UpbotChecksSettings(ServerSettings):
     """Environment variables that start with UPBOT_CHECKS_."""
 
-    model_config = SettingsConfigDict(env_prefix="UPBOT_CHECKS_")
+    model_config = SettingsConfigDict(env_prefix="UPBOT_CHECKS_", env_ignore_empty=True)
 
     port: Port = Field(50051, description="Port for gRPC.")
     metrics_port: Port = Field(9101, description="Port for Prometheus.")

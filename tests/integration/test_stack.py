@@ -28,9 +28,11 @@ STANDINS = ROOT / "tests" / "stack"
 def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "operations", tmp_path / "operations")
     shutil.copy(STANDINS / "standin_demo.py", tmp_path / "operations" / "demo.py")
+    # The stack reads the settings of the parts that it starts.
+    for package in ("services", "gateway"):
+        shutil.copytree(ROOT / package, tmp_path / package)
     places = {f"services/{name}": "standin_service.py" for name in SERVICES}
     for place, stand_in in {**places, "gateway": "standin_gateway.py"}.items():
-        (tmp_path / place).mkdir(parents=True)
         shutil.copy(STANDINS / stand_in, tmp_path / place / "__main__.py")
     return tmp_path
 
@@ -161,12 +163,23 @@ def test_a_stack_from_start_to_end(
     assert "\033[" not in stack.out
 
 
-def test_a_part_that_refuses_its_setting_is_named(start: Start) -> None:
-    stack = start(MANUAL_LEVEL_DAYS="wrong")
+def test_a_part_that_does_not_start_is_named_with_its_reason(start: Start) -> None:
+    stack = start(STANDIN_REFUSES="yes")
     assert stack.process.wait(15) == 1
     assert any("ended with exit code 1; the last lines of" in line for line in stack.err)
-    assert "    wrong setting MANUAL_LEVEL_DAYS" in stack.err
+    assert "    cannot start: a reason" in stack.err
     assert not stack.summary.exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MANUAL_LEVEL_DAYS", "0"), ("OPEN_FAMILIES", "upbot"), ("GATEWAY_RATE_LIMIT", "much")],
+)
+def test_a_wrong_setting_of_a_part_is_one_line_before_anything_starts(
+    checkout: Path, environment: dict[str, str], variable: str, value: str
+) -> None:
+    line = refused(checkout, {**environment, variable: value})
+    assert line.startswith(f"wrong setting {variable}: ")
 
 
 def test_demo_data_that_cannot_be_loaded_ends_the_run(start: Start) -> None:

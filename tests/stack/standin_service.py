@@ -15,8 +15,8 @@ PREFIX = NAME.upper()
 
 
 def main() -> None:
-    if os.environ.get("MANUAL_LEVEL_DAYS") == "wrong":
-        sys.exit("wrong setting MANUAL_LEVEL_DAYS")
+    if os.environ.get("STANDIN_REFUSES"):
+        sys.exit("cannot start: a reason")
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     server = grpc.server(futures.ThreadPoolExecutor(2))
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)

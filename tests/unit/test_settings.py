@@ -25,7 +25,7 @@ def test_every_field_has_a_default_and_says_what_it_is(settings: type[BaseSettin
         (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "nine"),
         (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "70000"),
         (MemberLevelSettings, "MANUAL_LEVEL_DAYS", "0"),
-        (ShopLevelSettings, "DEFAULT_SHOP", ""),
+        (ShopLevelSettings, "DEFAULT_SHOP", "x" * 129),
         (AccessSettings, "OPEN_FAMILIES", "upbot"),
         (AccessSettings, "OPEN_FAMILIES", "member,everything"),
         (StoreSettings, "REDIS_TIMEOUT_SECONDS", "-1"),
