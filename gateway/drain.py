@@ -5,19 +5,25 @@ import time
 import urllib.error
 import urllib.request
 
+from gateway.settings import GatewaySettings
+
 # How often the admin page is asked whether requests are still under way.
 _POLL_SECONDS = 0.05
 _ADMIN_TIMEOUT = 1.0
 _ACTIVE = "http.gateway.downstream_rq_active"
 
 
-def drain(admin: str, seconds: float) -> None:
-    """Fails /healthz, stops listening, and waits until nothing is under way, or `seconds`."""
-    deadline = time.monotonic() + seconds
+def drain(settings: GatewaySettings) -> None:
+    """Fails /healthz, stops listening, and waits until nothing is under way."""
+    host = settings.admin_address
+    admin = f"http://{f'[{host}]' if ':' in host else host}:{settings.admin_port}"
+    closed = time.monotonic() + settings.linger_seconds
+    deadline = closed + settings.drain_seconds
     try:
         _post(f"{admin}/healthcheck/fail")
         _post(f"{admin}/drain_listeners?graceful&skip_exit")
-        while time.monotonic() < deadline and _active(admin):
+        # While it listens, "nothing under way" may be over before Envoy is told to end.
+        while time.monotonic() < closed or (time.monotonic() < deadline and _active(admin)):
             threading.Event().wait(_POLL_SECONDS)
     except (urllib.error.URLError, OSError):
         # An Envoy that does not answer has nothing left to drain.

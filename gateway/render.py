@@ -1,12 +1,11 @@
 """From the settings to the configuration that Envoy reads."""
 
 import json
-from pathlib import Path
 from string import Template
 
-from gateway.settings import GatewaySettings
+from gateway.settings import HERE, GatewaySettings
 
-HERE = Path(__file__).resolve().parent
+_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
 
 def render(settings: GatewaySettings) -> str:
@@ -18,8 +17,8 @@ def render(settings: GatewaySettings) -> str:
         "ADMIN_PORT": settings.admin_port,
         "RATE_LIMIT": settings.rate_limit,
         "TOKEN_RATE_LIMIT": settings.token_rate_limit,
-        "ACCESS_LOG": settings.access_log,
-        "DIRECTORY": HERE,
+        "ACCESS_LOGGER": _access_logger(settings.access_log),
+        "DIRECTORY": settings.directory,
         # JSON is YAML, and quotes what has to be quoted.
         "CORS_ORIGINS": json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]
@@ -30,3 +29,10 @@ def render(settings: GatewaySettings) -> str:
         values[f"{name.upper()}_HOST"] = host.strip("[]")
         values[f"{name.upper()}_PORT"] = port
     return Template((HERE / "envoy.yaml").read_text()).substitute(values)
+
+
+def _access_logger(path: str) -> str:
+    if path == "/dev/stdout":
+        # Not opened by that name: in a container it is a pipe that only root may open.
+        return f'"@type": {_LOGGERS}.stream.v3.StdoutAccessLog'
+    return f'"@type": {_LOGGERS}.file.v3.FileAccessLog, path: {json.dumps(path)}'

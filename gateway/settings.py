@@ -1,6 +1,7 @@
 """What may differ between two gateways, read from the environment."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.runtime.settings import Port
 
+HERE = Path(__file__).resolve().parent
+
 _ENDPOINT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
+def _is_address(value: str) -> str:
+    ip_address(value)  # Envoy's listeners look up no names
+    return value
+
+
 def _is_endpoint(value: str) -> str:
-    if not _ENDPOINT.fullmatch(value):
+    match = _ENDPOINT.fullmatch(value)
+    if not match or not 1 <= int(match[2]) <= 65_535:
         raise ValueError("must be host:port")
     return value
 
@@ -26,7 +35,16 @@ def _are_origins(value: str) -> str:
     return value
 
 
+def _is_plain(value: str) -> str:
+    # It is written between quotes of YAML and of Lua, whose search path has ? and ; for itself.
+    if set(value) & set("\"'\\?;\n"):
+        raise ValueError("must not hold quotes, backslashes, question marks or semicolons")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
 Endpoint = Annotated[str, AfterValidator(_is_endpoint)]
+PlainPath = Annotated[str, AfterValidator(_is_plain)]
 
 
 class GatewaySettings(BaseSettings):
@@ -34,10 +52,11 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_ignore_empty=True)
 
-    address: str = Field("127.0.0.1", description="Address to listen on.")
+    address: Address = Field("127.0.0.1", description="IP address to listen on.")
     port: Port = Field(8080, description="Port for JSON and gRPC.")
-    admin_address: str = Field(
-        "127.0.0.1", description="Address of Envoy's own pages; whoever reaches it can stop it."
+    admin_address: Address = Field(
+        "127.0.0.1",
+        description="IP address of Envoy's own pages; whoever reaches it can stop Envoy.",
     )
     admin_port: Port = Field(9901, description="Port of Envoy's own pages.")
     upbot_checks: Endpoint = Field(
@@ -52,15 +71,26 @@ class GatewaySettings(BaseSettings):
         20_000, ge=1, le=10_000_000, description="Requests a second; the next gets 429."
     )
     token_rate_limit: int = Field(
-        20,
+        50,
         ge=1,
         le=100_000,
         description="Requests for tokens a second: each costs a service 50 ms for its slow hash.",
     )
-    access_log: str = Field("/dev/stdout", description="File for the access log.")
+    access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
+    directory: PlainPath = Field(
+        str(HERE),
+        description="Folder where Envoy finds levelgate.binpb and lua/; by default the package's.",
+    )
     run_dir: Path = Field(
         Path(".run/gateway"), description="Folder that the configuration is written into."
     )
+    linger_seconds: int = Field(
+        1,
+        ge=0,
+        le=300,
+        description="After SIGTERM: how long new connections are still taken while /healthz says"
+        " 503, so that load balancers notice before they are refused.",
+    )
     drain_seconds: float = Field(
-        5.0, ge=0, le=600, description="After SIGTERM: how long requests under way may take."
+        5.0, ge=0, le=600, description="After that: how long requests under way may take."
     )

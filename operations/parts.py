@@ -42,6 +42,8 @@ def part_environment(settings: StackSettings) -> dict[str, str]:
     drains = {f"{name.upper()}_DRAIN_SECONDS": "0" for name in settings.service_ports}
     return {
         **drains,
+        # No load balancer stands before this gateway that would have to notice.
+        "GATEWAY_LINGER_SECONDS": "0",
         **os.environ,
         **ports,
         **upstreams,

@@ -1,1 +1,1 @@
-"""The three services and what they share; docs/architecture is told in README.md."""
+"""The three services, and the rooms that they share; README.md tells the way of a request."""

@@ -1,0 +1,34 @@
+"""One Envoy and one upstream for the session; the upstream forgets between tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateway.gateway import Gateway, running_gateway
+from tests.gateway.upstream import Upstream
+
+ORIGIN = "https://shop.example"
+
+
+@pytest.fixture(scope="session")
+def _upstream() -> Iterator[Upstream]:
+    upstream = Upstream()
+    upstream.start()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture
+def upstream(_upstream: Upstream) -> Iterator[Upstream]:
+    _upstream.reset()
+    yield _upstream
+    _upstream.reset()
+
+
+@pytest.fixture(scope="session")
+def gateway(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    directory = tmp_path_factory.mktemp("gateway")
+    with running_gateway(directory, _upstream.ports, GATEWAY_CORS_ORIGINS=ORIGIN) as running:
+        yield running
+        # Envoy passes on what Lua fails at: no test may end with one such failure.
+        assert running.counter("http.gateway.lua.levelgate.errors") == 0

@@ -1,0 +1,128 @@
+"""`python -m gateway` as a process, and the JSON door of what it runs."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 20.0
+
+
+@dataclass
+class Gateway:
+    """A running gateway."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    admin_port: int
+    directory: Path
+    client: httpx.Client
+
+    @property
+    def access_log(self) -> str:
+        return (self.directory / "access.log").read_text(encoding="utf-8")
+
+    def raw(self, request: bytes, *, seconds: float = 10.0) -> bytes:
+        """What comes back for these bytes, until the gateway closes or its answer is complete."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(request)
+            answer = b""
+            while not _is_complete(answer):
+                received = connection.recv(65536)
+                if not received:
+                    break
+                answer += received
+            return answer
+
+    def counter(self, name: str) -> int:
+        """One of Envoy's own counters."""
+        url = f"http://127.0.0.1:{self.admin_port}/stats?filter=^{name}$"
+        return int(httpx.get(url).text.rpartition(":")[2])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+def _is_complete(answer: bytes) -> bool:
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    lengths = [line for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(lengths) and len(body) >= int(lengths[0].partition(b":")[2])
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+def free_ports(number: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def environment(directory: Path, upstream: dict[str, int], **settings: str) -> dict[str, str]:
+    """The process environment of a gateway in front of these services."""
+    services = {f"GATEWAY_{name.upper()}": f"127.0.0.1:{port}" for name, port in upstream.items()}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    return {
+        **clean,
+        **services,
+        "GATEWAY_RUN_DIR": str(directory),
+        "GATEWAY_ACCESS_LOG": str(directory / "access.log"),
+        "GATEWAY_TOKEN_RATE_LIMIT": "1000",
+        **settings,
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "gateway", *arguments]
+
+
+@contextmanager
+def running_gateway(
+    directory: Path, upstream: dict[str, int], **settings: str
+) -> Iterator[Gateway]:
+    port, admin_port = free_ports(2)
+    ports = {"GATEWAY_PORT": str(port), "GATEWAY_ADMIN_PORT": str(admin_port)}
+    log = directory / "gateway.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command(),
+            cwd=ROOT,
+            env=environment(directory, upstream, **ports, **settings),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15) as client:
+        gateway = Gateway(process, port, admin_port, directory, client)
+        try:
+            wait_until(lambda: _is_healthy(gateway, log), "the gateway is healthy")
+            yield gateway
+        finally:
+            if process.poll() is None:
+                gateway.stop()
+
+
+def _is_healthy(gateway: Gateway, log: Path) -> bool:
+    assert gateway.process.poll() is None, log.read_text(encoding="utf-8")
+    try:
+        return gateway.client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False

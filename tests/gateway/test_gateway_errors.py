@@ -1,0 +1,156 @@
+"""The error table: what went wrong, as each family's client sees it."""
+
+import pytest
+from grpc import StatusCode
+
+from tests.gateway.families import (
+    BAD,
+    BUSY,
+    FAMILIES,
+    MEMBER,
+    SHOP_PAGE,
+    UPBOT,
+    Family,
+    answered,
+    none_failure,
+)
+from tests.gateway.gateway import Gateway
+from tests.gateway.upstream import Upstream, failing, raising, slow
+
+family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+# The service's status -> HTTP status, upbot's ret, the message (None: the service's own).
+STATUSES = [
+    (StatusCode.INVALID_ARGUMENT, 200, 1001, BAD),
+    (StatusCode.NOT_FOUND, 200, 1001, None),
+    (StatusCode.ALREADY_EXISTS, 200, 1001, None),
+    (StatusCode.FAILED_PRECONDITION, 200, 1001, None),
+    (StatusCode.ABORTED, 200, 1001, None),
+    (StatusCode.OUT_OF_RANGE, 200, 1001, None),
+    (StatusCode.PERMISSION_DENIED, 403, 1003, "无权限"),
+    (StatusCode.RESOURCE_EXHAUSTED, 429, 1006, "请求过于频繁，请稍后再试"),
+    (StatusCode.UNAVAILABLE, 503, 1000, BUSY),
+    (StatusCode.DEADLINE_EXCEEDED, 504, 1000, BUSY),
+    (StatusCode.INTERNAL, 500, 1000, BUSY),
+    (StatusCode.UNKNOWN, 500, 1000, BUSY),
+    (StatusCode.CANCELLED, 500, 1000, BUSY),
+    (StatusCode.UNIMPLEMENTED, 500, 1000, BUSY),
+    (StatusCode.DATA_LOSS, 500, 1000, BUSY),
+]
+
+
+@family
+@pytest.mark.parametrize(("code", "status", "ret", "msg"), STATUSES, ids=str)
+def test_a_status_becomes_the_familys_envelope(
+    gateway: Gateway,
+    upstream: Upstream,
+    family: Family,
+    code: StatusCode,
+    status: int,
+    ret: int,
+    msg: str | None,
+) -> None:
+    own = '说 "不"\\\n{"details":['  # nothing in it may break the JSON around it
+    upstream.answers[family.rpc] = failing(code, own)
+    assert answered(family.call(gateway)) == (status, family.failure(ret, msg or own))
+
+
+@pytest.mark.parametrize(
+    ("family", "msg"), [(UPBOT, "未授权"), (MEMBER, "未授权"), (SHOP_PAGE, "请登录")]
+)
+def test_no_token_is_401(gateway: Gateway, upstream: Upstream, family: Family, msg: str) -> None:
+    upstream.answers[family.rpc] = failing(StatusCode.UNAUTHENTICATED, "internal words")
+    assert answered(family.call(gateway)) == (401, family.failure(1002, msg))
+
+
+@pytest.mark.parametrize(
+    ("family", "msg"),
+    [(UPBOT, BAD), (MEMBER, f"{BAD}: vipLevel"), (SHOP_PAGE, f"{BAD}: vipLevel")],
+)
+def test_the_field_is_named_where_the_document_has_room(
+    gateway: Gateway, upstream: Upstream, family: Family, msg: str
+) -> None:
+    upstream.answers[family.rpc] = failing(StatusCode.INVALID_ARGUMENT, "x", field="vipLevel")
+    assert answered(family.call(gateway)) == (200, family.failure(1001, msg))
+
+
+def test_upbots_ret_is_what_the_service_says(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.answers[UPBOT.rpc] = failing(StatusCode.NOT_FOUND, "没有", ret="1044")
+    assert answered(UPBOT.call(gateway)) == (200, UPBOT.failure(1044, "没有"))
+
+
+@family
+def test_an_empty_message_becomes_the_general_one(
+    gateway: Gateway, upstream: Upstream, family: Family
+) -> None:
+    upstream.answers[family.rpc] = failing(StatusCode.NOT_FOUND)
+    assert answered(family.call(gateway)) == (200, family.failure(1001, BAD))
+
+
+@family
+def test_an_exceptions_text_never_leaves(
+    gateway: Gateway, upstream: Upstream, family: Family
+) -> None:
+    upstream.answers[family.rpc] = raising
+    assert answered(family.call(gateway)) == (500, family.failure(1000, BUSY))
+
+
+@family
+@pytest.mark.parametrize("headers_first", [False, True])
+def test_a_service_that_is_too_slow_is_504(
+    gateway: Gateway, upstream: Upstream, family: Family, *, headers_first: bool
+) -> None:
+    # After the service's headers Envoy's answer passes no filter.
+    upstream.answers[family.rpc] = slow(2.5, headers_first=headers_first)
+    assert answered(family.call(gateway)) == (504, family.failure(1000, BUSY))
+
+
+REFUSED_EARLY = {
+    "no HTTP": (b"hello\r\n\r\n", 400),
+    "no host": (b"GET /show HTTP/1.1\r\n\r\n", 400),
+    "a host that is none": (b"GET /show HTTP/1.1\r\nhost: a b\r\n\r\n", 400),
+    "a fragment": (b"GET /show#x HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+    "a raw control byte": (b"GET /userlevel/\x01 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+    "a raw NUL": (b"GET /userlevel/\x00 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+    "raw UTF-8": ("GET /userlevel/用 HTTP/1.1\r\nhost: a\r\n\r\n".encode(), 400),
+    "no slash": (b"GET show HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+    "a method nobody knows": (b"BREW /show HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+    "two lengths": (
+        b"POST /vipBiz HTTP/1.1\r\nhost: a\r\n"
+        b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        400,
+    ),
+    "another encoding": (
+        b"POST /vipBiz HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n",
+        501,
+    ),
+    "a path to everything": (b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", 404),
+    "a tunnel": (b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 404),
+    "large headers": (
+        b"GET /show HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
+        431,
+    ),
+    "headers that never end": (b"GET /show HTTP/1.1\r\nhost: a\r\n", 408),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), REFUSED_EARLY.values(), ids=REFUSED_EARLY)
+def test_what_is_refused_before_a_path_is_known_has_a_body_too(
+    gateway: Gateway, request_bytes: bytes, status: int
+) -> None:
+    head, _, body = gateway.raw(request_bytes).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"content-type: application/json; charset=utf-8" in head
+    assert body.decode() == none_failure(status, "接口不存在" if status == 404 else BAD)
+
+
+def test_http_1_0_is_answered(gateway: Gateway) -> None:
+    answer = gateway.raw(b"GET /show HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert answer.endswith(b'{"code":"","msg":"","data":[]}')
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_an_offer_to_upgrade_is_ignored(gateway: Gateway, protocol: str) -> None:
+    headers = {"connection": "Upgrade, HTTP2-Settings", "upgrade": protocol, "http2-settings": "AA"}
+    assert gateway.client.get("/show", headers=headers).status_code == 200

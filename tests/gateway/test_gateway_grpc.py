@@ -1,0 +1,104 @@
+"""gRPC on the gateway's port: an allow-list of services, and nothing changed on the way."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from levelgate.access.v1 import access_tokens_pb2 as tokens
+from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
+from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
+from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminStub
+from levelgate.shop.v1.shop_level_pb2_grpc import ShopLevelStub
+from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
+from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
+from tests.gateway.gateway import Gateway
+from tests.gateway.upstream import Upstream, failing, slow
+
+
+@pytest.fixture(scope="module")
+def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        yield channel
+
+
+def outcome(call: Any, request: Message, seconds: float = 5) -> Any:
+    """The call once it is over, which holds status, details and trailers."""
+    future = call.future(request, timeout=seconds)
+    future.exception()
+    return future
+
+
+def test_the_four_services_are_there(channel: grpc.Channel, upstream: Upstream) -> None:
+    UpbotChecksStub(channel).CheckStarState(upbot_checks_pb2.CheckStarStateRequest(openid="a"))
+    AccessTokensStub(channel).GetAccessToken(tokens.GetAccessTokenRequest(appid="b"))
+    AccessTokensStub(channel).IssueMemberToken(tokens.IssueMemberTokenRequest(user_id="c"))
+    MemberLevelStub(channel).InitUser(member.InitUserRequest(user_id="d"))
+    MemberLevelStub(channel).LevelDown(member.LevelDownRequest())
+    ShopLevelStub(channel).GetMemberLevels(shop_level_pb2.GetMemberLevelsRequest(uid="e"))
+    assert [call.rpc for call in upstream.calls] == [
+        "CheckStarState",
+        "GetAccessToken",
+        "IssueMemberToken",
+        "InitUser",
+        "LevelDown",
+        "GetMemberLevels",
+    ]
+
+
+def test_operators_services_are_not(channel: grpc.Channel, upstream: Upstream) -> None:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    calls: list[tuple[Any, Message]] = [
+        (UserFactsStub(channel).GetUserFacts, user_facts_pb2.GetUserFactsRequest(openid="a")),
+        (ShopAdminStub(channel).GetShop, shop_admin_pb2.GetShopRequest()),
+        (health.Check, health_pb2.HealthCheckRequest()),
+    ]
+    for call, request in calls:
+        assert outcome(call, request).code() == grpc.StatusCode.UNIMPLEMENTED
+    assert upstream.calls == []
+
+
+def test_a_status_keeps_its_details(channel: grpc.Channel, upstream: Upstream) -> None:
+    upstream.answers["ShowUser"] = failing(
+        grpc.StatusCode.NOT_FOUND, "用户不存在", request_id="r", field="userId"
+    )
+    error = outcome(MemberLevelStub(channel).ShowUser, member.ShowUserRequest(user_id="7"))
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert error.details() == "用户不存在"
+    status = rpc_status.from_call(error)
+    assert status is not None
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert dict(info.metadata) == {"request_id": "r", "field": "userId"}
+
+
+def test_a_callers_deadline_goes_on(channel: grpc.Channel, upstream: Upstream) -> None:
+    MemberLevelStub(channel).ListRules(member.ListRulesRequest(), timeout=3)
+    assert 2.5 < upstream.calls[0].seconds_left < 3.1  # the clocks of C and Python differ a little
+    upstream.answers["ListRules"] = slow(1)
+    late = outcome(MemberLevelStub(channel).ListRules, member.ListRulesRequest(), 0.3)
+    assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_large_message_passes(channel: grpc.Channel, upstream: Upstream) -> None:
+    codes = [f"{number:04}" + "星" * 124 for number in range(3000)]
+    request = upbot_checks_pb2.CheckGameInfoRequest(openid="a", xinyue_codes=codes)
+    UpbotChecksStub(channel).CheckGameInfo(request)
+    assert len(upstream.calls[0].request.xinyue_codes) == 3000
+
+
+def test_the_request_id_goes_on_and_comes_back(channel: grpc.Channel, upstream: Upstream) -> None:
+    request = member.ListRulesRequest()
+    metadata = (("x-request-id", "mine-1"), ("authorization", "token"))
+    _, call = MemberLevelStub(channel).ListRules.with_call(request, metadata=metadata)
+    assert dict(call.initial_metadata())["x-request-id"] == "mine-1"
+    assert upstream.calls[0].metadata["x-request-id"] == "mine-1"
+    assert upstream.calls[0].metadata["authorization"] == "token"

@@ -1,0 +1,418 @@
+"""Where parameters may stand, and what is refused before a service sees it."""
+
+import gzip
+import json
+
+import pytest
+
+from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
+from tests.gateway.gateway import Gateway
+from tests.gateway.upstream import Upstream
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
+
+
+def received(upstream: Upstream) -> tuple[str, dict[str, object]]:
+    """The only call, its fields by their proto names."""
+    (call,) = upstream.calls
+    fields = {descriptor.name: value for descriptor, value in call.request.ListFields()}
+    return call.rpc, fields
+
+
+RULE = {"vip_level": 1, "name": "黄铜 会员+", "down_point": 500, "up_point": 800, "pic_url": ""}
+RULE_QUERY = "vipLevel=1&name=%E9%BB%84%E9%93%9C+%E4%BC%9A%E5%91%98%2B&downPoint=500&upPoint=800"
+SPELLINGS = {
+    "query": ("/vipBiz?" + RULE_QUERY + "&picUrl=", None, {}),
+    "query with a form's type": ("/vipBiz?" + RULE_QUERY + "&picUrl=", None, FORM),
+    "form": ("/vipBiz", RULE_QUERY + "&picUrl=", FORM),
+    "form, proto names": (
+        "/vipBiz",
+        "vip_level=1&name=%E9%BB%84%E9%93%9C+%E4%BC%9A%E5%91%98%2B&down_point=500&up_point=800&pic_url=",
+        FORM,
+    ),
+    "form with a charset": (
+        "/vipBiz",
+        RULE_QUERY + "&picUrl=",
+        {"content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"},
+    ),
+    "query and form": (
+        "/vipBiz?vipLevel=1&name=%E9%BB%84%E9%93%9C+%E4%BC%9A%E5%91%98%2B",
+        "downPoint=500&upPoint=800&picUrl",
+        FORM,
+    ),
+    "JSON": (
+        "/vipBiz",
+        '{"vipLevel":1,"name":"黄铜 会员+","downPoint":500,"upPoint":"800","picUrl":""}',
+        JSON,
+    ),
+    "JSON without a type": (
+        "/vipBiz",
+        '{"vip_level":1,"name":"\\u9ec4铜 会员+","down_point":500,"up_point":800,"pic_url":""}',
+        {},
+    ),
+    "query and JSON": (
+        "/vipBiz?vipLevel=1&picUrl=",
+        '{"name":"黄铜 会员+","downPoint":500,"upPoint":800,"more":{"a":[1]}}',
+        JSON,
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "body", "headers"), SPELLINGS.values(), ids=SPELLINGS)
+def test_member_parameters_stand_in_query_form_or_json(
+    gateway: Gateway, upstream: Upstream, url: str, body: str | None, headers: dict[str, str]
+) -> None:
+    content = body and body.encode()
+    assert gateway.client.post(url, content=content, headers=headers).status_code == 200
+    assert received(upstream) == ("CreateRule", RULE)
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "headers"),
+    [
+        ("/vipBiz?id=6", None, {}),
+        ("/vipBiz", "id=6", FORM),
+        ("/vipBiz", '{"id":6}', JSON),
+        ("/vipBiz", '{"id":"6"}', {}),
+    ],
+)
+def test_a_delete_may_have_a_body(
+    gateway: Gateway, upstream: Upstream, url: str, body: str | None, headers: dict[str, str]
+) -> None:
+    content = body and body.encode()
+    gateway.client.request("DELETE", url, content=content, headers=headers)
+    assert received(upstream) == ("DeleteRule", {"id": 6})
+
+
+UPGRADES = [
+    ("?point=3", None, {}),
+    ("?%70oint=3", None, {}),
+    ("?p%6fint=%33&other=1&other=2", None, {}),
+    ("?userId=7&point=3&useId=7&user_id=%37&use_id=7", None, {}),
+    ("", "point=3", FORM),
+    ("", "useId=9&point=3", FORM),
+    ("", '{"point":3}', JSON),
+    ("", '{"p\\u006fint":"3","userId":9,"user_id":{"a":1},"useId":null}', JSON),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "headers"), UPGRADES)
+def test_with_point_a_get_upgrades(
+    gateway: Gateway, upstream: Upstream, query: str, body: str | None, headers: dict[str, str]
+) -> None:
+    content = body and body.encode()
+    gateway.client.request("GET", "/userlevel/7" + query, content=content, headers=headers)
+    assert received(upstream) == ("UpgradeUser", {"user_id": "7", "point": 3})
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "headers"),
+    [
+        ("", None, {}),
+        ("?", None, {}),
+        ("?pointless=3&useId=7", None, {}),
+        ("?Point=3", None, {}),
+        ("", "useId=9", FORM),
+        ("", "{}", JSON),
+        ("", '{"userId":"9"}', JSON),
+    ],
+)
+def test_without_point_a_get_initialises(
+    gateway: Gateway, upstream: Upstream, query: str, body: str | None, headers: dict[str, str]
+) -> None:
+    content = body and body.encode()
+    gateway.client.request("GET", "/userlevel/7" + query, content=content, headers=headers)
+    assert received(upstream) == ("InitUser", {"user_id": "7"})
+
+
+POINTLESS = [
+    ("?point=", None, {}),
+    ("?point", None, {}),
+    ("?point=abc", None, {}),
+    ("?point=1.5", None, {}),
+    ("?point=1e3", None, {}),
+    ("?point=%203", None, {}),
+    ("?point=0x10", None, {}),
+    ("?point=2147483648", None, {}),
+    ("?point=-2147483649", None, {}),
+    ("?point=99999999999999999999", None, {}),
+    ("?point=%EF%BC%93", None, {}),
+    ("?point=1&point=1", None, {}),
+    ("?point=1&%70oint=2", None, {}),
+    ("", "point=", FORM),
+    ("", "point=1&point=2", FORM),
+    ("?point=1", "point=1", FORM),
+    ("?point=1", '{"point":1}', JSON),
+    ("", '{"point":1,"point":2}', JSON),
+    ("", '{"point":""}', JSON),
+    ("", '{"point":"x"}', JSON),
+    ("", '{"point":1.5}', JSON),
+    ("", '{"point":true}', JSON),
+    ("", '{"point":{}}', JSON),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "headers"), POINTLESS)
+def test_a_wrong_point_is_named_and_never_initialises(
+    gateway: Gateway, upstream: Upstream, query: str, body: str | None, headers: dict[str, str]
+) -> None:
+    content = body and body.encode()
+    reply = gateway.client.request("GET", "/userlevel/7" + query, content=content, headers=headers)
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: point"))
+    assert upstream.calls == []
+
+
+def test_a_null_point_is_the_services_to_refuse(gateway: Gateway, upstream: Upstream) -> None:
+    gateway.client.request("GET", "/userlevel/7", content=b'{"point":null}', headers=JSON)
+    assert received(upstream) == ("UpgradeUser", {"user_id": "7"})
+
+
+OTHER_USERS = [
+    "userId=9",
+    "useId=9",
+    "user_id=9",
+    "use_id=9",
+    "userId=",
+    "user%49d=9",
+    "userId=7&useId=8",
+]
+
+
+@pytest.mark.parametrize("query", OTHER_USERS)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "7"), ("POST", "7"), ("DELETE", "7"), ("POST", "show/7")]
+)
+def test_a_query_may_not_name_another_user(
+    gateway: Gateway, upstream: Upstream, method: str, path: str, query: str
+) -> None:
+    reply = gateway.client.request(method, f"/userlevel/{path}?{query}")
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: userId"))
+    assert upstream.calls == []
+
+
+def test_the_user_of_a_query_is_compared_decoded(gateway: Gateway, upstream: Upstream) -> None:
+    gateway.client.delete("/userlevel/a%2Fb?userId=%61%2fb")
+    assert received(upstream) == ("DeleteUser", {"user_id": "a/b"})
+
+
+BODIES_WITH_USERS = [
+    ("userId=9&useId=8&user_id=7&use_id=6&vipLevel=2&partnerId=p", FORM),
+    ('{"userId":"9","useId":"8","user_id":"7","use_id":"6","vipLevel":2,"partnerId":"p"}', JSON),
+    ('{"userId":9,"userId":[],"vip_level":2,"partner_id":"p"}', JSON),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), BODIES_WITH_USERS)
+def test_a_user_in_a_body_is_ignored(
+    gateway: Gateway, upstream: Upstream, body: str, headers: dict[str, str]
+) -> None:
+    gateway.client.post("/userlevel/5", content=body.encode(), headers=headers)
+    wanted = {"user_id": "5", "vip_level": 2, "partner_id": "p"}
+    assert received(upstream) == ("UpdateUser", wanted)
+
+
+TWICE = [
+    ("?vipLevel=1&vipLevel=1", None, {}, "vipLevel"),
+    ("?vipLevel=1&vip_level=2", None, {}, "vipLevel"),
+    ("?partnerId=1", "partnerId=1", FORM, "partnerId"),
+    ("?partnerId=1", '{"partner_id":"1"}', JSON, "partnerId"),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "headers", "field"), TWICE)
+def test_a_parameter_given_twice_is_named(
+    gateway: Gateway,
+    upstream: Upstream,
+    query: str,
+    body: str | None,
+    headers: dict[str, str],
+    field: str,
+) -> None:
+    content = body and body.encode()
+    reply = gateway.client.post("/userlevel/7" + query, content=content, headers=headers)
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
+WRONG_TYPES = [
+    ('{"vipLevel":"x"}', "vipLevel"),
+    ('{"vip_level":1.5}', "vipLevel"),
+    ('{"vipLevel":{}}', "vipLevel"),
+    ('{"partnerId":5}', "partnerId"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG_TYPES)
+def test_a_wrong_type_is_named_as_json_spells_it(
+    gateway: Gateway, upstream: Upstream, body: str, field: str
+) -> None:
+    reply = gateway.client.post("/userlevel/7", content=body.encode(), headers=JSON)
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
+NESTED = b'{"openid":"a","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+MALFORMED = {
+    "nothing but space": b"  ",
+    "half": b'{"openid":',
+    "a comma too many": b'{"openid":"a",}',
+    "single quotes": b"{'openid':'a'}",
+    "bare names": b'{openid:"a"}',
+    "two objects": b"{}{}",
+    "an array": b"[1]",
+    "a string": b'"a"',
+    "null": b"null",
+    "a number": b"1",
+    "a leading zero": b'{"a":01}',
+    "NaN": b'{"a":NaN}',
+    "a raw line feed": b'{"a":"\n"}',
+    "an unknown escape": b'{"a":"\\x"}',
+    "half a surrogate pair": b'{"openid":"\\ud800"}',
+    "the wrong half": b'{"openid":"\\udc00\\ud800"}',
+    "bad UTF-8": b'{"openid":"\xff"}',
+    "overlong UTF-8": b'{"openid":"\xc0\x80"}',
+    "a surrogate in UTF-8": b'{"openid":"\xed\xa0\x80"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16": "{}".encode("utf-16"),
+    "gzip": gzip.compress(b"{}"),
+    "nesting": NESTED,
+    "a form": b"openid=a",
+}
+
+
+@pytest.mark.parametrize("family", [UPBOT, MEMBER], ids=lambda family: family.name)
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_body_is_a_parameter_error(
+    gateway: Gateway, upstream: Upstream, family: Family, body: bytes
+) -> None:
+    reply = family.call(gateway, content=body, headers=JSON)
+    assert answered(reply) == (200, family.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_body_never_initialises(
+    gateway: Gateway, upstream: Upstream, body: bytes
+) -> None:
+    reply = gateway.client.request("GET", "/userlevel/7", content=body, headers=JSON)
+    assert answered(reply) == (200, MEMBER.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+BAD_QUERIES = ["a=%FF", "a=%", "a=%4", "%zz=1", "a=%ED%A0%80", "a=%C0%80", "%E4%B8=1"]
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES)
+def test_a_malformed_query_is_a_parameter_error(
+    gateway: Gateway, upstream: Upstream, query: str
+) -> None:
+    for path, family in ((f"/show?{query}", MEMBER), (f"{SHOP}&{query}", SHOP_PAGE)):
+        head, _, body = gateway.raw(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode()).partition(
+            b"\r\n\r\n"
+        )
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert body.decode() == family.failure(1001, BAD)
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES)
+def test_a_malformed_form_is_a_parameter_error(
+    gateway: Gateway, upstream: Upstream, query: str
+) -> None:
+    reply = gateway.client.post("/vipBiz", content=query.encode(), headers=FORM)
+    assert answered(reply) == (200, MEMBER.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("user", ["%FF", "100%", "%4", "%zz", "%ED%A0%80"])
+def test_a_malformed_user_is_named(gateway: Gateway, upstream: Upstream, user: str) -> None:
+    answer = gateway.raw(f"GET /userlevel/{user} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    assert answer.endswith(MEMBER.failure(1001, f"{BAD}: userId").encode())
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        None,
+    ],
+)
+def test_upbot_reads_json_whatever_its_type_says(
+    gateway: Gateway, upstream: Upstream, content_type: str | None
+) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    body = b'{"openid":"xx","gid":[1279,"79"],"gids":80,"unknown":[[1]]}'
+    gateway.client.post(UPBOT.url + "?openid=other&device=2", content=body, headers=headers)
+    assert received(upstream) == ("CheckStarState", {"openid": "xx", "gid": [1279, 79, 80]})
+
+
+@pytest.mark.parametrize(
+    "levels", ["[[1]]", "[1,[]]", "[{}]", "[1,null]", '{"a":1}', "true", "1.5"]
+)
+def test_upbots_arrays_hold_no_arrays(gateway: Gateway, upstream: Upstream, levels: str) -> None:
+    body = f'{{"openid":"a","levels":{levels}}}'.encode()
+    reply = gateway.client.post("/upbot/api/CheckUserXYLevel", content=body)
+    assert answered(reply) == (200, UPBOT.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+def test_an_empty_upbot_body_is_the_services_to_refuse(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    gateway.client.post(UPBOT.url)
+    assert received(upstream) == ("CheckStarState", {})
+
+
+SHOP_QUERIES: list[tuple[str, dict[str, object]]] = [
+    ("", {}),
+    ("&i=6", {"i": "6"}),
+    ("&uid=a%2Bb+c&i=%E4%B8%AD%26", {"i": "中&", "uid": "a+b c"}),
+    ("&type=5&type=6&version=v1.1.13&uuid=0&goods_id=", {}),
+    ("&i=", {"i": ""}),
+]
+
+
+@pytest.mark.parametrize(("query", "fields"), SHOP_QUERIES)
+def test_of_the_shops_parameters_only_two_go_on(
+    gateway: Gateway, upstream: Upstream, query: str, fields: dict[str, object]
+) -> None:
+    assert gateway.client.get(SHOP + query).status_code == 200
+    assert received(upstream) == ("GetMemberLevels", fields)
+
+
+@pytest.mark.parametrize(("query", "field"), [("&i=1&i=1", "i"), ("&uid=1&u%69d=2", "uid")])
+def test_a_shop_parameter_given_twice_is_named(
+    gateway: Gateway, upstream: Upstream, query: str, field: str
+) -> None:
+    reply = gateway.client.get(SHOP + query)
+    assert answered(reply) == (200, SHOP_PAGE.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("body", [b'{"i":"99","uid":"5"}', b"nonsense"])
+def test_a_body_on_the_shops_page_is_ignored(
+    gateway: Gateway, upstream: Upstream, body: bytes
+) -> None:
+    gateway.client.request("GET", SHOP + "&i=6", content=body, headers=JSON)
+    assert received(upstream) == ("GetMemberLevels", {"i": "6"})
+
+
+def test_a_thousand_codes_of_128_characters_pass(gateway: Gateway, upstream: Upstream) -> None:
+    codes = [f"{number:04}" + "星" * 124 for number in range(1000)]
+    for ensure_ascii in (False, True):
+        upstream.reset()
+        body = json.dumps({"openid": "a", "xinyue_codes": codes}, ensure_ascii=ensure_ascii)
+        reply = gateway.client.post("/upbot/api/CheckGameInfo", content=body.encode())
+        assert reply.status_code == 200
+        assert received(upstream) == ("CheckGameInfo", {"openid": "a", "xinyue_codes": codes})
+
+
+def test_a_form_is_read_however_it_is_cut(gateway: Gateway, upstream: Upstream) -> None:
+    pieces = iter([b"vipLevel=1&na", b"me=%E4%B8", b"%AD"])  # chunked, an escape cut in two
+    gateway.client.post("/vipBiz", content=pieces, headers=FORM)
+    assert received(upstream) == ("CreateRule", {"vip_level": 1, "name": "中"})

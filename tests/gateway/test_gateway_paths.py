@@ -1,0 +1,177 @@
+"""Which paths and methods there are, and who answers for the others."""
+
+import pytest
+
+from tests.gateway.families import (
+    MEMBER,
+    SHOP,
+    SHOP_PAGE,
+    UNKNOWN_PATH,
+    UPBOT,
+    WRONG_METHOD,
+    Family,
+    answered,
+    none_failure,
+)
+from tests.gateway.gateway import Gateway
+from tests.gateway.upstream import Upstream
+
+DOCUMENTED = [
+    ("POST", "/upbot/api/auth/GetAccessToken", "GetAccessToken"),
+    ("POST", "/upbot/api/auth/RefreshToken", "RefreshToken"),
+    ("POST", "/upbot/api/CheckUserXYLevel", "CheckUserXYLevel"),
+    ("POST", "/upbot/api/CheckStarState", "CheckStarState"),
+    ("POST", "/upbot/api/CheckGameInfo", "CheckGameInfo"),
+    ("GET", "/userlevel/7", "InitUser"),
+    ("GET", "/userlevel/7?point=3", "UpgradeUser"),
+    ("GET", "/userlevel/show", "InitUser"),
+    ("DELETE", "/userlevel/7", "DeleteUser"),
+    ("POST", "/userlevel/7", "UpdateUser"),
+    ("POST", "/userlevel/show/7", "ShowUser"),
+    ("POST", "/vipBiz", "CreateRule"),
+    ("DELETE", "/vipBiz", "DeleteRule"),
+    ("POST", "/vipBiz/update", "UpdateRule"),
+    ("GET", "/show", "ListRules"),
+    ("GET", "/leveldown", "LevelDown"),
+    ("GET", "/?route=member.member-level.index", "GetMemberLevels"),
+    ("GET", "/?&i=6&type=5&route=member.member-level.index", "GetMemberLevels"),
+    ("GET", "/?%72oute=member.member%2Dlevel.index", "GetMemberLevels"),
+    ("GET", "/?route=member.member-level.index&route=member.member-level.index", "GetMemberLevels"),
+    ("GET", "/addons/yun_shop/api.php?route=member.member-level.index", "GetMemberLevels"),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "rpc"), DOCUMENTED)
+def test_a_documented_path_is_its_rpc(
+    gateway: Gateway, upstream: Upstream, method: str, url: str, rpc: str
+) -> None:
+    assert gateway.client.request(method, url).status_code == 200
+    assert [call.rpc for call in upstream.calls] == [rpc]
+
+
+UNKNOWN: list[tuple[str, Family | None]] = [
+    ("/upbot", UPBOT),
+    ("/upbot/", UPBOT),
+    ("/upbot/api/CheckStarState/", UPBOT),
+    ("/upbot/api/checkstarstate", UPBOT),
+    ("/upbot/api//CheckStarState", UPBOT),
+    ("/upbot/api/auth/IssueMemberToken", UPBOT),
+    ("/userlevel", MEMBER),
+    ("/userlevel/", MEMBER),
+    ("/userlevel/7/", MEMBER),
+    ("/userlevel//7", MEMBER),
+    ("/userlevel/show/7/8", MEMBER),
+    ("/vipBiz/", MEMBER),
+    ("/vipBiz%2Fupdate", None),
+    ("/vipBiz/update/7", MEMBER),
+    ("/show/", MEMBER),
+    ("/leveldown/now", MEMBER),
+    ("/addons/yun_shop/", SHOP_PAGE),
+    ("/addons/yun_shop/index.php", SHOP_PAGE),
+    ("/", SHOP_PAGE),
+    ("/?route=", SHOP_PAGE),
+    ("/?route=member.other", SHOP_PAGE),
+    ("/?Route=member.member-level.index", SHOP_PAGE),
+    ("/?route=member.member-level.index&route=member.other", SHOP_PAGE),
+    ("/addons/yun_shop/api.php?i=6", SHOP_PAGE),
+    ("/addons", None),
+    ("/index.html", None),
+    ("/healthz/", None),
+    ("/showcase", None),
+    # Ours alone, behind the filter.
+    ("/upgrade/userlevel/7?point=3", None),
+    ("/shop/member.member-level.index", None),
+    ("/levelgate.member.v1.MemberLevel/InitUser", None),
+    ("/userlevel/../upgrade/userlevel/7", MEMBER),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+@pytest.mark.parametrize(("url", "family"), UNKNOWN, ids=str)
+def test_any_other_path_is_404(
+    gateway: Gateway, upstream: Upstream, method: str, url: str, family: Family | None
+) -> None:
+    request = f"{method} {url} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    head, _, body = gateway.raw(request.encode()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    wanted = family.failure(1004, UNKNOWN_PATH) if family else none_failure(404, UNKNOWN_PATH)
+    assert body.decode() == wanted
+    assert upstream.calls == []
+
+
+ALLOWED: list[tuple[str, Family, str]] = [
+    ("/upbot/api/CheckGameInfo", UPBOT, "POST"),
+    ("/upbot/api/auth/GetAccessToken", UPBOT, "POST"),
+    ("/userlevel/7", MEMBER, "GET, POST, DELETE"),
+    ("/userlevel/show/7", MEMBER, "POST"),
+    ("/vipBiz", MEMBER, "POST, DELETE"),
+    ("/vipBiz/update", MEMBER, "POST"),
+    ("/show", MEMBER, "GET"),
+    ("/leveldown", MEMBER, "GET"),
+    (SHOP, SHOP_PAGE, "GET"),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize(("url", "family", "allowed"), ALLOWED, ids=str)
+def test_a_wrong_method_is_405_and_names_the_right_ones(
+    gateway: Gateway, upstream: Upstream, url: str, family: Family, allowed: str, method: str
+) -> None:
+    response = gateway.client.request(method, url)
+    if method in allowed.split(", "):
+        assert response.status_code == 200
+        return
+    wanted = "" if method == "HEAD" else family.failure(1005, WRONG_METHOD)
+    assert answered(response) == (405, wanted)
+    assert response.headers["allow"] == allowed
+    assert upstream.calls == []
+
+
+IDS = {
+    "7": "7",
+    "a%2Fb": "a/b",
+    "a%20b": "a b",
+    "a%3Fb": "a?b",
+    "a+b": "a+b",
+    "a%2Bb": "a+b",
+    "a:b": "a:b",
+    "a%3Ab": "a:b",
+    "a%252Fb": "a%2Fb",
+    "a;b=c,d": "a;b=c,d",
+    "a%5Cb": "a\\b",
+    "%22%27%3C%26": "\"'<&",
+    "%2E%2E": "..",
+    "..": "..",
+    "%E7%94%A8%E6%88%B7": "用户",
+    "%F0%9F%98%80": "😀",
+    "show": "show",
+    "a%00b": "a\0b",
+    "a%0D%0Ab": "a\r\nb",
+    "x" * 20_000: "x" * 20_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "prefix", "rpc"),
+    [
+        ("GET", "/userlevel/", "InitUser"),
+        ("GET", "/userlevel/", "UpgradeUser"),
+        ("POST", "/userlevel/", "UpdateUser"),
+        ("DELETE", "/userlevel/", "DeleteUser"),
+        ("POST", "/userlevel/show/", "ShowUser"),
+    ],
+)
+@pytest.mark.parametrize(("escaped", "user"), IDS.items(), ids=[key[:20] for key in IDS])
+def test_a_user_id_is_decoded_exactly_once(
+    gateway: Gateway,
+    upstream: Upstream,
+    method: str,
+    prefix: str,
+    rpc: str,
+    escaped: str,
+    user: str,
+) -> None:
+    query = "?point=1" if rpc == "UpgradeUser" else ""
+    request = f"{method} {prefix}{escaped}{query} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    assert gateway.raw(request.encode()).startswith(b"HTTP/1.1 200 ")
+    assert [(call.rpc, call.request.user_id) for call in upstream.calls] == [(rpc, user)]

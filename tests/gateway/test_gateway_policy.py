@@ -1,0 +1,312 @@
+"""What the gateway adds to every call: ids, deadlines, limits, headers, the log."""
+
+import json
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.struct_pb2 import NULL_VALUE, Value
+
+from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
+from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
+from levelgate.shop.v1.shop_level_pb2 import GetMemberLevelsResponse, Level, MemberLevels
+from tests.gateway.conftest import ORIGIN
+from tests.gateway.families import (
+    BUSY,
+    FAMILIES,
+    MEMBER,
+    SHOP,
+    SHOP_PAGE,
+    TOO_LARGE,
+    TOO_MANY,
+    UPBOT,
+    Family,
+    answered,
+    none_failure,
+)
+from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.upstream import Upstream, failing
+
+family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+@family
+def test_a_call_has_a_deadline(gateway: Gateway, upstream: Upstream, family: Family) -> None:
+    family.call(gateway, headers={"grpc-timeout": "60S"})
+    assert 1 < upstream.calls[0].seconds_left <= 2
+
+
+def test_going_through_all_users_may_take_a_minute(gateway: Gateway, upstream: Upstream) -> None:
+    gateway.client.get("/leveldown")
+    assert 50 < upstream.calls[0].seconds_left <= 60
+
+
+@pytest.mark.parametrize("request_id", ["a", "a" * 128, "trace:1/2", None])
+def test_a_sane_request_id_is_kept(
+    gateway: Gateway, upstream: Upstream, request_id: str | None
+) -> None:
+    headers = {"x-request-id": request_id} if request_id else {}
+    reply = gateway.client.get("/show", headers=headers)
+    assert reply.headers["x-request-id"] == (request_id or reply.headers["x-request-id"]) != ""
+    assert upstream.calls[0].metadata["x-request-id"] == reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "a" * 129, "é"])
+def test_any_other_request_id_is_replaced(
+    gateway: Gateway, upstream: Upstream, request_id: str
+) -> None:
+    reply = gateway.client.get("/show", headers={b"x-request-id": request_id.encode()})
+    assert len(reply.headers["x-request-id"]) == 36
+    assert upstream.calls[0].metadata["x-request-id"] == reply.headers["x-request-id"]
+
+
+ODD_HEADERS = [
+    (b"x-bin", b"###"),
+    (b"x!y", b"1"),
+    (b"x_y", b"1"),
+    (b"cookie", b"a" * 30_000),
+    (b"user-agent", b"a" * 30_000),
+    (b"x-latin", b"\xe9"),
+    (b"grpc-encoding", b"gzip"),
+    (b"grpc-accept-encoding", b"gzip"),
+    (b"te", b"gzip"),
+    (b"expect", b"nothing"),
+    (b"x-forwarded-for", b"1.2.3.4, " * 4000 + b"1"),
+    (b"host", b"a" * 30_000),
+    (b"x-envoy-upstream-rq-timeout-ms", b"1"),
+    (b"x-envoy-retry-on", b"5xx"),
+    (b"content-type", b"application/grpc-web"),
+]
+
+
+@family
+@pytest.mark.parametrize(("name", "value"), ODD_HEADERS, ids=lambda value: str(value)[:30])
+def test_a_header_that_grpc_fails_on_does_no_harm(
+    gateway: Gateway, upstream: Upstream, family: Family, name: bytes, value: bytes
+) -> None:
+    headers = [(name, value), (b"authorization", b"token"), (b"traceparent", b"00-1-2-01")]
+    assert family.call(gateway, headers=headers).status_code == 200
+    assert set(upstream.calls[0].metadata) <= {
+        *("authorization", "traceparent", "user-agent", "x-request-id"),
+        *("x-envoy-original-method", "x-forwarded-proto", "x-envoy-expected-rq-timeout-ms"),
+    }
+    assert upstream.calls[0].metadata["authorization"] == "token"
+
+
+@family
+@pytest.mark.parametrize("token", ["令牌".encode(), b"a" * 20_000])
+def test_what_can_be_no_token_is_401(
+    gateway: Gateway, upstream: Upstream, family: Family, token: bytes
+) -> None:
+    reply = family.call(gateway, headers=[(b"authorization", token)])
+    msg = "请登录" if family is SHOP_PAGE else "未授权"
+    assert answered(reply) == (401, family.failure(1002, msg))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("family", [UPBOT, MEMBER], ids=lambda family: family.name)
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("size", "fits"), [(1 << 20, True), ((1 << 20) + 1, False), (3 << 20, False)]
+)
+def test_a_body_may_have_a_mebibyte(
+    gateway: Gateway, upstream: Upstream, family: Family, size: int, *, chunked: bool, fits: bool
+) -> None:
+    body = b'{"x":"' + b"a" * (size - 8) + b'"}'
+    pieces = (body[start : start + 50_000] for start in range(0, size, 50_000))
+    reply = family.call(gateway, content=pieces if chunked else body)
+    if fits:
+        assert reply.status_code == 200
+        assert len(upstream.calls) == 1
+    else:
+        assert answered(reply) == (413, family.failure(1001, TOO_LARGE))
+        assert upstream.calls == []
+
+
+CORS_URLS = ["/upbot/api/CheckStarState", "/userlevel/7", "/vipBiz", SHOP]
+
+
+@pytest.mark.parametrize("url", CORS_URLS)
+def test_a_listed_origin_may_call(gateway: Gateway, upstream: Upstream, url: str) -> None:
+    asks = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    preflight = gateway.client.options(url, headers=asks)
+    assert preflight.status_code == 200
+    assert preflight.text == ""
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    assert preflight.headers["access-control-allow-methods"] == "GET, POST, DELETE"
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    assert upstream.calls == []
+    # The reply to the call itself, a refusal included: a page could not read it otherwise.
+    for method in ("GET", "POST", "PUT"):
+        reply = gateway.client.request(method, url, headers={"origin": ORIGIN})
+        assert reply.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("url", CORS_URLS)
+def test_another_origin_may_not(gateway: Gateway, url: str) -> None:
+    asks = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    preflight = gateway.client.options(url, headers=asks)
+    assert preflight.status_code == 405
+    reply = gateway.client.get("/show", headers=asks)
+    for headers in (preflight.headers, reply.headers):
+        assert not [name for name in headers if name.startswith("access-control-")]
+
+
+@family
+def test_a_reply_tells_nothing_of_what_is_behind(
+    gateway: Gateway, upstream: Upstream, family: Family
+) -> None:
+    for answer in (
+        None,
+        failing(grpc.StatusCode.NOT_FOUND, "x"),
+        failing(grpc.StatusCode.INTERNAL),
+    ):
+        if answer:
+            upstream.answers[family.rpc] = answer
+        headers = family.call(gateway).headers
+        assert set(headers) == {
+            *("cache-control", "content-length", "content-type", "date", "server", "x-request-id"),
+        }
+        assert headers["server"] == "levelgate"
+
+
+def test_the_shops_second_shape_of_goods_is_printed_as_goods(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    title = 'a "goods_other_shape": in a text'
+    level = Level(id=1, level_name=title, goods_other_shape=Value(null_value=NULL_VALUE))
+    upstream.answers["GetMemberLevels"] = GetMemberLevelsResponse(data=MemberLevels(data=[level]))
+    (shown,) = gateway.client.get(SHOP).json()["data"]["data"]
+    assert shown["goods"] is None
+    assert shown["level_name"] == title
+    assert "goods_other_shape" not in shown
+
+
+def log_lines(gateway: Gateway, request_id: str) -> list[dict[str, object]]:
+    lines = map(json.loads, gateway.access_log.splitlines())
+    return [line for line in lines if line["request_id"] == request_id]
+
+
+LOGGED = [
+    ("GET", "/userlevel/SECRET?userId=SECRET", "InitUser", 200, "0"),
+    ("GET", "/userlevel/SECRET?point=SECRET", "UpgradeUser", 200, "-"),
+    ("PUT", "/userlevel/SECRET", "-", 405, "-"),
+    ("POST", "/userlevel/show/SECRET", "ShowUser", 200, "5"),
+    ("GET", "/SECRET?SECRET", "-", 404, "-"),
+]
+
+
+def test_the_access_log_names_routes_and_no_user(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.answers["ShowUser"] = failing(grpc.StatusCode.NOT_FOUND, "SECRET")
+    for number, (method, url, _, _, _) in enumerate(LOGGED):
+        headers = {"x-request-id": f"logged-{number}"}
+        gateway.client.request(method, url, headers=headers)
+    wait_until(lambda: bool(log_lines(gateway, f"logged-{len(LOGGED) - 1}")), "the log is written")
+    for number, (method, url, rpc, code, status) in enumerate(LOGGED):
+        (line,) = log_lines(gateway, f"logged-{number}")
+        known = url.startswith("/userlevel")
+        assert line["method"] == method
+        assert ("{userId}" in str(line["route"])) == known
+        assert str(line["rpc"]).rpartition("/")[2] == rpc
+        assert line["code"] == code
+        if status != "-":
+            assert line["grpc"] == status
+    assert "SECRET" not in gateway.access_log
+    assert "/healthz" not in gateway.access_log
+
+
+@pytest.mark.parametrize("url", ["/healthz", "/healthz?from=balancer"])
+def test_healthz_says_ok(gateway: Gateway, url: str) -> None:
+    assert answered(gateway.client.get(url)) == (200, '{"code":0,"msg":"ok"}')
+    assert gateway.client.head(url).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["upbot_checks", "member_level", "shop_level"])
+def test_healthz_wants_an_instance_of_each_service(
+    gateway: Gateway, upstream: Upstream, name: str
+) -> None:
+    family = {"upbot_checks": UPBOT, "member_level": MEMBER, "shop_level": SHOP_PAGE}[name]
+    upstream.set_healthy(name, False)
+    try:
+        wait_until(lambda: gateway.client.get("/healthz").status_code == 503, f"{name} is missed")
+        assert answered(gateway.client.get("/healthz")) == (503, none_failure(503, BUSY))
+        # No instance: an answer at once.
+        assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
+    finally:
+        upstream.set_healthy(name, True)
+        # /healthz knows a moment before all of Envoy's threads do.
+        wait_until(lambda: family.call(gateway).status_code == 200, f"{name} is back")
+        wait_until(lambda: gateway.client.get("/healthz").status_code == 200, f"{name} is back")
+
+
+RETRIED = [(UPBOT, 2), (SHOP_PAGE, 2), (MEMBER, 1)]
+
+
+@pytest.mark.parametrize(("family", "attempts"), RETRIED, ids=str)
+def test_only_what_reads_is_tried_again(
+    gateway: Gateway, upstream: Upstream, family: Family, attempts: int
+) -> None:
+    upstream.answers[family.rpc] = failing(grpc.StatusCode.UNAVAILABLE)
+    assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
+    assert len(upstream.calls) == attempts
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/userlevel/7"),
+        ("GET", "/userlevel/7?point=1"),
+        ("GET", "/leveldown"),
+        ("DELETE", "/userlevel/7"),
+        ("POST", "/upbot/api/auth/GetAccessToken"),
+        ("POST", "/upbot/api/auth/RefreshToken"),
+    ],
+)
+def test_what_writes_is_sent_once(
+    gateway: Gateway, upstream: Upstream, method: str, url: str
+) -> None:
+    for rpc in (
+        "InitUser",
+        "UpgradeUser",
+        "LevelDown",
+        "DeleteUser",
+        "GetAccessToken",
+        "RefreshToken",
+    ):
+        upstream.answers[rpc] = failing(grpc.StatusCode.UNAVAILABLE)
+    reply = gateway.client.request(
+        method, url, headers={"x-envoy-retry-on": "5xx", "x-envoy-max-retries": "3"}
+    )
+    assert reply.status_code == 503
+    assert len(upstream.calls) == 1
+
+
+def until_limited(call: "httpx.Client", family: Family, url: str) -> httpx.Response:
+    replies = (call.request(family.method, url) for _ in range(200))
+    return next(reply for reply in replies if reply.status_code == 429)
+
+
+def test_too_many_requests_are_429(upstream: Upstream, tmp_path: Path) -> None:
+    limits = {"GATEWAY_RATE_LIMIT": "1", "GATEWAY_TOKEN_RATE_LIMIT": "1"}
+    with running_gateway(tmp_path, upstream.ports, **limits) as limited:
+        for family in FAMILIES:
+            reply = until_limited(limited.client, family, family.url)
+            assert answered(reply) == (429, family.failure(1006, TOO_MANY))
+            assert not [name for name in reply.headers if name.startswith("x-envoy")]
+        reply = until_limited(limited.client, UPBOT, "/nowhere")
+        assert answered(reply)[0] == 429
+        # Whether a gateway is healthy does not depend on who floods it.
+        assert {limited.client.get("/healthz").status_code for _ in range(20)} == {200}
+
+
+def test_tokens_have_a_limit_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
+    with running_gateway(tmp_path, upstream.ports, GATEWAY_TOKEN_RATE_LIMIT="1") as limited:
+        for url in ("/upbot/api/auth/GetAccessToken", "/upbot/api/auth/RefreshToken"):
+            reply = until_limited(limited.client, UPBOT, url)
+            assert answered(reply) == (429, UPBOT.failure(1006, TOO_MANY))
+        assert {UPBOT.call(limited).status_code for _ in range(50)} == {200}
+        with grpc.insecure_channel(f"127.0.0.1:{limited.port}") as channel:
+            call = AccessTokensStub(channel).GetAccessToken
+            codes = [call.future(GetAccessTokenRequest()).code() for _ in range(50)]
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes

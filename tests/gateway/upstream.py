@@ -1,0 +1,131 @@
+"""The three services as the gateway sees them: they answer what a test says and remember it all."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from levelgate.access.v1 import access_tokens_pb2
+from levelgate.member.v1 import member_level_pb2
+from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
+from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+
+SERVED_BY = {
+    "upbot_checks": [
+        upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
+        access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
+        user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
+    ],
+    "member_level": [member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"]],
+    "shop_level": [
+        shop_level_pb2.DESCRIPTOR.services_by_name["ShopLevel"],
+        shop_admin_pb2.DESCRIPTOR.services_by_name["ShopAdmin"],
+    ],
+}
+
+Answer = Callable[[Any, grpc.ServicerContext], Message | None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one RPC got from the gateway."""
+
+    rpc: str
+    request: Any
+    metadata: dict[str, str]
+    seconds_left: float
+
+
+def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer:
+    """An answer that is this status, with the ErrorInfo that the services give."""
+    status = status_pb2.Status(code=code.value[0], message=message)
+    info = error_details_pb2.ErrorInfo(reason="ANY", domain="levelgate", metadata=metadata)
+    status.details.add().Pack(info)
+
+    def answer(_request: Any, context: grpc.ServicerContext) -> None:
+        context.abort_with_status(rpc_status.to_status(status))
+
+    return answer
+
+
+def slow(seconds: float, *, headers_first: bool = False) -> Answer:
+    """An empty answer after this time."""
+
+    def answer(_request: Any, context: grpc.ServicerContext) -> None:
+        if headers_first:
+            context.send_initial_metadata(())
+        time.sleep(seconds)
+
+    return answer
+
+
+def raising(_request: Any, _context: grpc.ServicerContext) -> None:
+    """A bug that no interceptor caught: grpcio sends the exception's text."""
+    raise RuntimeError("secret")
+
+
+@dataclass
+class Upstream:
+    """Three gRPC servers on ports of their own."""
+
+    calls: list[Call] = field(default_factory=list)
+    answers: dict[str, Answer | Message] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    servers: dict[str, grpc.Server] = field(default_factory=dict)
+    healths: dict[str, health.HealthServicer] = field(default_factory=dict)
+
+    def start(self) -> None:
+        for name in SERVED_BY:
+            self._start(name)
+
+    def stop(self) -> None:
+        for server in self.servers.values():
+            server.stop(0).wait()
+
+    def reset(self) -> None:
+        self.calls.clear()
+        self.answers.clear()
+
+    def set_healthy(self, name: str, healthy: bool) -> None:
+        statuses = health_pb2.HealthCheckResponse
+        self.healths[name].set("", statuses.SERVING if healthy else statuses.NOT_SERVING)
+
+    def _start(self, name: str) -> None:
+        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        for service in SERVED_BY[name]:
+            server.add_generic_rpc_handlers((self._handler(service),))
+        self.healths[name] = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self.healths[name], server)
+        self.ports[name] = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.servers[name] = server
+
+    def _handler(self, service: Any) -> grpc.GenericRpcHandler:
+        unary = [method for method in service.methods if not method.client_streaming]
+        handlers = {method.name: self._method(method) for method in unary}
+        return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+    def _method(self, method: Any) -> Any:
+        reply = GetMessageClass(method.output_type)
+
+        def handle(request: Any, context: grpc.ServicerContext) -> Message:
+            metadata = {key: str(value) for key, value in context.invocation_metadata()}
+            self.calls.append(Call(method.name, request, metadata, context.time_remaining() or -1))
+            answer = self.answers.get(method.name)
+            if isinstance(answer, Message):
+                return answer
+            return (answer and answer(request, context)) or reply()
+
+        return grpc.unary_unary_rpc_method_handler(
+            handle,
+            request_deserializer=GetMessageClass(method.input_type).FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
