@@ -117,6 +117,12 @@ def test_versions_go_on_rising_when_a_user_comes_back(users: UserState) -> None:
     assert users.initialise("u", 0).version > before.version
 
 
+def test_a_deletion_is_a_change_with_a_version_of_its_own(users: UserState, store: Store) -> None:
+    before = upgraded(users, "u", 1500).version
+    users.delete("u")
+    assert store.get(bucket_of("u").versions) == str(before + 1).encode()
+
+
 def test_the_index_follows_the_record(users: UserState, store: Store) -> None:
     users.initialise("u", 0)
     assert index_of(store, "u") == {"level:0": 0}
