@@ -8,6 +8,8 @@ local function decode(escaped)
   return text.decode((escaped:gsub("+", " ")))
 end
 
+local MOST = 1000 -- no contract has ten; a mebibyte of them would keep a thread of Envoy busy
+
 -- From a query string or a form: a list of {name, value, raw}, raw being the value as JSON; nil
 -- where an escape or the UTF-8 is malformed.
 function parameters.from_form(form)
@@ -15,7 +17,7 @@ function parameters.from_form(form)
   for pair in form:gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")
     name, value = decode(name), decode(value)
-    if not name or not value then return nil end
+    if not name or not value or #list == MOST then return nil end
     list[#list + 1] = { name = name, value = value, raw = json.quote(value) }
   end
   return list

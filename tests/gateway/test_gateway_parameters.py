@@ -277,6 +277,8 @@ MALFORMED = {
     "UTF-16": "{}".encode("utf-16"),
     "gzip": gzip.compress(b"{}"),
     "nesting": NESTED,
+    "more values than any contract has": b'{"x":[' + b"1," * 5000 + b"1]}",
+    "more names than any contract has": b"{" + b",".join(b'"%d":1' % n for n in range(5000)) + b"}",
     "a form": b"openid=a",
 }
 
@@ -300,10 +302,10 @@ def test_a_malformed_body_never_initialises(
     assert upstream.calls == []
 
 
-BAD_QUERIES = ["a=%FF", "a=%", "a=%4", "%zz=1", "a=%ED%A0%80", "a=%C0%80", "%E4%B8=1"]
+BAD_QUERIES = ["a&" * 1001, "a=%FF", "a=%", "a=%4", "%zz=1", "a=%ED%A0%80", "a=%C0%80", "%E4%B8=1"]
 
 
-@pytest.mark.parametrize("query", BAD_QUERIES)
+@pytest.mark.parametrize("query", BAD_QUERIES, ids=lambda query: query[:12])
 def test_a_malformed_query_is_a_parameter_error(
     gateway: Gateway, upstream: Upstream, query: str
 ) -> None:
@@ -316,7 +318,7 @@ def test_a_malformed_query_is_a_parameter_error(
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("query", BAD_QUERIES)
+@pytest.mark.parametrize("query", BAD_QUERIES, ids=lambda query: query[:12])
 def test_a_malformed_form_is_a_parameter_error(
     gateway: Gateway, upstream: Upstream, query: str
 ) -> None:
