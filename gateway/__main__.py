@@ -52,7 +52,9 @@ def _binary() -> str:
 
 
 def _envoy(config: Path, *options: str) -> list[str]:
-    return [_binary(), "-c", str(config), "--log-level", "warning", *options]
+    # http: what it logs at error level names the path that was called, and with it the user.
+    levels = ["--log-level", "warning", "--component-log-level", "http:critical"]
+    return [_binary(), "-c", str(config), *levels, *options]
 
 
 def _validate(config: Path) -> int:
