@@ -1,10 +1,12 @@
 """From the settings to the configuration that Envoy reads."""
 
 import json
+from pathlib import Path
 from string import Template
 
-from gateway.settings import HERE, GatewaySettings
+from gateway.settings import GatewaySettings
 
+HERE = Path(__file__).resolve().parent
 _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
 
@@ -18,7 +20,7 @@ def render(settings: GatewaySettings) -> str:
         "RATE_LIMIT": settings.rate_limit,
         "TOKEN_RATE_LIMIT": settings.token_rate_limit,
         "ACCESS_LOGGER": _access_logger(settings.access_log),
-        "DIRECTORY": settings.directory,
+        "DIRECTORY": settings.directory or str(HERE),
         # JSON is YAML, and quotes what has to be quoted.
         "CORS_ORIGINS": json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]

@@ -10,8 +10,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.runtime.settings import Port
 
-HERE = Path(__file__).resolve().parent
-
 _ENDPOINT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 
@@ -78,8 +76,8 @@ class GatewaySettings(BaseSettings):
     )
     access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
     directory: PlainPath = Field(
-        str(HERE),
-        description="Folder where Envoy finds levelgate.binpb and lua/; by default the package's.",
+        "",
+        description="Folder where Envoy finds levelgate.binpb and lua/; empty: this package's.",
     )
     run_dir: Path = Field(
         Path(".run/gateway"), description="Folder that the configuration is written into."
