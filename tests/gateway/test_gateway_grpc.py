@@ -88,6 +88,15 @@ def test_a_callers_deadline_goes_on(channel: grpc.Channel, upstream: Upstream) -
     assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_a_caller_cannot_have_a_call_repeated(channel: grpc.Channel, upstream: Upstream) -> None:
+    upstream.answers["UpgradeUser"] = failing(grpc.StatusCode.UNAVAILABLE)
+    metadata = (("x-envoy-retry-grpc-on", "unavailable"), ("x-envoy-max-retries", "3"))
+    request = member.UpgradeUserRequest(user_id="7", point=1)
+    call = MemberLevelStub(channel).UpgradeUser.future(request, metadata=metadata)
+    assert call.code() == grpc.StatusCode.UNAVAILABLE
+    assert len(upstream.calls) == 1
+
+
 def test_a_large_message_passes(channel: grpc.Channel, upstream: Upstream) -> None:
     codes = [f"{number:04}" + "星" * 124 for number in range(3000)]
     request = upbot_checks_pb2.CheckGameInfoRequest(openid="a", xinyue_codes=codes)
