@@ -170,7 +170,8 @@ def test_a_second_signal_ends_all_at_once(start: Callable[..., Run]) -> None:
     until(lambda: time.monotonic() > asked + BURST_SECONDS, "a time when it is not the same wish")
     run.process.send_signal(signal.SIGINT)
     assert run.exit_code() == 1
-    assert not any(alive(pid) for pid in run.pids().values())
+    # The kernel may still be clearing up what was killed on a busy machine.
+    until(lambda: not any(alive(pid) for pid in run.pids().values()), "the end of all")
     assert run.err.read_text() == ""
 
 
