@@ -16,16 +16,18 @@ from services.access.tokens import Tokens
 from services.runtime.settings import load
 from services.store import layout
 from services.store.client import connect
+from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    store = connect(load(StoreSettings))
+    settings = load(StoreSettings)
+    store = connect(settings)
     apps = Apps(store)
     try:
-        layout.claim(store)
+        layout.claim(store, Buckets(settings.buckets))
         match options.command:
             case "create":
                 _create(apps, options.appid, options.scopes)

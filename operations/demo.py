@@ -17,11 +17,13 @@ from services.runtime.settings import load
 from services.shop_level.shops import Member, Shops
 from services.store import keys, layout
 from services.store.client import connect
+from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.upbot_checks.facts import ANDROID, Facts, GameFact, GameKey, Star
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import UserState
+from services.user_state.steps import Steps
 
 APPID = "demo"
 MEMBER = "joe"
@@ -87,7 +89,7 @@ def prepare(redis_url: str) -> Demo:
     Raises redis.RedisError, layout.LayoutMismatchError.
     """
     store = connect(StoreSettings(url=SecretStr(redis_url)))
-    layout.claim(store)
+    layout.claim(store, Buckets())
     if is_empty(store):
         load_data(store)
     apps = Apps(store)
@@ -113,18 +115,19 @@ def is_empty(store: Store) -> bool:
 def load_data(store: Store) -> None:
     """Writes the demo data over what is there."""
     ladder = Ladder(RULES)
-    RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1))
-    _load_users(UserState(store), ladder)
+    RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
+    _load_users(UserState(store), RuleBook(store).book().steps)
     _load_facts(Facts(store))
     _load_shops(Shops(store))
 
 
-def _load_users(users: UserState, ladder: Ladder) -> None:
+def _load_users(users: UserState, steps: Steps) -> None:
     for user, points in POINTS.items():
-        users.delete(user)
-        users.initialise(user, ladder.rules[0].level)
-        users.upgrade(user, points, ladder.level_for(points))
-    users.set_by_hand(MEMBER, 3, "demo", int(time.time()) + JOE_DAYS * SECONDS_PER_DAY)
+        users.delete(user, APPID)
+        users.initialise(user, steps.steps[0], steps.version, APPID)
+        users.set_points(user, points, steps, APPID)
+    protected_until = int(time.time()) + JOE_DAYS * SECONDS_PER_DAY
+    users.set_by_hand(MEMBER, 3, "demo", protected_until, APPID)
 
 
 def _load_facts(facts: Facts) -> None:

@@ -1,52 +1,95 @@
-"""The rules in the store: one document, replaced as a whole or not at all."""
+"""The rules in the store: one document, replaced as a whole or not at all, and what it was."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 from services.member_level.ladder import Ladder, Rule
 from services.store import keys
-from services.store.document import Documents
 from services.store.store import Store
+from services.user_state.steps import Step, Steps
+
+VERSIONS_KEPT = 1_000
+
+# Replaces the book only if it is still the one that was read; "" stands for none.
+_REPLACE = f"""
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[2])
+redis.call('HDEL', KEYS[2], ARGV[3] - {VERSIONS_KEPT})
+return 1
+"""
 
 
 @dataclass(frozen=True)
 class Book:
-    """The rules, and what keeps an id from being used again."""
+    """The rules of one version, and what keeps an id from being used again."""
 
     ladder: Ladder = field(default_factory=Ladder)
     next_id: int = 1
     version: int = 0
+    levels: frozenset[int] = frozenset()
+    """Every level that ever had a rule: members of a deleted rule keep the number."""
+    changed: int | None = None
+    """Seconds since 1970; None before the first rule."""
+    app: str = ""
+
+    @property
+    def steps(self) -> Steps:
+        rules = self.ladder.rules
+        return Steps(self.version, [Step(rule.level, rule.down_point, rule.id) for rule in rules])
 
 
 class RuleBook:
     """Reads the rules anew for each call, so that a change holds everywhere at once."""
 
-    def __init__(self, store: Store) -> None:
-        self._documents = Documents(store)
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._now = now
+        self._replace = store.register_script(_REPLACE)
 
-    def ladder(self) -> Ladder:
-        return _unpack(self._documents.get(keys.RULES)).ladder
+    def book(self) -> Book:
+        return _unpack(self._store.get(keys.RULES))
 
-    def change(self, decide: Callable[[Book], Book | None]) -> None:
+    def version(self, number: int) -> Book | None:
+        """The rules as they were; None for a version that never was or is no longer kept."""
+        if number == 0:
+            return Book()
+        packed = self._store.hget(keys.PAST_RULES, str(number))
+        return None if packed is None else _unpack(packed)
+
+    def change(self, decide: Callable[[Book], Book | None], app: str = "") -> None:
         """Replaces the book by what `decide` makes of it; None leaves it as it is.
 
         `decide` is called again if another writer was faster. What it raises leaves the book.
         """
-
-        def replacement(packed: bytes | None) -> bytes | None:
-            book = _unpack(packed)
+        while True:
+            read = self._store.get(keys.RULES)
+            book = _unpack(read)
             decided = decide(book)
             if decided is None:
-                return None
-            return _pack(replace(decided, version=book.version + 1))
-
-        self._documents.change(keys.RULES, replacement)
+                return
+            new = replace(
+                decided,
+                version=book.version + 1,
+                levels=book.levels | {rule.level for rule in decided.ladder.rules},
+                changed=int(self._now()),
+                app=app,
+            )
+            if self._replace([keys.RULES, keys.PAST_RULES], [read or b"", _pack(new), new.version]):
+                return
 
 
 def _pack(book: Book) -> bytes:
-    rules = [asdict(rule) for rule in book.ladder.rules]
-    document = {"version": book.version, "next_id": book.next_id, "rules": rules}
+    document = {
+        "version": book.version,
+        "next_id": book.next_id,
+        "levels": sorted(book.levels),
+        "changed": book.changed,
+        "app": book.app,
+        "rules": [asdict(rule) for rule in book.ladder.rules],
+    }
     return json.dumps(document, ensure_ascii=False).encode()
 
 
@@ -54,5 +97,13 @@ def _unpack(packed: bytes | None) -> Book:
     if packed is None:
         return Book()
     document = json.loads(packed)
-    rules = (Rule(**fields) for fields in document["rules"])
-    return Book(Ladder(rules), document["next_id"], document["version"])
+    ladder = Ladder(Rule(**fields) for fields in document["rules"])
+    return Book(
+        ladder=ladder,
+        next_id=document["next_id"],
+        version=document["version"],
+        # The first suite did not write the last three.
+        levels=frozenset(document.get("levels", [rule.level for rule in ladder.rules])),
+        changed=document.get("changed"),
+        app=document.get("app", ""),
+    )

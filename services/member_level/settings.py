@@ -20,3 +20,24 @@ class MemberLevelSettings(ServerSettings):
         validation_alias=AliasChoices("MANUAL_LEVEL_DAYS", "MEMBER_LEVEL_MANUAL_LEVEL_DAYS"),
         description="Days that a level set by hand is protected from demotion.",
     )
+    history: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="Changes kept with each member, about 25 bytes each in the store.",
+    )
+    feed: int = Field(
+        256,
+        ge=16,
+        le=100_000,
+        description="Changes kept in each bucket for those who watch, about 60 bytes each.",
+    )
+    watch_interval_seconds: float = Field(
+        0.25, gt=0, le=10, description="How often a watch looks for changes."
+    )
+    demotion_rate: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Members that a demotion re-fits in a second, at most; 0 for no limit.",
+    )

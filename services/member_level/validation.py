@@ -1,16 +1,31 @@
 """What each request of this service must be; the ranges are told in the contract's comments."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from google.protobuf.message import Message
 
+from levelgate.member.v1.demotion_pb2 import (
+    ListAtRiskRequest,
+    PlanDemotionRequest,
+    RunDemotionRequest,
+)
+from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest, ImportUsersRequest
+from levelgate.member.v1.member_history_pb2 import (
+    GetLevelAtRequest,
+    ListHistoryRequest,
+    WatchLevelsRequest,
+)
 from levelgate.member.v1.member_level_pb2 import (
+    AddPointsRequest,
     CreateRuleRequest,
     DeleteRuleRequest,
     DeleteUserRequest,
+    GetRuleBookRequest,
     InitUserRequest,
     LevelDownRequest,
     ListRulesRequest,
+    PreviewRulesRequest,
     ShowUserRequest,
     UpdateRuleRequest,
     UpdateUserRequest,
@@ -21,6 +36,8 @@ from services.runtime.validation import (
     MAX_INT32,
     MAX_URL,
     Checks,
+    each,
+    entries,
     identifier,
     integer,
     required,
@@ -33,6 +50,24 @@ def _names_a_rule(request: Message) -> Iterator[Violation]:
         yield Violation("vip_level", f"is required without id: 0..{MAX_INT32}")
 
 
+_MAX_BILL_BYTES = 64
+_MAX_INT64 = 2**63 - 1
+
+
+def _delta(request: Any) -> Iterator[Violation]:
+    if not request.HasField("delta"):
+        yield Violation("delta", "is required: a number other than 0")
+    elif request.delta == 0:
+        yield Violation("delta", "must not be 0: it would change nothing")
+
+
+def _bill_no(request: Any) -> Iterator[Violation]:
+    size = len(request.bill_no.encode())
+    if not 1 <= size <= _MAX_BILL_BYTES or not request.bill_no.isprintable():
+        accepted = f"1-{_MAX_BILL_BYTES} bytes of printable characters"
+        yield Violation("bill_no", f"must be {accepted}; got {size} bytes")
+
+
 # Negative points are no wrong parameter: the document answers them with pointConflict.
 _RULE = (
     text("name", shortest=1),
@@ -40,6 +75,8 @@ _RULE = (
     required("up_point"),
     text("pic_url", longest=MAX_URL),
 )
+
+_THRESHOLDS = (integer("vip_level", 0), required("down_point"), required("up_point"))
 
 CHECKS: Checks = {
     InitUserRequest: [identifier("user_id")],
@@ -56,4 +93,20 @@ CHECKS: Checks = {
     UpdateRuleRequest: [_names_a_rule, integer("vip_level", 0, optional=True), *_RULE],
     ListRulesRequest: [],
     LevelDownRequest: [],
+    AddPointsRequest: [
+        identifier("user_id"),
+        _delta,
+        _bill_no,
+        integer("expected_version", 0, _MAX_INT64, optional=True),
+    ],
+    PreviewRulesRequest: [entries("rules"), each("rules", *_THRESHOLDS)],
+    GetRuleBookRequest: [integer("version", 0, optional=True)],
+    ListHistoryRequest: [identifier("user_id")],
+    GetLevelAtRequest: [identifier("user_id"), required("time")],
+    WatchLevelsRequest: [],
+    PlanDemotionRequest: [integer("sample_size", 0, 100, optional=True)],
+    RunDemotionRequest: [identifier("plan_id")],
+    ListAtRiskRequest: [integer("points", 1), integer("page_size", 1, 1_000, optional=True)],
+    ImportUsersRequest: [entries("users")],
+    ExportUsersRequest: [],
 }

@@ -28,6 +28,11 @@ def current_caller() -> Caller:
     return _caller.get()
 
 
+def current_app() -> str:
+    """The app whose token made the call; "" for nobody."""
+    return _caller.get().appid or ""
+
+
 def set_current_caller(caller: Caller) -> None:
     _caller.set(caller)
 

@@ -1,6 +1,6 @@
 """The one way in which a call fails: a Failure, and the gRPC status that it becomes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -47,6 +47,8 @@ class Failure(Exception):  # noqa: N818  (an Error is a bug; this is an answer)
     reason: "Reason.ValueType"
     message: str
     violations: Sequence[Violation] = field(default=())
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What else a program may want to know, for the ErrorInfo."""
 
 
 def invalid(violations: Sequence[Violation]) -> Failure:
@@ -74,6 +76,7 @@ def to_status(failure: Failure, request_id: str) -> grpc.Status:
     info = error_details_pb2.ErrorInfo(
         reason=Reason.Name(failure.reason).removeprefix("REASON_"), domain=DOMAIN
     )
+    info.metadata.update(failure.metadata)
     details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
     if failure.violations:
         # The gateway prints the field in the envelope; it reads it here.

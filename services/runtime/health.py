@@ -33,16 +33,19 @@ class StoreWatch:
         services: Iterable[str],
         interval: float,
         on_mismatch: Callable[[], None],
+        claim: Callable[[], None],
     ) -> None:
         self.servicer = health.HealthServicer()
         self._store = store
         self._services = ("", *services)
         self._interval = interval
         self._on_mismatch = on_mismatch
+        self._claim = claim
         self._failures = _FAILURES_UNTIL_DOWN
         self._available = False
         self._claimed = False
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
+        """Set when the service goes down: what waits or runs in the background ends."""
         self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
         self._log = structlog.get_logger()
         self._publish(NOT_SERVING)
@@ -52,7 +55,7 @@ class StoreWatch:
 
     def drain(self) -> None:
         """Says NOT_SERVING from now on, whatever the store does."""
-        self._stopping.set()
+        self.stopping.set()
         self.servicer.enter_graceful_shutdown()
 
     def require_available(self) -> None:
@@ -62,14 +65,14 @@ class StoreWatch:
             raise Failure(code, REASON_STORE_UNAVAILABLE, "the store does not answer")
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             self._probe()
-            self._stopping.wait(self._interval)
+            self.stopping.wait(self._interval)
 
     def _probe(self) -> None:
         try:
             if not self._claimed:
-                layout.claim(self._store)
+                self._claim()
                 self._claimed = True
             self._store.ping()
         except layout.LayoutMismatchError as error:

@@ -21,6 +21,13 @@ class ServerSettings(BaseSettings):
     port: Port = Field(description="Port for gRPC.")
     metrics_port: Port = Field(description="Port for Prometheus.")
     threads: int = Field(8, ge=1, le=256, description="Calls answered at a time.")
+    streams: int = Field(
+        16,
+        ge=1,
+        le=1_024,
+        description="Streaming calls served at a time, by threads of their own; the next is"
+        " RESOURCE_EXHAUSTED.",
+    )
     maximum_concurrent_rpcs: int = Field(
         128,
         ge=1,

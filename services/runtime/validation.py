@@ -118,6 +118,18 @@ def nested(name: str, *checks: Check) -> Check:
     return check
 
 
+def each(name: str, *checks: Check) -> Check:
+    """Checks of every message in a repeated field."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        for position, inner in enumerate(getattr(message, name)):
+            for inner_check in checks:
+                for violation in inner_check(inner):
+                    yield replace(violation, field=f"{name}[{position}].{violation.field}")
+
+    return check
+
+
 def violations(checks: Sequence[Check], message: Message) -> list[Violation]:
     """All that is wrong with a message, with the fields' JSON names."""
     return [
@@ -147,12 +159,13 @@ class Validator:
 def json_path(descriptor: Any, path: str) -> str:
     """The JSON spelling of a field's path."""
     head, _, rest = path.partition(".")
-    field = descriptor.fields_by_name.get(head)
+    name, bracket, position = head.partition("[")
+    field = descriptor.fields_by_name.get(name)
     if field is None:
         return path
     if not rest or field.message_type is None:
-        return str(field.json_name)
-    return f"{field.json_name}.{json_path(field.message_type, rest)}"
+        return f"{field.json_name}{bracket}{position}"
+    return f"{field.json_name}{bracket}{position}.{json_path(field.message_type, rest)}"
 
 
 def _identifier(name: str, value: str) -> Iterator[Violation]:

@@ -1,6 +1,7 @@
 """`python -m services.shop_level`: builds the service by hand, serves, and drains."""
 
 import sys
+from functools import partial
 
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.shop.v1.shop_admin_pb2_grpc import add_ShopAdminServicer_to_server
@@ -19,7 +20,9 @@ from services.shop_level.servicer import ShopLevel
 from services.shop_level.settings import ShopLevelSettings
 from services.shop_level.shops import Shops
 from services.shop_level.validation import CHECKS
+from services.store import layout
 from services.store.client import connect
+from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.user_state.state import UserState
 
@@ -34,19 +37,21 @@ def main() -> int:
     access = load(AccessSettings)
     configure_logging("shop_level", settings.log_level)
     stop = server.Stop()
-    store = connect(load(StoreSettings))
+    store_settings = load(StoreSettings)
+    store = connect(store_settings)
+    buckets = Buckets(store_settings.buckets)
     names = [contract.full_name for contract in CONTRACTS]
-    watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail)
+    claim = partial(layout.claim, store, buckets)
+    watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail, claim)
     tokens = Tokens(store, Apps(store))
-    shops = Shops(store)
+    shops = Shops(store, buckets)
     telemetry = Telemetry()
-    pipeline = Pipeline(
-        watch, Policy(CONTRACTS, tokens, access.open_families), Validator(CHECKS), telemetry
-    )
+    policy = Policy(CONTRACTS, tokens, access.open_families)
+    pipeline = Pipeline(watch, policy, Validator(CHECKS), telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)
     add_ShopLevelServicer_to_server(
         ShopLevel(
-            UserState(store),
+            UserState(store, buckets),
             shops,
             settings.default_shop,
             is_open="shop" in access.open_families,

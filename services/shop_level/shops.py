@@ -40,8 +40,9 @@ class Member(NamedTuple):
 class Shops:
     """Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, buckets: keys.Buckets = keys.Buckets()) -> None:  # noqa: B008
         self._store = store
+        self._buckets = buckets
         self._put_level = store.register_script(_PUT_LEVEL)
 
     def get(self, shop_id: str) -> tuple[Shop, list[ShopLevelSettings]] | None:
@@ -79,7 +80,7 @@ class Shops:
         return bool(self._store.hdel(keys.shop_levels(shop_id), str(level_id)))
 
     def member(self, shop_id: str, user: str) -> Member:
-        packed = self._store.get(keys.bucket_of(user).shop_member(shop_id, user))
+        packed = self._store.get(self._buckets.of(user).shop_member(shop_id, user))
         if packed is None:
             return Member()
         message = PutMemberRequest.FromString(packed)
@@ -87,5 +88,5 @@ class Shops:
 
     def put_member(self, shop_id: str, user: str, member: Member) -> None:
         message = PutMemberRequest(nickname=member.nickname, avatar=member.avatar)
-        key = keys.bucket_of(user).shop_member(shop_id, user)
+        key = self._buckets.of(user).shop_member(shop_id, user)
         self._store.set(key, message.SerializeToString())

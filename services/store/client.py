@@ -6,6 +6,7 @@ setting, whichever is nearer.
 """
 
 import socket
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -16,12 +17,24 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from services.store import deadline
+from services.store.cluster import ClusterStore
+from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
 
 # First words of answers by which the store says that it cannot serve now, though it is up:
-# disk full, memory full, too few replicas, a replica instead of the primary, a script stuck.
-_REFUSALS = ("MISCONF", "OOM", "NOREPLICAS", "READONLY", "BUSY", "MASTERDOWN")
+# disk full, memory full, too few replicas, a replica instead of the primary, a script stuck,
+# slots without a node, a start under way.
+_REFUSALS = (
+    "MISCONF",
+    "OOM",
+    "NOREPLICAS",
+    "READONLY",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "LOADING",
+)
 
 
 class _ObeysDeadline(Connection):
@@ -61,24 +74,36 @@ def _budget(limit: float | None) -> float | None:
     return None if limit is None else deadline.budget(limit)
 
 
+class _Single(redis.Redis):
+    """One node that holds everything."""
+
+    def get_many(self, names: Sequence[str]) -> list[bytes | None]:
+        return cast(list[bytes | None], self.mget(names)) if names else []
+
+    def register_script(self, script: str) -> Script:  # type: ignore[override]
+        return Script(cast(Store, self), script)
+
+
 def connect(settings: StoreSettings) -> Store:
     """A client for the store; it connects when it is first used.
 
     Raises ValueError if the address is none.
     """
-    url = settings.url.get_secret_value()
-    secure = urlsplit(url).scheme == "rediss"
-    pool = redis.ConnectionPool.from_url(
-        url,
-        connection_class=_SecureObeysDeadline if secure else _ObeysDeadline,
-        socket_timeout=settings.timeout_seconds,
-        socket_connect_timeout=settings.connect_seconds,
-        max_connections=settings.max_connections,
-        retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        protocol=3,
-    )
-    return cast(Store, redis.Redis(connection_pool=pool))
+    is_secure = urlsplit(settings.address).scheme == "rediss"
+    options: dict[str, Any] = {
+        "connection_class": _SecureObeysDeadline if is_secure else _ObeysDeadline,
+        "socket_timeout": settings.timeout_seconds,
+        "socket_connect_timeout": settings.connect_seconds,
+        "max_connections": settings.max_connections,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "protocol": 3,
+    }
+    # A repeated write could be done twice, so nothing is.
+    never_again = Retry(NoBackoff(), 0)
+    if settings.is_cluster:
+        return cast(Store, ClusterStore(settings.address, never_again, options))
+    pool = redis.ConnectionPool.from_url(settings.address, retry=never_again, **options)
+    return cast(Store, _Single(connection_pool=pool))
 
 
 def is_unavailable(error: BaseException) -> bool:

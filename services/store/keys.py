@@ -7,11 +7,17 @@ transition of a user with its index entries is one script on one slot, on a clus
 from dataclasses import dataclass
 from zlib import crc32
 
-BUCKETS = 1024
+DEFAULT_BUCKETS = 1024
 
 LAYOUT = "lg:layout"
 RULES = "lg:rules"
+# Hash: the rules of past versions. Its tag is the name above, so both lie on one slot.
+PAST_RULES = "{lg:rules}:past"
 APPS = "lg:apps"
+# String: the demotion that runs or ran last, as JSON.
+DEMOTION = "lg:{demotion}:run"
+# String: which instance drives it, for as long as its lease lasts.
+DEMOTION_DRIVER = "lg:{demotion}:driver"
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,32 @@ class Bucket:
         return self.prefix + "level:"
 
     @property
+    def hand_prefix(self) -> str:
+        """Sorted set per level: the users for whom it was set by hand, scored by points."""
+        return self.prefix + "hand:"
+
+    @property
     def manual(self) -> str:
         """Sorted set: the users whose level was set by hand, scored by the protection's end."""
         return self.prefix + "manual"
 
+    @property
+    def feed(self) -> str:
+        """Stream: the last changes of the bucket's users; the ids are their versions."""
+        return self.prefix + "feed"
+
+    @property
+    def demoted(self) -> str:
+        """String: how many users a demotion re-fitted here, as "run:count"."""
+        return self.prefix + "demoted"
+
     def record(self, user: str) -> str:
         """String: the packed record of a user."""
         return f"{self.prefix}user:{user}"
+
+    def bill(self, appid: str, user: str, bill_no: str) -> str:
+        """String: what an app's bill number answered. The lengths keep opaque parts apart."""
+        return f"{self.prefix}bill:{len(appid)}:{appid}:{len(user)}:{user}:{bill_no}"
 
     def facts(self, user: str) -> str:
         """Hash: the lit stars and the game facts of a user."""
@@ -55,13 +80,23 @@ class Bucket:
         return f"{self.prefix}member:{len(shop)}:{shop}:{user}"
 
 
-def bucket_of(user: str) -> Bucket:
-    """The bucket of a user; the same in every process and for all time."""
-    return Bucket(crc32(user.encode()) % BUCKETS)
+@dataclass(frozen=True)
+class Buckets:
+    """What users are spread over; how many is fixed once the store holds data."""
+
+    count: int = DEFAULT_BUCKETS
+
+    def of(self, user: str) -> Bucket:
+        """The bucket of a user; the same in every process and for all time."""
+        return Bucket(crc32(user.encode()) % self.count)
+
+    def all(self) -> list[Bucket]:
+        return [Bucket(number) for number in range(self.count)]
 
 
-def all_buckets() -> list[Bucket]:
-    return [Bucket(number) for number in range(BUCKETS)]
+def demotion_plan(plan: str) -> str:
+    """String: a plan of a demotion, as JSON."""
+    return f"lg:{{demotion}}:plan:{plan}"
 
 
 def shop_settings(shop: str) -> str:

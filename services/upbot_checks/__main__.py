@@ -1,6 +1,7 @@
 """`python -m services.upbot_checks`: builds the service by hand, serves, and drains."""
 
 import sys
+from functools import partial
 
 from levelgate.access.v1 import access_tokens_pb2
 from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
@@ -16,7 +17,9 @@ from services.runtime.pipeline import Pipeline
 from services.runtime.settings import AccessSettings, load
 from services.runtime.telemetry import Telemetry, configure_logging
 from services.runtime.validation import Validator
+from services.store import layout
 from services.store.client import connect
+from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.upbot_checks.facts import Facts
 from services.upbot_checks.facts_servicer import UserFacts
@@ -38,19 +41,21 @@ def main() -> int:
     access = load(AccessSettings)
     configure_logging("upbot_checks", settings.log_level)
     stop = server.Stop()
-    store = connect(load(StoreSettings))
+    store_settings = load(StoreSettings)
+    store = connect(store_settings)
+    buckets = Buckets(store_settings.buckets)
     names = [contract.full_name for contract in CONTRACTS]
-    watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail)
+    claim = partial(layout.claim, store, buckets)
+    watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail, claim)
     apps = Apps(store)
     tokens = Tokens(store, apps)
-    facts = Facts(store)
+    facts = Facts(store, buckets)
     validator = Validator(CHECKS)
     telemetry = Telemetry()
-    pipeline = Pipeline(
-        watch, Policy(CONTRACTS, tokens, access.open_families), validator, telemetry
-    )
+    policy = Policy(CONTRACTS, tokens, access.open_families)
+    pipeline = Pipeline(watch, policy, validator, telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)
-    add_UpbotChecksServicer_to_server(UpbotChecks(UserState(store), facts), grpc_server)
+    add_UpbotChecksServicer_to_server(UpbotChecks(UserState(store, buckets), facts), grpc_server)
     add_UserFactsServicer_to_server(UserFacts(facts, validator), grpc_server)
     add_AccessTokensServicer_to_server(AccessTokens(apps, tokens), grpc_server)
     telemetry.serve(settings.address, settings.metrics_port)

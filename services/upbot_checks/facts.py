@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from services.store.keys import bucket_of
+from services.store.keys import Buckets
 from services.store.store import Store
 
 ANDROID, IOS = 1, 2
@@ -48,16 +48,17 @@ NO_FACT = GameFact()
 class Facts:
     """Stars and game facts. Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
         self._store = store
+        self._buckets = buckets
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether one of the games is lit on one of the devices."""
         fields = [_star_field(Star(*pair)) for pair in product(set(gids), devices)]
-        return any(self._store.hmget(bucket_of(user).facts(user), fields))
+        return any(self._store.hmget(self._buckets.of(user).facts(user), fields))
 
     def put_star(self, user: str, star: Star, *, lit: bool) -> None:
-        key = bucket_of(user).facts(user)
+        key = self._buckets.of(user).facts(user)
         if lit:
             self._store.hset(key, _star_field(star), b"1")
         else:
@@ -65,16 +66,16 @@ class Facts:
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, NO_FACT if there is none."""
-        packed = self._store.hget(bucket_of(user).facts(user), _game_field(key))
+        packed = self._store.hget(self._buckets.of(user).facts(user), _game_field(key))
         return NO_FACT if packed is None else GameFact(**json.loads(packed))
 
     def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:
         packed = json.dumps({"code": fact.code, "number": fact.number})
-        self._store.hset(bucket_of(user).facts(user), _game_field(key), packed)
+        self._store.hset(self._buckets.of(user).facts(user), _game_field(key), packed)
 
     def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
         stars, games = [], []
-        for field, packed in self._store.hgetall(bucket_of(user).facts(user)).items():
+        for field, packed in self._store.hgetall(self._buckets.of(user).facts(user)).items():
             kind, *rest = json.loads(field)
             if kind == _STAR:
                 stars.append(Star(*rest))
@@ -83,7 +84,7 @@ class Facts:
         return stars, games
 
     def delete(self, user: str) -> None:
-        self._store.delete(bucket_of(user).facts(user))
+        self._store.delete(self._buckets.of(user).facts(user))
 
 
 # JSON arrays: the parts are opaque strings, and no separator is safe from them.

@@ -1,43 +1,130 @@
--- Stands before every script of this folder. KEYS: record, versions, manual. ARGV: the prefix of
--- the level indexes, the user, then what the script takes. The index keys are built from a record's
--- level, so they cannot be declared; they carry the bucket's hash tag and so lie on the same slot.
-local LAYOUT, FORMAT, EARNED, MANUAL = '>BBI4I4I4I8', 1, 0, 1
-local record_key, versions_key, manual_key = KEYS[1], KEYS[2], KEYS[3]
-local level_prefix, user = ARGV[1], ARGV[2]
+-- Stands before every script of this folder that changes a user. KEYS: record, versions, manual,
+-- feed. ARGV: the prefixes of the indexes by level (earned, by hand), the time in milliseconds, how
+-- many changes to keep with the record and in the feed, the app that asks, the user; then what the
+-- script takes, from ARGV[8] on. The index keys are built from a record's level, so they cannot be
+-- declared; they carry the bucket's hash tag and so lie on the same slot.
+local LAYOUT, FORMAT, EARNED, MANUAL, NOBODY = '>BBI4I4I4I8', 2, 0, 1, 255
+local INITIALISED, POINTS_SET, POINTS_ADDED, SET_BY_HAND, DEMOTED, IMPORTED, DELETED = 1, 2, 3, 4, 5, 6, 7
+local record_key, versions_key, manual_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local level_prefix, hand_prefix, now, app, user = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6], ARGV[7]
+local history_length, feed_length = tonumber(ARGV[4]), ARGV[5]
 
 local function load(key)
   local packed = redis.call('GET', key)
   if not packed then return nil end
-  if packed:byte(1) ~= FORMAT then error({ err = 'FORMAT ' .. packed:byte(1) .. ' is not known' }) end
   local r = {}
-  local _, rest
-  _, r.source, r.level, r.points, r.protected_until, r.version, rest = struct.unpack(LAYOUT, packed)
-  r.partner = packed:sub(rest)
+  local format, rest, length
+  format, r.source, r.level, r.points, r.protected_until, r.version, rest = struct.unpack(LAYOUT, packed)
+  if format == FORMAT then
+    length, rest = struct.unpack('>I2', packed, rest)
+    r.partner, r.history = packed:sub(rest, rest + length - 1), packed:sub(rest + length)
+  elseif format == 1 then -- of before there was a history: the partner goes to the end
+    r.partner, r.history = packed:sub(rest), ''
+  else
+    error({ err = 'FORMAT ' .. format .. ' is not known' })
+  end
+  r.was = { source = r.source, level = r.level, points = r.points, version = r.version }
   return r
 end
 
 local function unindex(member, r)
   if r.source == MANUAL then
     redis.call('ZREM', manual_key, member)
+    redis.call('ZREM', hand_prefix .. r.level, member)
   else
     redis.call('ZREM', level_prefix .. r.level, member)
   end
 end
 
--- Writes the record and its index entry under a version of its own; returns the packed record.
-local function save(key, member, r)
-  r.version = redis.call('INCR', versions_key)
-  local packed = struct.pack(LAYOUT, FORMAT, r.source, r.level, r.points, r.protected_until, r.version)
-    .. r.partner
-  redis.call('SET', key, packed)
+local function index(member, r)
   if r.source == MANUAL then
     redis.call('ZADD', manual_key, r.protected_until, member)
+    redis.call('ZADD', hand_prefix .. r.level, r.points, member)
   else
     redis.call('ZADD', level_prefix .. r.level, r.points, member)
   end
+end
+
+-- Numbers of the history take a byte for each seven bits: most are small.
+local function varint(n)
+  local bytes = ''
+  while n >= 128 do
+    bytes = bytes .. string.char(n % 128 + 128)
+    n = math.floor(n / 128)
+  end
+  return bytes .. string.char(n)
+end
+
+-- One entry of the history: what changed it, and what was before. What came of it is the state
+-- before the next entry, or the record. history.py reads it.
+local function entry(r, kind, why)
+  local was = r.was or { source = EARNED, level = 0, points = 0, version = 0 }
+  local partner, rule = why.partner or '', why.rule or 0
+  local body = varint(kind * 2 + was.source) .. varint(now) .. varint(was.level) .. varint(was.points)
+    .. varint(was.version) .. varint(rule) .. varint(rule > 0 and why.rule_version or 0)
+    .. varint(#app) .. app .. varint(#partner) .. partner
+  return struct.pack('>I2', #body) .. body
+end
+
+local function newest(history, count)
+  local at = 1
+  for _ = 1, count do
+    if at > #history then return history end
+    at = at + 2 + struct.unpack('>I2', history, at)
+  end
+  return history:sub(1, at - 1)
+end
+
+-- The feed's ids are the bucket's versions, one for each change: whoever reads it sees a gap. An
+-- import may leave versions out; then `p` tells the version before.
+local function announce(member, version, source, r, change)
+  local fields = { 'u', member, 'c', struct.pack('>BI4I4', source, r.level, r.points) .. change }
+  if r.jumped_from then fields[5], fields[6] = 'p', r.jumped_from end
+  redis.call('XADD', feed_key, 'MAXLEN', '~', feed_length, string.format('%.0f-0', version), unpack(fields))
+end
+
+-- Writes the record, its index entry, its history and the feed under a version of its own;
+-- returns the packed record. `why`: partner, or rule and rule_version.
+local function save(key, member, r, kind, why)
+  r.version = redis.call('INCR', versions_key)
+  local change = entry(r, kind, why)
+  local packed = struct.pack(LAYOUT .. 'I2', FORMAT, r.source, r.level, r.points, r.protected_until, r.version, #r.partner)
+    .. r.partner .. newest(change .. r.history, history_length)
+  announce(member, r.version, r.source, r, change) -- first: nothing else can fail
+  redis.call('SET', key, packed)
+  if r.was and (r.was.source ~= r.source or r.was.level ~= r.level) then unindex(member, r.was) end
+  index(member, r)
   return packed
 end
 
 local function earn(r, level)
   r.level, r.source, r.protected_until, r.partner = level, EARNED, 0, ''
+end
+
+-- The rules as Steps.packed writes them, by rising level.
+local function steps_of(packed, version)
+  local steps = { version = version }
+  for at = 1, #packed, 12 do
+    local level, floor, rule = struct.unpack('>I4I4I4', packed, at)
+    steps[#steps + 1] = { level = level, floor = floor, rule = rule }
+  end
+  return steps
+end
+
+-- The same rule as Ladder.level_for; a property test holds the two together.
+local function step_for(steps, points)
+  for i = #steps, 2, -1 do
+    if steps[i].floor <= points then return steps[i] end
+  end
+  return steps[1]
+end
+
+-- Sets the total; the level only ever rises. Returns the packed record and whether it rose.
+local function set_points(r, points, steps, kind)
+  local step = step_for(steps, points)
+  local rises = step ~= nil and step.level > r.level
+  r.points = points
+  if rises then earn(r, step.level) end
+  local why = rises and { rule = step.rule, rule_version = steps.version } or {}
+  return save(record_key, user, r, kind, why), rises and 1 or 0
 end

@@ -1,14 +1,20 @@
-"""The packed record of a user: format 1, big-endian, written by the scripts of this folder."""
+"""The packed record of a user, big-endian, written by the scripts of this folder.
+
+Format 2 is format 1 with the partner's length before it and the history behind it. A service of
+the next format reads this one: record.lua and this module know both, and write the newest.
+"""
 
 import math
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-FORMAT = 1
-# format, source, level, points, protected_until, version; then the partner's id to the end.
+FORMAT = 2
+# format, source, level, points, protected_until, version; then the partner's id.
 # The same layout stands in record.lua; a test holds the two together.
 _LAYOUT = struct.Struct(">BBIIIQ")
+_LENGTH = struct.Struct(">H")
+_PARTNER = _LAYOUT.size + _LENGTH.size
 
 SECONDS_PER_DAY = 86_400
 
@@ -24,7 +30,7 @@ class UnknownFormatError(Exception):
     """The record was written by a newer service."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A user's level and why it holds it. Times are seconds since 1970, 0 for never."""
 
@@ -34,6 +40,8 @@ class Record:
     protected_until: int
     version: int
     partner: str
+    history: bytes = b""
+    """The last changes, newest first; history.py reads them."""
 
     def days_left(self, now: float) -> int:
         """Days that a level set by hand is still protected, rounded up; 0 for an earned one."""
@@ -44,8 +52,14 @@ class Record:
 
 def unpack(packed: bytes) -> Record:
     """Reads what a script wrote. Raises UnknownFormatError for another format."""
-    if packed[:1] != bytes([FORMAT]):
-        raise UnknownFormatError(f"format {packed[0] if packed else 'none'}, known: {FORMAT}")
-    _, source, level, points, protected_until, version = _LAYOUT.unpack_from(packed)
-    partner = packed[_LAYOUT.size :].decode()
-    return Record(level, points, Source(source), protected_until, version, partner)
+    written = packed[0] if packed else 0
+    if written == FORMAT:
+        _, source, level, points, protected_until, version = _LAYOUT.unpack_from(packed)
+        end = _PARTNER + _LENGTH.unpack_from(packed, _LAYOUT.size)[0]
+        partner, history = packed[_PARTNER:end].decode(), packed[end:]
+    elif written == 1:
+        _, source, level, points, protected_until, version = _LAYOUT.unpack_from(packed)
+        partner, history = packed[_LAYOUT.size :].decode(), b""
+    else:
+        raise UnknownFormatError(f"format {written or 'none'}, known: 1 to {FORMAT}")
+    return Record(level, points, Source(source), protected_until, version, partner, history)

@@ -53,6 +53,34 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """DEADLINE_EXCEEDED: the caller's deadline passed."""
     REASON_INTERNAL: _Reason.ValueType  # 15
     """INTERNAL: a bug; the request id finds it in the logs."""
+    REASON_VERSION_MISMATCH: _Reason.ValueType  # 16
+    """ABORTED: the user is not at the expected version."""
+    REASON_BILL_NO_USED: _Reason.ValueType  # 17
+    """ALREADY_EXISTS: the bill_no stands for another change."""
+    REASON_POINTS_OUT_OF_RANGE: _Reason.ValueType  # 18
+    """FAILED_PRECONDITION: the total of points would leave its range."""
+    REASON_HISTORY_TOO_SHORT: _Reason.ValueType  # 19
+    """OUT_OF_RANGE: the history that is kept does not reach back to that time."""
+    REASON_CURSOR_INVALID: _Reason.ValueType  # 20
+    """INVALID_ARGUMENT: the cursor is none of this store, or of another call."""
+    REASON_CURSOR_EXPIRED: _Reason.ValueType  # 21
+    """OUT_OF_RANGE: changes behind the cursor are no longer kept."""
+    REASON_LEVEL_CONFLICT: _Reason.ValueType  # 22
+    """INVALID_ARGUMENT: two rules have one level."""
+    REASON_POINT_CONFLICT: _Reason.ValueType  # 23
+    """INVALID_ARGUMENT: the points of a rule are negative, empty, overlap another's, or do not
+    rise with the level.
+    """
+    REASON_RULE_VERSION_NOT_FOUND: _Reason.ValueType  # 24
+    """NOT_FOUND: the rules never had this version, or it is no longer kept."""
+    REASON_PLAN_NOT_FOUND: _Reason.ValueType  # 25
+    """NOT_FOUND: no plan of this app has this id, or it is too old."""
+    REASON_PLAN_STALE: _Reason.ValueType  # 26
+    """FAILED_PRECONDITION: the rules changed since the plan was made."""
+    REASON_DEMOTION_RUNNING: _Reason.ValueType  # 27
+    """FAILED_PRECONDITION: another demotion is under way."""
+    REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 28
+    """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -91,4 +119,32 @@ REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 14
 """DEADLINE_EXCEEDED: the caller's deadline passed."""
 REASON_INTERNAL: Reason.ValueType  # 15
 """INTERNAL: a bug; the request id finds it in the logs."""
+REASON_VERSION_MISMATCH: Reason.ValueType  # 16
+"""ABORTED: the user is not at the expected version."""
+REASON_BILL_NO_USED: Reason.ValueType  # 17
+"""ALREADY_EXISTS: the bill_no stands for another change."""
+REASON_POINTS_OUT_OF_RANGE: Reason.ValueType  # 18
+"""FAILED_PRECONDITION: the total of points would leave its range."""
+REASON_HISTORY_TOO_SHORT: Reason.ValueType  # 19
+"""OUT_OF_RANGE: the history that is kept does not reach back to that time."""
+REASON_CURSOR_INVALID: Reason.ValueType  # 20
+"""INVALID_ARGUMENT: the cursor is none of this store, or of another call."""
+REASON_CURSOR_EXPIRED: Reason.ValueType  # 21
+"""OUT_OF_RANGE: changes behind the cursor are no longer kept."""
+REASON_LEVEL_CONFLICT: Reason.ValueType  # 22
+"""INVALID_ARGUMENT: two rules have one level."""
+REASON_POINT_CONFLICT: Reason.ValueType  # 23
+"""INVALID_ARGUMENT: the points of a rule are negative, empty, overlap another's, or do not
+rise with the level.
+"""
+REASON_RULE_VERSION_NOT_FOUND: Reason.ValueType  # 24
+"""NOT_FOUND: the rules never had this version, or it is no longer kept."""
+REASON_PLAN_NOT_FOUND: Reason.ValueType  # 25
+"""NOT_FOUND: no plan of this app has this id, or it is too old."""
+REASON_PLAN_STALE: Reason.ValueType  # 26
+"""FAILED_PRECONDITION: the rules changed since the plan was made."""
+REASON_DEMOTION_RUNNING: Reason.ValueType  # 27
+"""FAILED_PRECONDITION: another demotion is under way."""
+REASON_TOO_MANY_STREAMS: Reason.ValueType  # 28
+"""RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

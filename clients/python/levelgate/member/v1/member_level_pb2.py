@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from levelgate.access.v1 import access_pb2 as levelgate_dot_access_dot_v1_dot_access__pb2
+from levelgate.member.v1 import demotion_pb2 as levelgate_dot_member_dot_v1_dot_demotion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&levelgate/member/v1/member_level.proto\x12\x13levelgate.member.v1\x1a\x1cgoogle/api/annotations.proto\x1a levelgate/access/v1/access.proto\"\"\n\x0fInitUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\";\n\x10InitUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"C\n\x12UpgradeUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\x05point\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_point\"b\n\x13UpgradeUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\".levelgate.member.v1.UpgradeResult\"L\n\rUpgradeResult\x12\x1b\n\x05level\x18\x01 \x01(\x05R\x0c\xe5\xbd\x93\xe5\x89\x8d\xe7\xad\x89\xe7\xba\xa7\x12\x1e\n\x08upgraded\x18\x02 \x01(\x05R\x0c\xe5\x8d\x87\xe7\xba\xa7\xe6\x88\x90\xe5\x8a\x9f\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"=\n\x12\x44\x65leteUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"^\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tvip_level\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npartner_id\x18\x03 \x01(\tB\x0c\n\n_vip_level\"=\n\x12UpdateUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\"\n\x0fShowUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"[\n\x10ShowUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12,\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x1e.levelgate.member.v1.UserLevel\"F\n\tUserLevel\x12\x15\n\x05level\x18\x01 \x01(\x05R\x06\xe7\xad\x89\xe7\xba\xa7\x12\x19\n\x04icon\x18\x02 \x01(\tH\x00R\x06\xe5\x9b\xbe\xe6\xa0\x87\x88\x01\x01\x42\x07\n\x05_icon\"\xb5\x01\n\x11\x43reateRuleRequest\x12\x16\n\tvip_level\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\ndown_point\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\x08up_point\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x14\n\x07pic_url\x18\x05 \x01(\tH\x03\x88\x01\x01\x42\x0c\n\n_vip_levelB\r\n\x0b_down_pointB\x0b\n\t_up_pointB\n\n\x08_pic_url\"=\n\x12\x43reateRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"+\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x02id\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x05\n\x03_id\"=\n\x12\x44\x65leteRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\xcd\x01\n\x11UpdateRuleRequest\x12\x0f\n\x02id\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tvip_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\ndown_point\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x15\n\x08up_point\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x14\n\x07pic_url\x18\x06 \x01(\tH\x04\x88\x01\x01\x42\x05\n\x03_idB\x0c\n\n_vip_levelB\r\n\x0b_down_pointB\x0b\n\t_up_pointB\n\n\x08_pic_url\"=\n\x12UpdateRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\x12\n\x10ListRulesRequest\"W\n\x11ListRulesResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\'\n\x04\x64\x61ta\x18\x03 \x03(\x0b\x32\x19.levelgate.member.v1.Rule\"{\n\x04Rule\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x11\n\tvip_level\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ndown_point\x18\x04 \x01(\x05\x12\x10\n\x08up_point\x18\x05 \x01(\x05\x12\x14\n\x07pic_url\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\n\n\x08_pic_url\"\x12\n\x10LevelDownRequest\"<\n\x11LevelDownResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t2\x93\x0b\n\x0bMemberLevel\x12\x89\x01\n\x08InitUser\x12$.levelgate.member.v1.InitUserRequest\x1a%.levelgate.member.v1.InitUserResponse\"0\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/userlevel/{user_id}\x12\x9d\x01\n\x0bUpgradeUser\x12\'.levelgate.member.v1.UpgradeUserRequest\x1a(.levelgate.member.v1.UpgradeUserResponse\";\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02!\x12\x1c/upgrade/userlevel/{user_id}:\x01*\x12\x8f\x01\n\nDeleteUser\x12&.levelgate.member.v1.DeleteUserRequest\x1a\'.levelgate.member.v1.DeleteUserResponse\"0\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x16*\x14/userlevel/{user_id}\x12\x92\x01\n\nUpdateUser\x12&.levelgate.member.v1.UpdateUserRequest\x1a\'.levelgate.member.v1.UpdateUserResponse\"3\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x19\"\x14/userlevel/{user_id}:\x01*\x12\x90\x01\n\x08ShowUser\x12$.levelgate.member.v1.ShowUserRequest\x1a%.levelgate.member.v1.ShowUserResponse\"7\x82\xb1\x19\x0f\n\x0bmember:read\x18\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/userlevel/show/{user_id}:\x01*\x12\x84\x01\n\nCreateRule\x12&.levelgate.member.v1.CreateRuleRequest\x1a\'.levelgate.member.v1.CreateRuleResponse\"%\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x0c\"\x07/vipBiz:\x01*\x12\x84\x01\n\nDeleteRule\x12&.levelgate.member.v1.DeleteRuleRequest\x1a\'.levelgate.member.v1.DeleteRuleResponse\"%\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x0c*\x07/vipBiz:\x01*\x12\x8b\x01\n\nUpdateRule\x12&.levelgate.member.v1.UpdateRuleRequest\x1a\'.levelgate.member.v1.UpdateRuleResponse\",\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/vipBiz/update:\x01*\x12|\n\tListRules\x12%.levelgate.member.v1.ListRulesRequest\x1a&.levelgate.member.v1.ListRulesResponse\" \x82\xb1\x19\x0f\n\x0bmember:read\x18\x01\x82\xd3\xe4\x93\x02\x07\x12\x05/show\x12\x83\x01\n\tLevelDown\x12%.levelgate.member.v1.LevelDownRequest\x1a&.levelgate.member.v1.LevelDownResponse\"\'\x82\xb1\x19\x11\n\rmember:demote\x18\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/leveldownb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&levelgate/member/v1/member_level.proto\x12\x13levelgate.member.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a levelgate/access/v1/access.proto\x1a\"levelgate/member/v1/demotion.proto\"\"\n\x0fInitUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\";\n\x10InitUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"C\n\x12UpgradeUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\x05point\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_point\"b\n\x13UpgradeUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\".levelgate.member.v1.UpgradeResult\"L\n\rUpgradeResult\x12\x1b\n\x05level\x18\x01 \x01(\x05R\x0c\xe5\xbd\x93\xe5\x89\x8d\xe7\xad\x89\xe7\xba\xa7\x12\x1e\n\x08upgraded\x18\x02 \x01(\x05R\x0c\xe5\x8d\x87\xe7\xba\xa7\xe6\x88\x90\xe5\x8a\x9f\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"=\n\x12\x44\x65leteUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"^\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\tvip_level\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npartner_id\x18\x03 \x01(\tB\x0c\n\n_vip_level\"=\n\x12UpdateUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\"\n\x0fShowUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"[\n\x10ShowUserResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12,\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x1e.levelgate.member.v1.UserLevel\"F\n\tUserLevel\x12\x15\n\x05level\x18\x01 \x01(\x05R\x06\xe7\xad\x89\xe7\xba\xa7\x12\x19\n\x04icon\x18\x02 \x01(\tH\x00R\x06\xe5\x9b\xbe\xe6\xa0\x87\x88\x01\x01\x42\x07\n\x05_icon\"\xb5\x01\n\x11\x43reateRuleRequest\x12\x16\n\tvip_level\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\ndown_point\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\x08up_point\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x14\n\x07pic_url\x18\x05 \x01(\tH\x03\x88\x01\x01\x42\x0c\n\n_vip_levelB\r\n\x0b_down_pointB\x0b\n\t_up_pointB\n\n\x08_pic_url\"=\n\x12\x43reateRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"+\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x02id\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x05\n\x03_id\"=\n\x12\x44\x65leteRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\xcd\x01\n\x11UpdateRuleRequest\x12\x0f\n\x02id\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tvip_level\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\ndown_point\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x15\n\x08up_point\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x14\n\x07pic_url\x18\x06 \x01(\tH\x04\x88\x01\x01\x42\x05\n\x03_idB\x0c\n\n_vip_levelB\r\n\x0b_down_pointB\x0b\n\t_up_pointB\n\n\x08_pic_url\"=\n\x12UpdateRuleResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\x12\n\x10ListRulesRequest\"W\n\x11ListRulesResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\'\n\x04\x64\x61ta\x18\x03 \x03(\x0b\x32\x19.levelgate.member.v1.Rule\"{\n\x04Rule\x12\n\n\x02id\x18\x01 \x01(\x05\x12\x11\n\tvip_level\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ndown_point\x18\x04 \x01(\x05\x12\x10\n\x08up_point\x18\x05 \x01(\x05\x12\x14\n\x07pic_url\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\n\n\x08_pic_url\"\x12\n\x10LevelDownRequest\"<\n\x11LevelDownResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\t\"\x86\x01\n\x10\x41\x64\x64PointsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\x05\x64\x65lta\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07\x62ill_no\x18\x03 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x08\n\x06_deltaB\x13\n\x11_expected_version\"_\n\x11\x41\x64\x64PointsResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12/\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32!.levelgate.member.v1.PointsResult\"P\n\x0cPointsResult\x12\x0e\n\x06points\x18\x01 \x01(\x05\x12\r\n\x05level\x18\x02 \x01(\x05\x12\x10\n\x08upgraded\x18\x03 \x01(\x08\x12\x0f\n\x07version\x18\x04 \x01(\x03\"G\n\x13PreviewRulesRequest\x12\x30\n\x05rules\x18\x01 \x03(\x0b\x32!.levelgate.member.v1.ProposedRule\"\x80\x01\n\x0cProposedRule\x12\x16\n\tvip_level\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\ndown_point\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x15\n\x08up_point\x18\x03 \x01(\x05H\x02\x88\x01\x01\x42\x0c\n\n_vip_levelB\r\n\x0b_down_pointB\x0b\n\t_up_point\"b\n\x14PreviewRulesResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12/\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32!.levelgate.member.v1.RulesPreview\"_\n\x0cRulesPreview\x12(\n\x05moves\x18\x01 \x03(\x0b\x32\x19.levelgate.member.v1.Move\x12\x0f\n\x07staying\x18\x02 \x01(\x05\x12\x14\n\x0crule_version\x18\x03 \x01(\x05\"6\n\x12GetRuleBookRequest\x12\x14\n\x07version\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_version\"]\n\x13GetRuleBookResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x1d.levelgate.member.v1.RuleBook\"\x7f\n\x08RuleBook\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12(\n\x05rules\x18\x02 \x03(\x0b\x32\x19.levelgate.member.v1.Rule\x12+\n\x07\x63hanged\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61pp\x18\x04 \x01(\t2\xcd\x0e\n\x0bMemberLevel\x12\x89\x01\n\x08InitUser\x12$.levelgate.member.v1.InitUserRequest\x1a%.levelgate.member.v1.InitUserResponse\"0\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/userlevel/{user_id}\x12\x9d\x01\n\x0bUpgradeUser\x12\'.levelgate.member.v1.UpgradeUserRequest\x1a(.levelgate.member.v1.UpgradeUserResponse\";\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02!\x12\x1c/upgrade/userlevel/{user_id}:\x01*\x12\x8f\x01\n\nDeleteUser\x12&.levelgate.member.v1.DeleteUserRequest\x1a\'.levelgate.member.v1.DeleteUserResponse\"0\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x16*\x14/userlevel/{user_id}\x12\x92\x01\n\nUpdateUser\x12&.levelgate.member.v1.UpdateUserRequest\x1a\'.levelgate.member.v1.UpdateUserResponse\"3\x82\xb1\x19\x10\n\x0cmember:write\x18\x01\x82\xd3\xe4\x93\x02\x19\"\x14/userlevel/{user_id}:\x01*\x12\x90\x01\n\x08ShowUser\x12$.levelgate.member.v1.ShowUserRequest\x1a%.levelgate.member.v1.ShowUserResponse\"7\x82\xb1\x19\x0f\n\x0bmember:read\x18\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/userlevel/show/{user_id}:\x01*\x12\x84\x01\n\nCreateRule\x12&.levelgate.member.v1.CreateRuleRequest\x1a\'.levelgate.member.v1.CreateRuleResponse\"%\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x0c\"\x07/vipBiz:\x01*\x12\x84\x01\n\nDeleteRule\x12&.levelgate.member.v1.DeleteRuleRequest\x1a\'.levelgate.member.v1.DeleteRuleResponse\"%\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x0c*\x07/vipBiz:\x01*\x12\x8b\x01\n\nUpdateRule\x12&.levelgate.member.v1.UpdateRuleRequest\x1a\'.levelgate.member.v1.UpdateRuleResponse\",\x82\xb1\x19\x0f\n\x0brules:write\x18\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/vipBiz/update:\x01*\x12|\n\tListRules\x12%.levelgate.member.v1.ListRulesRequest\x1a&.levelgate.member.v1.ListRulesResponse\" \x82\xb1\x19\x0f\n\x0bmember:read\x18\x01\x82\xd3\xe4\x93\x02\x07\x12\x05/show\x12\x83\x01\n\tLevelDown\x12%.levelgate.member.v1.LevelDownRequest\x1a&.levelgate.member.v1.LevelDownResponse\"\'\x82\xb1\x19\x11\n\rmember:demote\x18\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/leveldown\x12\x94\x01\n\tAddPoints\x12%.levelgate.member.v1.AddPointsRequest\x1a&.levelgate.member.v1.AddPointsResponse\"8\x82\xb1\x19\x0e\n\x0cmember:write\x82\xd3\xe4\x93\x02 \"\x1b/userlevel/points/{user_id}:\x01*\x12\x90\x01\n\x0cPreviewRules\x12(.levelgate.member.v1.PreviewRulesRequest\x1a).levelgate.member.v1.PreviewRulesResponse\"+\x82\xb1\x19\r\n\x0bmember:read\x82\xd3\xe4\x93\x02\x14\"\x0f/vipBiz/preview:\x01*\x12\x8d\x01\n\x0bGetRuleBook\x12\'.levelgate.member.v1.GetRuleBookRequest\x1a(.levelgate.member.v1.GetRuleBookResponse\"+\x82\xb1\x19\r\n\x0bmember:read\x82\xd3\xe4\x93\x02\x14\x12\x0f/vipBiz/version:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,52 +55,78 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBERLEVEL'].methods_by_name['ListRules']._serialized_options = b'\202\261\031\017\n\013member:read\030\001\202\323\344\223\002\007\022\005/show'
   _globals['_MEMBERLEVEL'].methods_by_name['LevelDown']._loaded_options = None
   _globals['_MEMBERLEVEL'].methods_by_name['LevelDown']._serialized_options = b'\202\261\031\021\n\rmember:demote\030\001\202\323\344\223\002\014\022\n/leveldown'
-  _globals['_INITUSERREQUEST']._serialized_start=127
-  _globals['_INITUSERREQUEST']._serialized_end=161
-  _globals['_INITUSERRESPONSE']._serialized_start=163
-  _globals['_INITUSERRESPONSE']._serialized_end=222
-  _globals['_UPGRADEUSERREQUEST']._serialized_start=224
-  _globals['_UPGRADEUSERREQUEST']._serialized_end=291
-  _globals['_UPGRADEUSERRESPONSE']._serialized_start=293
-  _globals['_UPGRADEUSERRESPONSE']._serialized_end=391
-  _globals['_UPGRADERESULT']._serialized_start=393
-  _globals['_UPGRADERESULT']._serialized_end=469
-  _globals['_DELETEUSERREQUEST']._serialized_start=471
-  _globals['_DELETEUSERREQUEST']._serialized_end=507
-  _globals['_DELETEUSERRESPONSE']._serialized_start=509
-  _globals['_DELETEUSERRESPONSE']._serialized_end=570
-  _globals['_UPDATEUSERREQUEST']._serialized_start=572
-  _globals['_UPDATEUSERREQUEST']._serialized_end=666
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=668
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=729
-  _globals['_SHOWUSERREQUEST']._serialized_start=731
-  _globals['_SHOWUSERREQUEST']._serialized_end=765
-  _globals['_SHOWUSERRESPONSE']._serialized_start=767
-  _globals['_SHOWUSERRESPONSE']._serialized_end=858
-  _globals['_USERLEVEL']._serialized_start=860
-  _globals['_USERLEVEL']._serialized_end=930
-  _globals['_CREATERULEREQUEST']._serialized_start=933
-  _globals['_CREATERULEREQUEST']._serialized_end=1114
-  _globals['_CREATERULERESPONSE']._serialized_start=1116
-  _globals['_CREATERULERESPONSE']._serialized_end=1177
-  _globals['_DELETERULEREQUEST']._serialized_start=1179
-  _globals['_DELETERULEREQUEST']._serialized_end=1222
-  _globals['_DELETERULERESPONSE']._serialized_start=1224
-  _globals['_DELETERULERESPONSE']._serialized_end=1285
-  _globals['_UPDATERULEREQUEST']._serialized_start=1288
-  _globals['_UPDATERULEREQUEST']._serialized_end=1493
-  _globals['_UPDATERULERESPONSE']._serialized_start=1495
-  _globals['_UPDATERULERESPONSE']._serialized_end=1556
-  _globals['_LISTRULESREQUEST']._serialized_start=1558
-  _globals['_LISTRULESREQUEST']._serialized_end=1576
-  _globals['_LISTRULESRESPONSE']._serialized_start=1578
-  _globals['_LISTRULESRESPONSE']._serialized_end=1665
-  _globals['_RULE']._serialized_start=1667
-  _globals['_RULE']._serialized_end=1790
-  _globals['_LEVELDOWNREQUEST']._serialized_start=1792
-  _globals['_LEVELDOWNREQUEST']._serialized_end=1810
-  _globals['_LEVELDOWNRESPONSE']._serialized_start=1812
-  _globals['_LEVELDOWNRESPONSE']._serialized_end=1872
-  _globals['_MEMBERLEVEL']._serialized_start=1875
-  _globals['_MEMBERLEVEL']._serialized_end=3302
+  _globals['_MEMBERLEVEL'].methods_by_name['AddPoints']._loaded_options = None
+  _globals['_MEMBERLEVEL'].methods_by_name['AddPoints']._serialized_options = b'\202\261\031\016\n\014member:write\202\323\344\223\002 \"\033/userlevel/points/{user_id}:\001*'
+  _globals['_MEMBERLEVEL'].methods_by_name['PreviewRules']._loaded_options = None
+  _globals['_MEMBERLEVEL'].methods_by_name['PreviewRules']._serialized_options = b'\202\261\031\r\n\013member:read\202\323\344\223\002\024\"\017/vipBiz/preview:\001*'
+  _globals['_MEMBERLEVEL'].methods_by_name['GetRuleBook']._loaded_options = None
+  _globals['_MEMBERLEVEL'].methods_by_name['GetRuleBook']._serialized_options = b'\202\261\031\r\n\013member:read\202\323\344\223\002\024\022\017/vipBiz/version:\001*'
+  _globals['_INITUSERREQUEST']._serialized_start=196
+  _globals['_INITUSERREQUEST']._serialized_end=230
+  _globals['_INITUSERRESPONSE']._serialized_start=232
+  _globals['_INITUSERRESPONSE']._serialized_end=291
+  _globals['_UPGRADEUSERREQUEST']._serialized_start=293
+  _globals['_UPGRADEUSERREQUEST']._serialized_end=360
+  _globals['_UPGRADEUSERRESPONSE']._serialized_start=362
+  _globals['_UPGRADEUSERRESPONSE']._serialized_end=460
+  _globals['_UPGRADERESULT']._serialized_start=462
+  _globals['_UPGRADERESULT']._serialized_end=538
+  _globals['_DELETEUSERREQUEST']._serialized_start=540
+  _globals['_DELETEUSERREQUEST']._serialized_end=576
+  _globals['_DELETEUSERRESPONSE']._serialized_start=578
+  _globals['_DELETEUSERRESPONSE']._serialized_end=639
+  _globals['_UPDATEUSERREQUEST']._serialized_start=641
+  _globals['_UPDATEUSERREQUEST']._serialized_end=735
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=737
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=798
+  _globals['_SHOWUSERREQUEST']._serialized_start=800
+  _globals['_SHOWUSERREQUEST']._serialized_end=834
+  _globals['_SHOWUSERRESPONSE']._serialized_start=836
+  _globals['_SHOWUSERRESPONSE']._serialized_end=927
+  _globals['_USERLEVEL']._serialized_start=929
+  _globals['_USERLEVEL']._serialized_end=999
+  _globals['_CREATERULEREQUEST']._serialized_start=1002
+  _globals['_CREATERULEREQUEST']._serialized_end=1183
+  _globals['_CREATERULERESPONSE']._serialized_start=1185
+  _globals['_CREATERULERESPONSE']._serialized_end=1246
+  _globals['_DELETERULEREQUEST']._serialized_start=1248
+  _globals['_DELETERULEREQUEST']._serialized_end=1291
+  _globals['_DELETERULERESPONSE']._serialized_start=1293
+  _globals['_DELETERULERESPONSE']._serialized_end=1354
+  _globals['_UPDATERULEREQUEST']._serialized_start=1357
+  _globals['_UPDATERULEREQUEST']._serialized_end=1562
+  _globals['_UPDATERULERESPONSE']._serialized_start=1564
+  _globals['_UPDATERULERESPONSE']._serialized_end=1625
+  _globals['_LISTRULESREQUEST']._serialized_start=1627
+  _globals['_LISTRULESREQUEST']._serialized_end=1645
+  _globals['_LISTRULESRESPONSE']._serialized_start=1647
+  _globals['_LISTRULESRESPONSE']._serialized_end=1734
+  _globals['_RULE']._serialized_start=1736
+  _globals['_RULE']._serialized_end=1859
+  _globals['_LEVELDOWNREQUEST']._serialized_start=1861
+  _globals['_LEVELDOWNREQUEST']._serialized_end=1879
+  _globals['_LEVELDOWNRESPONSE']._serialized_start=1881
+  _globals['_LEVELDOWNRESPONSE']._serialized_end=1941
+  _globals['_ADDPOINTSREQUEST']._serialized_start=1944
+  _globals['_ADDPOINTSREQUEST']._serialized_end=2078
+  _globals['_ADDPOINTSRESPONSE']._serialized_start=2080
+  _globals['_ADDPOINTSRESPONSE']._serialized_end=2175
+  _globals['_POINTSRESULT']._serialized_start=2177
+  _globals['_POINTSRESULT']._serialized_end=2257
+  _globals['_PREVIEWRULESREQUEST']._serialized_start=2259
+  _globals['_PREVIEWRULESREQUEST']._serialized_end=2330
+  _globals['_PROPOSEDRULE']._serialized_start=2333
+  _globals['_PROPOSEDRULE']._serialized_end=2461
+  _globals['_PREVIEWRULESRESPONSE']._serialized_start=2463
+  _globals['_PREVIEWRULESRESPONSE']._serialized_end=2561
+  _globals['_RULESPREVIEW']._serialized_start=2563
+  _globals['_RULESPREVIEW']._serialized_end=2658
+  _globals['_GETRULEBOOKREQUEST']._serialized_start=2660
+  _globals['_GETRULEBOOKREQUEST']._serialized_end=2714
+  _globals['_GETRULEBOOKRESPONSE']._serialized_start=2716
+  _globals['_GETRULEBOOKRESPONSE']._serialized_end=2809
+  _globals['_RULEBOOK']._serialized_start=2811
+  _globals['_RULEBOOK']._serialized_end=2938
+  _globals['_MEMBERLEVEL']._serialized_start=2941
+  _globals['_MEMBERLEVEL']._serialized_end=4810
 # @@protoc_insertion_point(module_scope)

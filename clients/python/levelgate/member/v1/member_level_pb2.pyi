@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from levelgate.member.v1 import demotion_pb2 as _demotion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -645,3 +647,305 @@ class LevelDownResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LevelDownResponse: _TypeAlias = LevelDownResponse  # noqa: Y015
+
+@_typing.final
+class AddPointsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    BILL_NO_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """1-128 printable characters."""
+    delta: _builtins.int
+    """Required, not 0."""
+    bill_no: _builtins.str
+    """The caller's own name for this change, the same in every repeat of it. Required, 1-64 bytes
+    of printable characters.
+    """
+    expected_version: _builtins.int
+    """The version that the user must be at; absent: any."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        delta: _builtins.int | None = ...,
+        bill_no: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_expected_version", b"_expected_version", "delta", b"delta", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_expected_version", b"_expected_version", "bill_no", b"bill_no", "delta", b"delta", "expected_version", b"expected_version", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__delta: _TypeAlias = _typing.Literal["delta"]  # noqa: Y015
+    _WhichOneofArgType__delta: _TypeAlias = _typing.Literal["_delta", b"_delta"]  # noqa: Y015
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delta) -> _WhichOneofReturnType__delta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___AddPointsRequest: _TypeAlias = AddPointsRequest  # noqa: Y015
+
+@_typing.final
+class AddPointsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___PointsResult: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___PointsResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddPointsResponse: _TypeAlias = AddPointsResponse  # noqa: Y015
+
+@_typing.final
+class PointsResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    UPGRADED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    points: _builtins.int
+    """The total after the change."""
+    level: _builtins.int
+    """The level after the change."""
+    upgraded: _builtins.bool
+    """Whether it rose."""
+    version: _builtins.int
+    """The user's version after the change."""
+    def __init__(
+        self,
+        *,
+        points: _builtins.int = ...,
+        level: _builtins.int = ...,
+        upgraded: _builtins.bool = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "points", b"points", "upgraded", b"upgraded", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PointsResult: _TypeAlias = PointsResult  # noqa: Y015
+
+@_typing.final
+class PreviewRulesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposedRule]:
+        """All rules as they would be; 1-1000. Only vip_level, down_point and up_point count."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___ProposedRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesRequest: _TypeAlias = PreviewRulesRequest  # noqa: Y015
+
+@_typing.final
+class ProposedRule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIP_LEVEL_FIELD_NUMBER: _builtins.int
+    DOWN_POINT_FIELD_NUMBER: _builtins.int
+    UP_POINT_FIELD_NUMBER: _builtins.int
+    vip_level: _builtins.int
+    """Required, 0..2^31-1."""
+    down_point: _builtins.int
+    """Required; 0 or more, and below up_point."""
+    up_point: _builtins.int
+    """Required; at most the down_point of the next level."""
+    def __init__(
+        self,
+        *,
+        vip_level: _builtins.int | None = ...,
+        down_point: _builtins.int | None = ...,
+        up_point: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_down_point", b"_down_point", "_up_point", b"_up_point", "_vip_level", b"_vip_level", "down_point", b"down_point", "up_point", b"up_point", "vip_level", b"vip_level"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_down_point", b"_down_point", "_up_point", b"_up_point", "_vip_level", b"_vip_level", "down_point", b"down_point", "up_point", b"up_point", "vip_level", b"vip_level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__down_point: _TypeAlias = _typing.Literal["down_point"]  # noqa: Y015
+    _WhichOneofArgType__down_point: _TypeAlias = _typing.Literal["_down_point", b"_down_point"]  # noqa: Y015
+    _WhichOneofReturnType__up_point: _TypeAlias = _typing.Literal["up_point"]  # noqa: Y015
+    _WhichOneofArgType__up_point: _TypeAlias = _typing.Literal["_up_point", b"_up_point"]  # noqa: Y015
+    _WhichOneofReturnType__vip_level: _TypeAlias = _typing.Literal["vip_level"]  # noqa: Y015
+    _WhichOneofArgType__vip_level: _TypeAlias = _typing.Literal["_vip_level", b"_vip_level"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__down_point) -> _WhichOneofReturnType__down_point | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__up_point) -> _WhichOneofReturnType__up_point | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vip_level) -> _WhichOneofReturnType__vip_level | None: ...
+
+Global___ProposedRule: _TypeAlias = ProposedRule  # noqa: Y015
+
+@_typing.final
+class PreviewRulesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___RulesPreview: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___RulesPreview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesResponse: _TypeAlias = PreviewRulesResponse  # noqa: Y015
+
+@_typing.final
+class RulesPreview(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    STAYING_FIELD_NUMBER: _builtins.int
+    RULE_VERSION_FIELD_NUMBER: _builtins.int
+    staying: _builtins.int
+    """Members who keep their level."""
+    rule_version: _builtins.int
+    """The version of the rules that hold now."""
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_demotion_pb2.Move]:
+        """By from_level, then to_level; pairs without members are left out. Members fall with the next
+        demotion and rise with the next change of their points. A hand-set level only ever rises
+        here; that its protection ends is PlanDemotion's to tell. A level without a rule stays.
+        """
+
+    def __init__(
+        self,
+        *,
+        moves: _abc.Iterable[_demotion_pb2.Move] | None = ...,
+        staying: _builtins.int = ...,
+        rule_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves", "rule_version", b"rule_version", "staying", b"staying"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RulesPreview: _TypeAlias = RulesPreview  # noqa: Y015
+
+@_typing.final
+class GetRuleBookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Which version; absent: the one that holds now. 0..2^31-1; 0 is before the first rule."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+Global___GetRuleBookRequest: _TypeAlias = GetRuleBookRequest  # noqa: Y015
+
+@_typing.final
+class GetRuleBookResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___RuleBook: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___RuleBook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRuleBookResponse: _TypeAlias = GetRuleBookResponse  # noqa: Y015
+
+@_typing.final
+class RuleBook(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    app: _builtins.str
+    """The app that asked for it."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """By rising level."""
+
+    @_builtins.property
+    def changed(self) -> _timestamp_pb2.Timestamp:
+        """When this version came to hold; absent where that was not recorded."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        rules: _abc.Iterable[Global___Rule] | None = ...,
+        changed: _timestamp_pb2.Timestamp | None = ...,
+        app: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "changed", b"changed", "rules", b"rules", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleBook: _TypeAlias = RuleBook  # noqa: Y015

@@ -86,6 +86,21 @@ class MemberLevelStub:
                 request_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownRequest.SerializeToString,
                 response_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownResponse.FromString,
                 _registered_method=True)
+        self.AddPoints = channel.unary_unary(
+                '/levelgate.member.v1.MemberLevel/AddPoints',
+                request_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsResponse.FromString,
+                _registered_method=True)
+        self.PreviewRules = channel.unary_unary(
+                '/levelgate.member.v1.MemberLevel/PreviewRules',
+                request_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesResponse.FromString,
+                _registered_method=True)
+        self.GetRuleBook = channel.unary_unary(
+                '/levelgate.member.v1.MemberLevel/GetRuleBook',
+                request_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookResponse.FromString,
+                _registered_method=True)
 
 
 class MemberLevelServicer:
@@ -169,7 +184,39 @@ class MemberLevelServicer:
 
     def LevelDown(self, request, context):
         """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-        every hand-set level past its protection. Never raises.
+        every hand-set level past its protection. Never raises. Starts a run or joins the one under
+        way, and answers when it is done, or when the caller's time is up: the run goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPoints(self, request, context):
+        """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
+        delta, and raises the level where the total earns a higher one. A repeat with the same
+        bill_no answers what the first call answered and changes nothing, for 7 days.
+        NOT_FOUND / USER_NOT_FOUND.
+        FAILED_PRECONDITION / POINTS_OUT_OF_RANGE: the total would leave 0..2^31-1.
+        ABORTED / VERSION_MISMATCH: the user is not at expected_version; the ErrorInfo's `version`
+        says where.
+        ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRules(self, request, context):
+        """POST /vipBiz/preview: how many members would move from which level to which under these
+        rules, counted on the index. Reads no member and changes nothing.
+        INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules cannot stand beside each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRuleBook(self, request, context):
+        """GET /vipBiz/version: the rules as they were in some version; the last 1,000 are kept.
+        NOT_FOUND / RULE_VERSION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,6 +274,21 @@ def add_MemberLevelServicer_to_server(servicer, server):
                     servicer.LevelDown,
                     request_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownRequest.FromString,
                     response_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownResponse.SerializeToString,
+            ),
+            'AddPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPoints,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsResponse.SerializeToString,
+            ),
+            'PreviewRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRules,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesResponse.SerializeToString,
+            ),
+            'GetRuleBook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRuleBook,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -501,6 +563,87 @@ class MemberLevel:
             '/levelgate.member.v1.MemberLevel/LevelDown',
             levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownRequest.SerializeToString,
             levelgate_dot_member_dot_v1_dot_member__level__pb2.LevelDownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.MemberLevel/AddPoints',
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.AddPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.MemberLevel/PreviewRules',
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.PreviewRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRuleBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.MemberLevel/GetRuleBook',
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_member__level__pb2.GetRuleBookResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,7 +72,27 @@ class MemberLevelStub:
     """GET /show: all rules, by rising level."""
     LevelDown: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.LevelDownRequest, _member_level_pb2.LevelDownResponse]
     """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-    every hand-set level past its protection. Never raises.
+    every hand-set level past its protection. Never raises. Starts a run or joins the one under
+    way, and answers when it is done, or when the caller's time is up: the run goes on.
+    """
+    AddPoints: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.AddPointsRequest, _member_level_pb2.AddPointsResponse]
+    """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
+    delta, and raises the level where the total earns a higher one. A repeat with the same
+    bill_no answers what the first call answered and changes nothing, for 7 days.
+    NOT_FOUND / USER_NOT_FOUND.
+    FAILED_PRECONDITION / POINTS_OUT_OF_RANGE: the total would leave 0..2^31-1.
+    ABORTED / VERSION_MISMATCH: the user is not at expected_version; the ErrorInfo's `version`
+    says where.
+    ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this user.
+    """
+    PreviewRules: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.PreviewRulesRequest, _member_level_pb2.PreviewRulesResponse]
+    """POST /vipBiz/preview: how many members would move from which level to which under these
+    rules, counted on the index. Reads no member and changes nothing.
+    INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules cannot stand beside each other.
+    """
+    GetRuleBook: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.GetRuleBookRequest, _member_level_pb2.GetRuleBookResponse]
+    """GET /vipBiz/version: the rules as they were in some version; the last 1,000 are kept.
+    NOT_FOUND / RULE_VERSION_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -119,7 +139,27 @@ class MemberLevelAsyncStub(MemberLevelStub):
     """GET /show: all rules, by rising level."""
     LevelDown: _aio.UnaryUnaryMultiCallable[_member_level_pb2.LevelDownRequest, _member_level_pb2.LevelDownResponse]  # type: ignore[assignment]
     """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-    every hand-set level past its protection. Never raises.
+    every hand-set level past its protection. Never raises. Starts a run or joins the one under
+    way, and answers when it is done, or when the caller's time is up: the run goes on.
+    """
+    AddPoints: _aio.UnaryUnaryMultiCallable[_member_level_pb2.AddPointsRequest, _member_level_pb2.AddPointsResponse]  # type: ignore[assignment]
+    """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
+    delta, and raises the level where the total earns a higher one. A repeat with the same
+    bill_no answers what the first call answered and changes nothing, for 7 days.
+    NOT_FOUND / USER_NOT_FOUND.
+    FAILED_PRECONDITION / POINTS_OUT_OF_RANGE: the total would leave 0..2^31-1.
+    ABORTED / VERSION_MISMATCH: the user is not at expected_version; the ErrorInfo's `version`
+    says where.
+    ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this user.
+    """
+    PreviewRules: _aio.UnaryUnaryMultiCallable[_member_level_pb2.PreviewRulesRequest, _member_level_pb2.PreviewRulesResponse]  # type: ignore[assignment]
+    """POST /vipBiz/preview: how many members would move from which level to which under these
+    rules, counted on the index. Reads no member and changes nothing.
+    INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules cannot stand beside each other.
+    """
+    GetRuleBook: _aio.UnaryUnaryMultiCallable[_member_level_pb2.GetRuleBookRequest, _member_level_pb2.GetRuleBookResponse]  # type: ignore[assignment]
+    """GET /vipBiz/version: the rules as they were in some version; the last 1,000 are kept.
+    NOT_FOUND / RULE_VERSION_NOT_FOUND.
     """
 
 class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
@@ -223,7 +263,45 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.LevelDownResponse, _abc.Awaitable[_member_level_pb2.LevelDownResponse]]:
         """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-        every hand-set level past its protection. Never raises.
+        every hand-set level past its protection. Never raises. Starts a run or joins the one under
+        way, and answers when it is done, or when the caller's time is up: the run goes on.
+        """
+
+    @_abc_1.abstractmethod
+    def AddPoints(
+        self,
+        request: _member_level_pb2.AddPointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_level_pb2.AddPointsResponse, _abc.Awaitable[_member_level_pb2.AddPointsResponse]]:
+        """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
+        delta, and raises the level where the total earns a higher one. A repeat with the same
+        bill_no answers what the first call answered and changes nothing, for 7 days.
+        NOT_FOUND / USER_NOT_FOUND.
+        FAILED_PRECONDITION / POINTS_OUT_OF_RANGE: the total would leave 0..2^31-1.
+        ABORTED / VERSION_MISMATCH: the user is not at expected_version; the ErrorInfo's `version`
+        says where.
+        ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this user.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewRules(
+        self,
+        request: _member_level_pb2.PreviewRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_level_pb2.PreviewRulesResponse, _abc.Awaitable[_member_level_pb2.PreviewRulesResponse]]:
+        """POST /vipBiz/preview: how many members would move from which level to which under these
+        rules, counted on the index. Reads no member and changes nothing.
+        INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules cannot stand beside each other.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRuleBook(
+        self,
+        request: _member_level_pb2.GetRuleBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_level_pb2.GetRuleBookResponse, _abc.Awaitable[_member_level_pb2.GetRuleBookResponse]]:
+        """GET /vipBiz/version: the rules as they were in some version; the last 1,000 are kept.
+        NOT_FOUND / RULE_VERSION_NOT_FOUND.
         """
 
 def add_MemberLevelServicer_to_server(servicer: MemberLevelServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

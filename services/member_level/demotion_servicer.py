@@ -1,0 +1,153 @@
+"""The calls on demotions: plan, run, and who is at risk."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from levelgate.member.v1 import demotion_pb2 as pb
+from levelgate.member.v1.demotion_pb2_grpc import DemotionServicer
+from services.member_level import failures, preview
+from services.member_level.demotion_runs import DemotionRuns, Plan, Run, RunState
+from services.member_level.demotions import Demotions
+from services.member_level.ladder import Ladder
+from services.member_level.messages import SUCCESS, move_message
+from services.member_level.risk import RiskPages
+from services.member_level.rule_book import Book, RuleBook
+from services.runtime.call import current_app
+from services.store.keys import Bucket
+from services.user_state.crowd import Crowd
+
+_DEFAULT_SAMPLE = 10
+_DEFAULT_PAGE = 100
+
+_STATES = {
+    RunState.RUNNING: pb.RunDemotionResponse.STATE_RUNNING,
+    RunState.DONE: pb.RunDemotionResponse.STATE_DONE,
+    RunState.STOPPED: pb.RunDemotionResponse.STATE_STOPPED,
+}
+
+
+class Demotion(DemotionServicer):
+    """levelgate.member.v1.Demotion, call by call."""
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        rules: RuleBook,
+        runs: DemotionRuns,
+        demotions: Demotions,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._crowd = crowd
+        self._rules = rules
+        self._runs = runs
+        self._demotions = demotions
+        self._pages = RiskPages(crowd)
+        self._now = now
+
+    def PlanDemotion(
+        self, request: pb.PlanDemotionRequest, _context: grpc.ServicerContext
+    ) -> pb.PlanDemotionResponse:
+        book = self._book()
+        question = preview.due(book.ladder)
+        counted = self._crowd.count(question.spans)
+        due = sum(counted.spans) + counted.protection_ended
+        size = request.sample_size if request.HasField("sample_size") else _DEFAULT_SAMPLE
+        plan = self._runs.plan(current_app(), book.version, self._now())
+        data = pb.DemotionPlan(
+            plan_id=plan.id,
+            created=Timestamp(seconds=plan.created),
+            rule_version=book.version,
+            moves=map(move_message, question.moves(counted.spans)),
+            protection_ended=counted.protection_ended,
+            members=due,
+            sample=self._sample(book.ladder, question, min(size, due)),
+        )
+        return pb.PlanDemotionResponse(code=SUCCESS, data=data)
+
+    def RunDemotion(
+        self, request: pb.RunDemotionRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.RunDemotionResponse]:
+        run = self._started(self._plan(request.plan_id))
+        told: pb.RunDemotionResponse | None = None
+        for state in self._demotions.follow(run):
+            progress = self._progress(state)
+            if progress != told:
+                yield progress
+                told = progress
+            if not context.is_active():
+                return
+
+    def ListAtRisk(
+        self, request: pb.ListAtRiskRequest, _context: grpc.ServicerContext
+    ) -> pb.ListAtRiskResponse:
+        size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE
+        data = self._pages.page(self._book().ladder, request.points, size, request.cursor)
+        return pb.ListAtRiskResponse(code=SUCCESS, data=data)
+
+    def _book(self) -> Book:
+        book = self._rules.book()
+        if not book.ladder.rules:
+            raise failures.no_rules()
+        return book
+
+    def _plan(self, plan_id: str) -> Plan:
+        plan = self._runs.planned(plan_id)
+        if plan is None or plan.app != current_app():
+            raise failures.plan_not_found()
+        return plan
+
+    def _started(self, plan: Plan) -> Run:
+        if plan.ended is not None:
+            return plan.ended
+        current = self._runs.current()
+        if current is not None and current.id == plan.id:
+            return current
+        if plan.rule_version != self._rules.book().version:
+            raise failures.plan_stale()
+        run = self._demotions.begin(Run(plan.id, plan.app, plan.rule_version))
+        if run.id != plan.id:
+            raise failures.demotion_running()
+        return run
+
+    def _progress(self, run: Run) -> pb.RunDemotionResponse:
+        part = 99 if run.rounds else 100 * run.bucket // self._crowd.buckets.count
+        percent = min(part, 99) if run.state is RunState.RUNNING else 100
+        return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
+
+    def _sample(self, ladder: Ladder, question: preview.Question, size: int) -> list[pb.DueMember]:
+        """Some of those who are due, from anywhere in the store."""
+        buckets = self._crowd.buckets.all()
+        random.shuffle(buckets)
+        sample: list[pb.DueMember] = []
+        for bucket in buckets:
+            if len(sample) >= size:
+                break
+            sample += self._due_in(bucket, ladder, question, size - len(sample))
+        return sample
+
+    def _due_in(
+        self, bucket: Bucket, ladder: Ladder, question: preview.Question, limit: int
+    ) -> list[pb.DueMember]:
+        names = self._crowd.protection_ended(bucket, limit)
+        for span in question.spans:
+            if len(names) < limit:
+                found = self._crowd.page(bucket, span, None, limit - len(names))
+                names += (user for user, _ in found)
+        due = []
+        for name, record in zip(names, self._crowd.read(bucket, names), strict=True):
+            if record is not None:
+                fitted = ladder.level_for(record.points)
+                to_level = record.level if fitted is None else min(record.level, fitted)
+                due.append(
+                    pb.DueMember(
+                        user_id=name,
+                        points=record.points,
+                        from_level=record.level,
+                        to_level=to_level,
+                    )
+                )
+        return due

@@ -1,0 +1,122 @@
+"""From the row of an import to what the store is to hold, or to why it cannot."""
+
+from levelgate.member.v1.member_bulk_pb2 import UserRow
+from services.member_level.messages import change_of
+from services.runtime.errors import Violation
+from services.runtime.validation import (
+    MAX_INT32,
+    Check,
+    identifier,
+    integer,
+    violations,
+)
+from services.user_state import history
+from services.user_state.record import Source
+from services.user_state.rows import Row
+
+_MOST_CHANGES = 64
+# Lua's numbers are exact up to 2^53; this leaves room to go on rising.
+_MAX_VERSION = 2**50
+_MAX_SECONDS = 2**32 - 1
+
+_CHECKS: list[Check] = [
+    identifier("user_id"),
+    integer("points", 0),
+    integer("level", 0, optional=True),
+    integer("version", 0, _MAX_VERSION),
+]
+
+
+class RowReader:
+    """Reads rows under the levels that have a rule."""
+
+    def __init__(self, levels: frozenset[int]) -> None:
+        self._levels = levels
+
+    def read(self, message: UserRow) -> Row | Violation:
+        """The row, or the first thing that is wrong with it."""
+        user, points = message.user_id, message.points
+        level = message.level if message.HasField("level") else None
+        # The tables of checks cost more than all the rest; almost every row is as it should be.
+        is_plain = (
+            1 <= len(user) <= 128
+            and user.isprintable()
+            and message.HasField("points")
+            and 0 <= points <= MAX_INT32
+            and (level is None or level >= 0)
+            and 0 <= message.version <= _MAX_VERSION
+        )
+        if not is_plain:
+            return violations(_CHECKS, message)[0]
+        if level is not None and level not in self._levels:
+            levels = ", ".join(map(str, sorted(self._levels)))
+            return Violation("level", f"must have a rule ({levels}); got {level}")
+        if message.by_hand:
+            return self._by_hand(message, level)
+        if message.partner_id or message.HasField("protected_until"):
+            field = "partner_id" if message.partner_id else "protected_until"
+            return Violation(field, "must be absent without by_hand")
+        if message.history:
+            return self._with_history(message, Row(user, points, level, version=message.version))
+        return Row(user, points, level, Source.EARNED, 0, "", message.version)
+
+    def _by_hand(self, message: UserRow, level: int | None) -> Row | Violation:
+        if level is None:
+            return Violation("level", "is required with by_hand")
+        if wrong := violations([identifier("partner_id")], message):
+            return wrong[0]
+        until = message.protected_until.seconds
+        if not message.HasField("protected_until") or not 0 <= until <= _MAX_SECONDS:
+            return Violation("protected_until", f"is required with by_hand, 0..{_MAX_SECONDS} s")
+        row = Row(
+            message.user_id,
+            message.points,
+            level,
+            Source.MANUAL,
+            until,
+            message.partner_id,
+            message.version,
+        )
+        return self._with_history(message, row)
+
+    def _with_history(self, message: UserRow, row: Row) -> Row | Violation:
+        if not message.history:
+            return row
+        if len(message.history) > _MOST_CHANGES:
+            return Violation("history", f"must have at most {_MOST_CHANGES} changes")
+        if row.level is None:
+            return Violation("level", "is required with history")
+        try:
+            changes = [change_of(change) for change in message.history]
+        except ValueError:
+            return Violation("history", "must hold changes of known kinds")
+        if wrong := _broken(message, changes):
+            return Violation("history", wrong)
+        return row._replace(history=history.pack(changes))
+
+
+def _broken(message: UserRow, changes: list[history.Change]) -> str:
+    """What keeps the changes from leading, newest first, to what the row says."""
+    source = Source.MANUAL if message.by_hand else Source.EARNED
+    after: history.State | None = history.State(message.level, message.points, source)
+    version = message.version
+    for change in changes:
+        if change.after != after or change.version != version or version <= 0:
+            return "must lead, newest first, to the row's level, points and version"
+        if not _in_range(change):
+            return "must hold numbers in their ranges and at most 128 characters of app and partner"
+        after, version = change.before, change.previous_version
+    return ""
+
+
+def _in_range(change: history.Change) -> bool:
+    state = change.before
+    return (
+        0 <= change.milliseconds <= _MAX_SECONDS * 1_000
+        and (change.previous_version > 0) == (state is not None)
+        and 0 <= change.previous_version <= _MAX_VERSION
+        and (state is None or (state.level >= 0 and state.points >= 0))
+        and 0 <= change.rule <= MAX_INT32
+        and 0 <= change.rule_version <= MAX_INT32
+        and max(len(change.app), len(change.partner)) <= 128
+    )

@@ -1,0 +1,149 @@
+"""The calls on rules: from the message to the domain and back."""
+
+from dataclasses import replace
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from levelgate.member.v1 import member_level_pb2 as pb
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
+from services.member_level import failures, preview
+from services.member_level.ladder import Conflict, Ladder, Rule
+from services.member_level.messages import SUCCESS, move_message
+from services.member_level.rule_book import Book, RuleBook
+from services.runtime.call import current_app
+from services.user_state.crowd import Crowd
+
+
+class RuleServicer(MemberLevelServicer):
+    """docs/api/member-level.md, 等级规则; and what would come of other rules."""
+
+    def __init__(self, rules: RuleBook, crowd: Crowd) -> None:
+        self._rules = rules
+        self._crowd = crowd
+
+    def CreateRule(
+        self, request: pb.CreateRuleRequest, _context: grpc.ServicerContext
+    ) -> pb.CreateRuleResponse:
+        conflict: Conflict | None = None
+
+        def add(book: Book) -> Book | None:
+            nonlocal conflict
+            rule = Rule(
+                id=book.next_id,
+                level=request.vip_level,
+                name=request.name,
+                down_point=request.down_point,
+                up_point=request.up_point,
+                picture=request.pic_url if request.HasField("pic_url") else None,
+            )
+            conflict = book.ladder.conflict(rule)
+            if conflict:
+                return None
+            return replace(book, ladder=book.ladder.put(rule), next_id=book.next_id + 1)
+
+        self._rules.change(add, current_app())
+        return pb.CreateRuleResponse(
+            code=SUCCESS, data=conflict.value if conflict else "saveSuccess"
+        )
+
+    def DeleteRule(
+        self, request: pb.DeleteRuleRequest, _context: grpc.ServicerContext
+    ) -> pb.DeleteRuleResponse:
+        def remove(book: Book) -> Book:
+            if book.ladder.with_id(request.id) is None:
+                raise failures.rule_not_found("id")
+            return replace(book, ladder=book.ladder.without(request.id))
+
+        self._rules.change(remove, current_app())
+        return pb.DeleteRuleResponse(code=SUCCESS, data="deleteSuccess")
+
+    def UpdateRule(
+        self, request: pb.UpdateRuleRequest, _context: grpc.ServicerContext
+    ) -> pb.UpdateRuleResponse:
+        conflict: Conflict | None = None
+
+        def update(book: Book) -> Book | None:
+            nonlocal conflict
+            found = _named_rule(book, request)
+            rule = Rule(
+                id=found.id,
+                level=request.vip_level if request.HasField("vip_level") else found.level,
+                name=request.name,
+                down_point=request.down_point,
+                up_point=request.up_point,
+                picture=request.pic_url if request.HasField("pic_url") else found.picture,
+            )
+            conflict = book.ladder.conflict(rule)
+            return None if conflict else replace(book, ladder=book.ladder.put(rule))
+
+        self._rules.change(update, current_app())
+        return pb.UpdateRuleResponse(code=SUCCESS, data=conflict.value if conflict else SUCCESS)
+
+    def ListRules(
+        self, _request: pb.ListRulesRequest, _context: grpc.ServicerContext
+    ) -> pb.ListRulesResponse:
+        rules = self._rules.book().ladder.rules
+        return pb.ListRulesResponse(code=SUCCESS, data=map(_rule_message, rules))
+
+    def PreviewRules(
+        self, request: pb.PreviewRulesRequest, _context: grpc.ServicerContext
+    ) -> pb.PreviewRulesResponse:
+        proposed = _proposed(request)
+        book = self._rules.book()
+        question = preview.under(proposed, book.levels)
+        counts = self._crowd.count(question.spans).spans
+        data = pb.RulesPreview(
+            moves=map(move_message, question.moves(counts)),
+            staying=question.staying(counts),
+            rule_version=book.version,
+        )
+        return pb.PreviewRulesResponse(code=SUCCESS, data=data)
+
+    def GetRuleBook(
+        self, request: pb.GetRuleBookRequest, _context: grpc.ServicerContext
+    ) -> pb.GetRuleBookResponse:
+        has_version = request.HasField("version")
+        book = self._rules.version(request.version) if has_version else self._rules.book()
+        if book is None:
+            raise failures.rule_version_not_found()
+        data = pb.RuleBook(
+            version=book.version,
+            rules=map(_rule_message, book.ladder.rules),
+            changed=None if book.changed is None else Timestamp(seconds=book.changed),
+            app=book.app,
+        )
+        return pb.GetRuleBookResponse(code=SUCCESS, data=data)
+
+
+def _named_rule(book: Book, request: pb.UpdateRuleRequest) -> Rule:
+    if request.HasField("id"):
+        rule = book.ladder.with_id(request.id)
+    else:
+        rule = book.ladder.rule_of(request.vip_level)
+    if rule is None:
+        raise failures.rule_not_found("id" if request.HasField("id") else "vip_level")
+    return rule
+
+
+def _proposed(request: pb.PreviewRulesRequest) -> Ladder:
+    """Raises Failure for the first rule that cannot stand beside those before it."""
+    ladder = Ladder()
+    for position, each in enumerate(request.rules):
+        rule = Rule(position, each.vip_level, "", each.down_point, each.up_point)
+        if conflict := ladder.conflict(rule):
+            field = "vip_level" if conflict is Conflict.LEVEL else "down_point"
+            raise failures.rules_conflict(conflict, f"rules[{position}].{field}")
+        ladder = ladder.put(rule)
+    return ladder
+
+
+def _rule_message(rule: Rule) -> pb.Rule:
+    return pb.Rule(
+        id=rule.id,
+        vip_level=rule.level,
+        name=rule.name,
+        down_point=rule.down_point,
+        up_point=rule.up_point,
+        pic_url=rule.picture,
+    )

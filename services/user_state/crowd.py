@@ -1,0 +1,178 @@
+"""Many users at once: demotion, counts and pages on the indexes, import and export.
+
+Everything goes bucket by bucket in small steps, so that none of it holds the store for long.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from services.store.batches import batched
+from services.store.keys import Bucket, Buckets
+from services.store.store import Store
+from services.user_state.feed import Feed, FeedGapError
+from services.user_state.record import Record, unpack
+from services.user_state.rows import Row
+from services.user_state.scripts import Kept, Scripts
+from services.user_state.steps import Steps
+
+# Users that one call of a script changes: about 2 ms of the store's time.
+BATCH = 100
+# Buckets that are asked in one round trip.
+_BUCKETS_AT_A_TIME = 128
+_PAGE = 1_000
+
+
+class Demoted(NamedTuple):
+    """What one call of demote.lua did."""
+
+    now: int
+    """Users re-fitted by this call; fewer than BATCH: no more are due in the bucket."""
+    of_run: int
+    """Users that the run re-fitted in this bucket in all, whichever process drove it."""
+
+
+class Span(NamedTuple):
+    """Users of one level, earned or set by hand, with `least` <= points < `before`."""
+
+    by_hand: bool
+    level: int
+    least: int
+    before: int
+
+
+class Counted(NamedTuple):
+    """How many users there are."""
+
+    protection_ended: int
+    """Whose level was set by hand and is past its protection."""
+    spans: Sequence[int]
+    """In each span, in the order asked."""
+
+
+class Place(NamedTuple):
+    """Where a page of one index starts: behind this user at these points."""
+
+    points: int
+    user: str = ""
+
+
+class Crowd:
+    """Every method raises redis.RedisError where the store does not serve."""
+
+    def __init__(
+        self,
+        store: Store,
+        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
+        kept: Kept = Kept(),  # noqa: B008
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.buckets = buckets
+        self._store = store
+        self._scripts = Scripts(store, kept, now)
+        self._now = now
+
+    def demote(self, bucket: Bucket, steps: Steps, run: str, app: str = "") -> Demoted:
+        """Re-fits up to BATCH users of a bucket to their points, who are below the floor of
+        their level or past their protection. Never raises; without steps nobody moves.
+        """
+        keys, arguments = self._scripts.on_bucket(
+            bucket, app, BATCH, steps.packed, steps.version, run
+        )
+        reply = self._scripts.demote([*keys, bucket.demoted], arguments)
+        return Demoted(int(reply[0]), int(reply[1]))
+
+    def demoted_by(self, run: str) -> int:
+        """How many users a run re-fitted, in the last day."""
+        found = self._store.get_many([bucket.demoted for bucket in self.buckets.all()])
+        noted = ((each or b"").rpartition(b":") for each in found)
+        return sum(int(count) for of_run, _, count in noted if of_run == run.encode())
+
+    def count(self, spans: Sequence[Span]) -> Counted:
+        """Counts on the indexes, without reading a user."""
+        asked: list[str | int] = []
+        for span in spans:
+            asked += ("hand" if span.by_hand else "earned", span.level, span.least, span.before)
+        totals = [0] * (len(spans) + 1)
+        for buckets in batched(self.buckets.all(), _BUCKETS_AT_A_TIME):
+            calls = [
+                (
+                    [each.manual],
+                    [each.level_prefix, each.hand_prefix, int(self._now()), *asked],
+                )
+                for each in buckets
+            ]
+            for counts in self._scripts.count.many(calls):
+                totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        return Counted(totals[0], totals[1:])
+
+    def page(
+        self, bucket: Bucket, span: Span, after: Place | None, limit: int
+    ) -> list[tuple[str, int]]:
+        """Users and points of a span in one bucket, by points and then by user."""
+        start = after or Place(span.least)
+        prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
+        found = self._scripts.page(
+            [f"{prefix}{span.level}"], [start.points, start.user, span.before, limit]
+        )
+        return [(user.decode(), int(points)) for user, points in batched(found, 2)]
+
+    def protection_ended(self, bucket: Bucket, limit: int) -> list[str]:
+        """Users of a bucket whose hand-set level is past its protection, longest first."""
+        found = self._scripts.page([bucket.manual], [0, "", int(self._now()) + 1, limit])
+        return [user.decode() for user, _ in batched(found, 2)]
+
+    def read(self, bucket: Bucket, users: Sequence[str]) -> list[Record | None]:
+        """The records of users of one bucket."""
+        found = self._store.get_many([bucket.record(user) for user in users])
+        return [None if packed is None else unpack(packed) for packed in found]
+
+    def write(self, rows: Iterable[Row], steps: Steps, app: str = "") -> int:
+        """Makes users what the rows say, the later of two rows for one user last.
+
+        Returns how many it changed; those who already were so are left alone.
+        """
+        by_bucket: dict[Bucket, list[bytes]] = {}
+        for row in rows:
+            by_bucket.setdefault(self.buckets.of(row.user), []).append(row.packed())
+        written = 0
+        for group in batched(by_bucket.items(), _BUCKETS_AT_A_TIME):
+            calls = [
+                self._scripts.on_bucket(bucket, app, steps.packed, steps.version, *batch)
+                for bucket, packed in group
+                for batch in batched(packed, BATCH)
+            ]
+            written += sum(int(count) for count in self._scripts.import_.many(calls))
+        return written
+
+    def users(
+        self, bucket: Bucket, levels: Iterable[int], after: str = ""
+    ) -> Iterator[tuple[str, Record]]:
+        """Every user of a bucket behind a name once, by name, as it is when it is read.
+
+        Nobody is missed who moves from one index to another meanwhile: the feed tells who moved.
+        """
+        names = sorted(name for name in self._names(bucket, list(levels)) if name > after)
+        for batch in batched(names, _PAGE):
+            for name, record in zip(batch, self.read(bucket, batch), strict=True):
+                if record is not None:
+                    yield name, record
+
+    def _names(self, bucket: Bucket, levels: Sequence[int]) -> set[str]:
+        feed = Feed(self._store, self.buckets)
+        while True:
+            before = feed.version(bucket)
+            names = set(self._indexed(bucket, levels))
+            try:
+                names.update(user for user, _ in feed.changes(bucket, before))
+            except FeedGapError:
+                continue  # more changed meanwhile than the feed keeps
+            return names
+
+    def _indexed(self, bucket: Bucket, levels: Sequence[int]) -> Iterator[str]:
+        for level in levels:
+            for by_hand in (False, True):
+                span, place = Span(by_hand, level, 0, 2**31), None
+                while page := self.page(bucket, span, place, _PAGE):
+                    yield from (user for user, _ in page)
+                    place = Place(page[-1][1], page[-1][0])
