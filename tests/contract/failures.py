@@ -37,7 +37,8 @@ def failure(words: str) -> Failure:
         if words == name or words.startswith(f"{name} "):
             status, _, reason = row.get("stub", "").partition(" ")
             bodies = {family: row[family] for family in FAMILIES if family in row}
-            return Failure(name, words[len(name) :].strip(), row["http"], bodies, status, reason)
+            field = words[len(name) :].strip() or row.get("field", "")
+            return Failure(name, field, row["http"], bodies, status, reason)
     raise CaseError(f"failures.yaml has no row for: {words}")
 
 

@@ -1,4 +1,4 @@
-"""Real stores: the embedded Valkey, and Debian's Redis where it is installed."""
+"""Real stores: the embedded Valkey, Debian's Redis where it is installed, and a cluster."""
 
 import shutil
 import signal
@@ -17,16 +17,17 @@ from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from tests.stack.waiting import free_ports, until
+from tests.support.cluster import running_cluster
 
 SERVERS = {"valkey": str(get_binary_path())}
 if found := shutil.which("redis-server"):
     SERVERS["redis"] = found
 
 
-def store_settings(port: int, timeout: float = 5.0) -> StoreSettings:
+def store_settings(port: int, timeout: float = 5.0, scheme: str = "redis") -> StoreSettings:
     """Generous timeouts: these tests are about what the store does, on a busy machine too."""
     return StoreSettings(
-        url=SecretStr(f"redis://127.0.0.1:{port}/0"),
+        url=SecretStr(f"{scheme}://127.0.0.1:{port}/0"),
         timeout_seconds=timeout,
         connect_seconds=timeout,
     )
@@ -60,18 +61,24 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture(scope="session", params=list(SERVERS))
-def server_port(
+@pytest.fixture(scope="session", params=[*SERVERS, "cluster"])
+def any_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
-    with server(SERVERS[request.param], tmp_path_factory.mktemp(request.param)) as running:
-        yield running.port
+) -> Iterator[StoreSettings]:
+    """Each kind of store, one after the other."""
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "cluster":
+        with running_cluster(directory) as cluster:
+            yield store_settings(cluster.ports[0], scheme="redis+cluster")
+    else:
+        with server(SERVERS[request.param], directory) as running:
+            yield store_settings(running.port)
 
 
 @pytest.fixture
-def store(server_port: int) -> Iterator[Store]:
+def store(any_store: StoreSettings) -> Iterator[Store]:
     """An empty store."""
-    client = connect(store_settings(server_port))
+    client = connect(any_store)
     for key in client.scan_iter():
         client.delete(key.decode())
     yield client

@@ -6,13 +6,14 @@ import pytest
 
 from operations.apps import main
 from services.access.apps import Apps
+from services.store.settings import StoreSettings
 from services.store.store import Store
 from tests.stack.waiting import free_ports
 
 
 @pytest.fixture(autouse=True)
-def address(server_port: int, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server_port}/0")
+def address(any_store: StoreSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("REDIS_URL", any_store.url.get_secret_value())
     monkeypatch.setenv("REDIS_TIMEOUT_SECONDS", "5")
     return store
 

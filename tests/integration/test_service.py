@@ -214,7 +214,7 @@ def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
     service: Service, store_server: ServerProcess
 ) -> None:
     store = connect(store_settings(store_server.port))
-    store.set(keys.bucket_of("5").record("5"), b"\x63 from-the-future")
+    store.set(keys.Buckets().of("5").record("5"), b"\x63 from-the-future")
     with pytest.raises(grpc.RpcError) as raised:
         service.show()
     assert raised.value.code() is grpc.StatusCode.INTERNAL

@@ -11,6 +11,7 @@ import redis
 
 from services.store import deadline, keys, layout
 from services.store.client import connect, is_unavailable
+from services.store.keys import Buckets
 from services.store.store import Store
 from tests.integration.conftest import SERVERS, server, store_settings
 from tests.stack.waiting import free_ports
@@ -62,16 +63,33 @@ def test_nothing_is_asked_after_the_deadline(store: Store) -> None:
 
 
 def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:
-    layout.claim(store)
-    layout.claim(store)
+    layout.claim(store, Buckets())
+    layout.claim(store, Buckets())
+    assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 2}'
+
+
+def test_data_of_the_format_before_is_read_and_marked_by_who_writes(store: Store) -> None:
+    store.set(keys.LAYOUT, '{"buckets": 1024, "format": 1}')
+    layout.claim(store, Buckets())
     assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 1}'
+    layout.claim(store, Buckets(), is_writer=True)
+    assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 2}'
 
 
 @pytest.mark.parametrize(
-    "theirs", ['{"buckets": 512, "format": 1}', '{"buckets": 1024, "format": 2}', "x", "[]", ""]
+    "theirs",
+    [
+        '{"buckets": 512, "format": 2}',
+        '{"buckets": 1024, "format": 3}',
+        '{"buckets": 1024, "format": 0}',
+        '{"buckets": 1024}',
+        "x",
+        "[]",
+        "",
+    ],
 )
 def test_data_of_another_layout_is_refused_and_left_alone(store: Store, theirs: str) -> None:
     store.set(keys.LAYOUT, theirs)
     with pytest.raises(layout.LayoutMismatchError):
-        layout.claim(store)
+        layout.claim(store, Buckets(), is_writer=True)
     assert store.get(keys.LAYOUT) == theirs.encode()

@@ -1,231 +1,181 @@
-"""The transitions of a user's level: record and index change together, versions only rise."""
+"""The transitions of one user: record, index and history change together, versions only rise."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from services.member_level.ladder import Ladder, Rule
-from services.store.keys import Bucket, bucket_of
 from services.store.store import Store
-from services.user_state.record import Record, Source
-from services.user_state.state import DEMOTION_BATCH, Floor, UserState
-from tests.support.ladders import ladders
+from services.user_state.history import Kind, changes_of
+from services.user_state.record import Source
+from services.user_state.scripts import Kept
+from services.user_state.state import Added, Addition, Bill, Outcome, UserState
+from tests.support.levels import BUCKETS, NOW, STEPS, found, index_of, started
 
-NOW = 1_000_000
-LADDER = Ladder([Rule(1, 0, "a", 0, 500), Rule(2, 1, "b", 500, 800), Rule(4, 3, "d", 1200, 2000)])
-
-
-def floors(ladder: Ladder) -> list[Floor]:
-    return [Floor(rule.level, rule.down_point) for rule in ladder.rules]
+MAX_POINTS = 2**31 - 1
 
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store)
-
-
-def upgraded(users: UserState, user: str, points: int, ladder: Ladder = LADDER) -> Record:
-    lowest = ladder.lowest_level()
-    assert lowest is not None
-    users.initialise(user, lowest)
-    upgrade = users.upgrade(user, points, ladder.level_for(points))
-    assert upgrade is not None
-    return upgrade.record
-
-
-def index_of(store: Store, user: str) -> dict[str, int]:
-    """Every index entry of the user: the key's last part, and the score."""
-    bucket = bucket_of(user)
-    found = {}
-    for key in store.scan_iter():
-        name = key.decode()
-        if name.startswith(bucket.level_prefix) or name == bucket.manual:
-            entries = dict(zip(*[iter(scores(store, name))] * 2, strict=True))
-            if user.encode() in entries:
-                found[name.removeprefix(bucket.prefix)] = int(entries[user.encode()])
-    return found
-
-
-def scores(store: Store, key: str) -> Sequence[bytes]:
-    reply = store.register_script("return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')")(
-        [key]
-    )
-    assert isinstance(reply, list)
-    return reply
+    return UserState(store, now=lambda: NOW)
 
 
 def test_a_new_user_starts_at_the_lowest_level_with_no_points(users: UserState) -> None:
-    record = users.initialise("u", 0)
+    record = users.initialise("u", STEPS.steps[0], 7)
     assert (record.level, record.points, record.source) == (0, 0, Source.EARNED)
     assert users.get("u") == record
 
 
 def test_an_existing_user_is_left_as_it_is(users: UserState) -> None:
-    before = upgraded(users, "u", 1500)
-    assert users.initialise("u", 0) == before
+    before = started(users, "u", 1500)
+    assert users.initialise("u", STEPS.steps[0], 7) == before
 
 
 def test_points_raise_and_never_lower(users: UserState) -> None:
-    assert upgraded(users, "u", 1500).level == 3
-    fewer = users.upgrade("u", 10, 0)
+    assert started(users, "u", 1500).level == 3
+    fewer = users.set_points("u", 10, STEPS)
     assert fewer is not None
     assert (fewer.record.level, fewer.record.points, fewer.rose) == (3, 10, False)
 
 
 def test_a_repeat_changes_nothing_not_even_the_version(users: UserState) -> None:
-    before = upgraded(users, "u", 1500)
-    again = users.upgrade("u", 1500, 3)
+    before = started(users, "u", 1500)
+    again = users.set_points("u", 1500, STEPS)
     assert again is not None
     assert (again.record, again.rose) == (before, False)
 
 
 def test_an_unknown_user_is_none(users: UserState) -> None:
     assert users.get("u") is None
-    assert users.upgrade("u", 1, 0) is None
+    assert users.set_points("u", 1, STEPS) is None
+    assert users.add_points("u", 1, Bill("b"), STEPS).outcome is Outcome.UNKNOWN
     assert users.set_by_hand("u", 1, "p", NOW) is None
     assert users.delete("u") is False
 
 
 def test_a_level_set_by_hand_stands_until_points_earn_a_higher_one(users: UserState) -> None:
-    upgraded(users, "u", 600)
+    started(users, "u", 600)
     record = users.set_by_hand("u", 3, "partner", NOW)
     assert record is not None
-    assert (record.level, record.points) == (3, 600)
-    assert (record.source, record.protected_until, record.partner) == (
-        Source.MANUAL,
-        NOW,
-        "partner",
-    )
-    same = users.upgrade("u", 1500, 3)
+    assert (record.level, record.points, record.source) == (3, 600, Source.MANUAL)
+    assert (record.protected_until, record.partner) == (NOW, "partner")
+    same = users.set_points("u", 1500, STEPS)
     assert same is not None
     assert (same.record.source, same.rose) == (Source.MANUAL, False)
-    higher = users.upgrade("u", 9000, 5)
+    users.set_by_hand("u", 1, "partner", NOW)
+    higher = users.set_points("u", 1600, STEPS)
     assert higher is not None
-    assert (higher.record.source, higher.record.protected_until, higher.rose) == (
-        Source.EARNED,
-        0,
-        True,
-    )
+    assert (higher.record.level, higher.record.source, higher.rose) == (3, Source.EARNED, True)
+    assert (higher.record.protected_until, higher.record.partner) == (0, "")
 
 
 def test_versions_go_on_rising_when_a_user_comes_back(users: UserState) -> None:
-    before = upgraded(users, "u", 1500)
+    before = started(users, "u", 1500)
     assert users.delete("u") is True
-    assert users.initialise("u", 0).version > before.version
+    assert users.initialise("u", STEPS.steps[0], 7).version > before.version
 
 
 def test_a_deletion_is_a_change_with_a_version_of_its_own(users: UserState, store: Store) -> None:
-    before = upgraded(users, "u", 1500).version
+    before = started(users, "u", 1500).version
     users.delete("u")
-    assert store.get(bucket_of("u").versions) == str(before + 1).encode()
+    assert store.get(BUCKETS.of("u").versions) == str(before + 1).encode()
+
+
+def test_a_deletion_takes_the_history_with_it(users: UserState) -> None:
+    started(users, "u", 1500)
+    users.delete("u")
+    assert [change.kind for change in changes_of(started(users, "u"))] == [Kind.INITIALISED]
 
 
 def test_the_index_follows_the_record(users: UserState, store: Store) -> None:
-    users.initialise("u", 0)
+    users.initialise("u", STEPS.steps[0], 7)
     assert index_of(store, "u") == {"level:0": 0}
-    users.upgrade("u", 1500, 3)
+    users.set_points("u", 1500, STEPS)
     assert index_of(store, "u") == {"level:3": 1500}
     users.set_by_hand("u", 1, "p", NOW)
-    assert index_of(store, "u") == {"manual": NOW}
-    users.upgrade("u", 1600, 3)
-    assert index_of(store, "u") == {"level:3": 1600}
+    assert index_of(store, "u") == {"manual": NOW, "hand:1": 1500}
+    users.add_points("u", -1, Bill("b"), STEPS)
+    assert index_of(store, "u") == {"level:3": 1499}
     users.delete("u")
     assert index_of(store, "u") == {}
 
 
-def test_demotion_refits_to_the_points_and_not_one_step(users: UserState) -> None:
-    upgraded(users, "u", 1500)
-    users.upgrade("u", 100, 0)
-    assert users.demote(floors(LADDER), NOW) == 1
-    record = users.get("u")
-    assert record is not None
-    assert (record.level, record.points) == (0, 100)
-    assert users.demote(floors(LADDER), NOW) == 0
+def test_added_points_count_from_the_total_and_raise_the_level(users: UserState) -> None:
+    version = started(users, "u", 490).version
+    done = users.add_points("u", 20, Bill("b1"), STEPS)
+    assert done == Addition(Outcome.DONE, Added(20, 510, 1, True, version + 1))
+    less = users.add_points("u", -500, Bill("b2"), STEPS)
+    assert less == Addition(Outcome.DONE, Added(-500, 10, 1, False, version + 2))
 
 
-def test_demotion_never_raises(users: UserState) -> None:
-    upgraded(users, "u", 100)
-    users.set_by_hand("u", 0, "p", NOW - 1)
-    users.upgrade("u", 400, 0)
-    easier = Ladder([Rule(1, 0, "a", 0, 10), Rule(2, 1, "b", 10, 800)])
-    users.demote(floors(easier), NOW)
-    record = users.get("u")
-    assert record is not None
-    assert (record.level, record.source) == (0, Source.EARNED)
+def test_a_bill_number_is_done_once_and_answers_again_what_it_answered(users: UserState) -> None:
+    started(users, "u", 490)
+    first = users.add_points("u", 20, Bill("b1"), STEPS)
+    users.set_points("u", 1500, STEPS)
+    again = users.add_points("u", 20, Bill("b1"), STEPS)
+    assert (again.outcome, again.added) == (Outcome.REPEAT, first.added)
+    assert found(users, "u").points == 1500
 
 
-@pytest.mark.parametrize(("protected_until", "level"), [(NOW - 1, 1), (NOW, 1), (NOW + 1, 3)])
-def test_a_hand_set_level_falls_when_its_protection_is_past(
-    users: UserState, protected_until: int, level: int
-) -> None:
-    upgraded(users, "u", 600)
-    users.set_by_hand("u", 3, "p", protected_until)
-    users.demote(floors(LADDER), NOW)
-    record = users.get("u")
-    assert record is not None
-    assert record.level == level
+def test_a_bill_number_is_known_for_seven_days(users: UserState, store: Store) -> None:
+    started(users, "u")
+    users.add_points("u", 20, Bill("b1", "app"), STEPS)
+    key = BUCKETS.of("u").bill("app", "u", "b1")
+    left = store.register_script("return redis.call('TTL', KEYS[1])")([key])
+    assert 7 * 86_400 - 60 < left <= 7 * 86_400
 
 
-def test_members_of_a_deleted_rule_keep_the_number(users: UserState) -> None:
-    upgraded(users, "u", 1500)
-    users.demote(floors(LADDER.without(4)), NOW)
-    record = users.get("u")
-    assert record is not None
-    assert record.level == 3
+def test_bill_numbers_of_other_users_and_apps_are_others(users: UserState) -> None:
+    started(users, "u")
+    started(users, "v")
+    for user, app in (("u", "a"), ("u", "b"), ("v", "a")):
+        assert users.add_points(user, 5, Bill("b", app), STEPS).outcome is Outcome.DONE
 
 
-def test_without_rules_nobody_is_demoted(users: UserState) -> None:
-    upgraded(users, "u", 1500)
-    users.upgrade("u", 0, 0)
-    assert users.demote([], NOW) == 0
+def test_a_stale_version_changes_nothing_and_says_which_it_is(users: UserState) -> None:
+    record = started(users, "u", 10)
+    stale = users.add_points("u", 5, Bill("b", "", record.version - 1), STEPS)
+    assert stale == Addition(Outcome.VERSION, None, record.version)
+    assert users.get("u") == record
+    done = users.add_points("u", 5, Bill("b", "", record.version), STEPS)
+    assert done.outcome is Outcome.DONE
+    # A repeat is answered before the version is looked at: it is at another one by now.
+    assert users.add_points("u", 5, Bill("b", "", record.version), STEPS).outcome is Outcome.REPEAT
 
 
-def test_more_than_one_batch_of_a_bucket_is_demoted(users: UserState) -> None:
-    crowd = same_bucket(DEMOTION_BATCH + 5)
-    for user in crowd:
-        upgraded(users, user, 1500)
-        users.upgrade(user, 0, 0)
-    assert users.demote(floors(LADDER), NOW) == len(crowd)
+@pytest.mark.parametrize(("points", "delta"), [(10, -11), (MAX_POINTS, 1), (0, -MAX_POINTS - 1)])
+def test_a_total_out_of_range_changes_nothing(users: UserState, points: int, delta: int) -> None:
+    record = started(users, "u", points)
+    refused = users.add_points("u", delta, Bill("b"), STEPS)
+    assert refused == Addition(Outcome.RANGE, None, points)
+    assert users.get("u") == record
+    # It was not done, so the number is free.
+    assert users.add_points("u", 0 - points // 2 or 1, Bill("b"), STEPS).outcome is Outcome.DONE
 
 
-def same_bucket(count: int) -> list[str]:
-    bucket = bucket_of("u")
-    candidates = (f"u{number}" for number in range(1_000_000))
-    return [user for user in candidates if bucket_of(user) == bucket][:count]
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ladder=ladders(max_point=10_000), high=st.integers(0, 12_000), low=st.integers(0, 12_000))
-def test_the_script_refits_by_the_same_rule_as_the_ladder(
-    users: UserState, ladder: Ladder, high: int, low: int
-) -> None:
-    users.delete("u")
-    before = upgraded(users, "u", max(high, low), ladder)
-    users.upgrade("u", min(high, low), ladder.level_for(min(high, low)))
-    # Only the user's own bucket: the other 1,023 are empty.
-    users._demote_bucket(Bucket(bucket_of("u").number), floors(ladder), NOW)
-    record = users.get("u")
-    assert record is not None
-    fitted = ladder.level_for(min(high, low))
-    assert fitted is not None
-    assert record.level == min(before.level, fitted)
+def test_no_more_changes_are_kept_than_the_setting_says(store: Store) -> None:
+    users = UserState(store, kept=Kept(history=3))
+    started(users, "u")
+    for points in range(1, 6):
+        users.set_points("u", points, STEPS)
+    kept = changes_of(found(users, "u"))
+    assert [change.after.points for change in kept if change.after] == [5, 4, 3]
+    assert kept[-1].before is not None
+    nothing = UserState(store, kept=Kept(history=0))
+    nothing.set_points("u", 9, STEPS)
+    assert changes_of(found(nothing, "u")) == []
 
 
 def test_concurrent_writers_never_share_a_version(users: UserState, store: Store) -> None:
-    users.initialise("u", 0)
+    users.initialise("u", STEPS.steps[0], 7)
 
     def write(number: int) -> int:
-        upgrade = users.upgrade("u", number, LADDER.level_for(number))
+        upgrade = users.set_points("u", number, STEPS)
         assert upgrade is not None
         return upgrade.record.version
 
     with ThreadPoolExecutor(16) as threads:
         versions = list(threads.map(write, range(1, 801)))
     assert len(set(versions)) == len(versions)
-    record = users.get("u")
-    assert record is not None
+    record = found(users, "u")
     assert record.version == max(versions)
     assert index_of(store, "u") == {f"level:{record.level}": record.points}

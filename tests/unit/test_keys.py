@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.keys import BUCKETS, all_buckets, bucket_of
+from services.store.keys import Bucket, Buckets
 
+BUCKETS = Buckets()
 TEXT = st.text(min_size=1, max_size=128)
 
 
@@ -13,11 +14,11 @@ TEXT = st.text(min_size=1, max_size=128)
     ("user", "bucket"), [("3dfg4df", 808), ("5", 942), ("joe", 347), ("微信用户", 568)]
 )
 def test_a_users_bucket_never_changes(user: str, bucket: int) -> None:
-    assert bucket_of(user).number == bucket
+    assert BUCKETS.of(user).number == bucket
 
 
 def test_all_keys_of_a_user_lie_on_one_slot() -> None:
-    bucket = bucket_of("joe")
+    bucket = BUCKETS.of("joe")
     tag = f"lg:{{{bucket.number}}}:"
     for key in (
         bucket.record("joe"),
@@ -26,15 +27,33 @@ def test_all_keys_of_a_user_lie_on_one_slot() -> None:
         bucket.versions,
         bucket.manual,
         bucket.level_prefix,
+        bucket.hand_prefix,
+        bucket.feed,
+        bucket.demoted,
+        bucket.bill("app", "joe", "1"),
     ):
         assert key.startswith(tag)
 
 
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_two_members_never_share_a_key(shop: str, user: str, shop2: str, user2: str) -> None:
-    one, other = bucket_of(user).shop_member(shop, user), bucket_of(user2).shop_member(shop2, user2)
+    one, other = (
+        BUCKETS.of(user).shop_member(shop, user),
+        BUCKETS.of(user2).shop_member(shop2, user2),
+    )
     assert (one == other) == ((shop, user) == (shop2, user2))
 
 
-def test_there_are_1024_buckets() -> None:
-    assert len(all_buckets()) == BUCKETS == 1024
+@given(*[st.text(min_size=1, max_size=8)] * 6)
+def test_two_bills_never_share_a_key(a: str, u: str, b: str, a2: str, u2: str, b2: str) -> None:
+    one, other = Bucket(1).bill(a, u, b), Bucket(1).bill(a2, u2, b2)
+    assert (one == other) == ((a, u, b) == (a2, u2, b2))
+
+
+def test_there_are_1024_buckets_if_nobody_says_otherwise() -> None:
+    assert [bucket.number for bucket in Buckets().all()] == list(range(1024))
+
+
+@given(TEXT, st.integers(1, 16_384))
+def test_a_user_lies_in_one_of_the_buckets(user: str, count: int) -> None:
+    assert 0 <= Buckets(count).of(user).number < count

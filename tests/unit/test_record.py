@@ -32,7 +32,7 @@ def test_an_earned_level_has_no_days() -> None:
     assert Record(3, 1500, Source.EARNED, 9_999_999_999, 1, "").days_left(now=0) == 0
 
 
-@pytest.mark.parametrize("packed", [b"", b"\x02" + bytes(40)])
+@pytest.mark.parametrize("packed", [b"", b"\x00" + bytes(40), b"\x03" + bytes(40)])
 def test_a_record_of_another_format_is_refused(packed: bytes) -> None:
     with pytest.raises(UnknownFormatError):
         unpack(packed)

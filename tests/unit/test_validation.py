@@ -1,12 +1,16 @@
 """What a parameter may be: the ranges that the contracts' comments give, and the design's."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from levelgate.member.v1 import demotion_pb2 as demotion
+from levelgate.member.v1 import member_bulk_pb2 as bulk
+from levelgate.member.v1 import member_history_pb2 as history
 from levelgate.member.v1 import member_level_pb2 as member
 from levelgate.shop.v1 import shop_admin_pb2 as shop_admin
 from levelgate.shop.v1 import shop_level_pb2 as shop
@@ -36,6 +40,11 @@ def compared(**compare_info: int) -> upbot.CheckGameInfoRequest:
 
 def game(**fields: object) -> upbot.CheckGameInfoRequest:
     return upbot.CheckGameInfoRequest(**{**GAME, **fields})  # type: ignore[arg-type]
+
+
+def threshold(**fields: int | None) -> member.ProposedRule:
+    rule: dict[str, Any] = {"vip_level": 1, "down_point": 0, "up_point": 5, **fields}
+    return member.ProposedRule(**rule)
 
 
 def wrong_fields(message: Message) -> list[str]:
@@ -87,6 +96,37 @@ def wrong_fields(message: Message) -> list[str]:
         (member.UpdateRuleRequest(name="a", down_point=1, up_point=2), ["vipLevel"]),
         (member.UpdateRuleRequest(id=1, name="a", down_point=1, up_point=2), []),
         (member.DeleteRuleRequest(), ["id"]),
+        (member.AddPointsRequest(user_id="u", delta=-5, bill_no="b"), []),
+        (member.AddPointsRequest(user_id="u"), ["delta", "billNo"]),
+        (member.AddPointsRequest(user_id="u", delta=0, bill_no="b"), ["delta"]),
+        (member.AddPointsRequest(user_id="u", delta=1, bill_no="b" * 64), []),
+        (member.AddPointsRequest(user_id="u", delta=1, bill_no="b" * 65), ["billNo"]),
+        (member.AddPointsRequest(user_id="u", delta=1, bill_no="甲" * 22), ["billNo"]),
+        (member.AddPointsRequest(user_id="u", delta=1, bill_no="a\n"), ["billNo"]),
+        (
+            member.AddPointsRequest(user_id="u", delta=1, bill_no="b", expected_version=-1),
+            ["expectedVersion"],
+        ),
+        (member.PreviewRulesRequest(), ["rules"]),
+        (
+            member.PreviewRulesRequest(rules=[threshold(), threshold(down_point=None)]),
+            ["rules[1].downPoint"],
+        ),
+        (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)]), ["rules[0].vipLevel"]),
+        (member.PreviewRulesRequest(rules=[threshold(down_point=-1)]), []),
+        (member.GetRuleBookRequest(), []),
+        (member.GetRuleBookRequest(version=-1), ["version"]),
+        (history.ListHistoryRequest(), ["userId"]),
+        (history.GetLevelAtRequest(user_id="u"), ["time"]),
+        (history.WatchLevelsRequest(), []),
+        (demotion.PlanDemotionRequest(sample_size=101), ["sampleSize"]),
+        (demotion.PlanDemotionRequest(sample_size=0), []),
+        (demotion.RunDemotionRequest(), ["planId"]),
+        (demotion.ListAtRiskRequest(), ["points"]),
+        (demotion.ListAtRiskRequest(points=0), ["points"]),
+        (demotion.ListAtRiskRequest(points=1, page_size=1_001), ["pageSize"]),
+        (bulk.ImportUsersRequest(), ["users"]),
+        (bulk.ExportUsersRequest(), []),
         (shop.GetMemberLevelsRequest(), []),
         (shop.GetMemberLevelsRequest(i="", uid=""), ["i", "uid"]),
         (shop_admin.PutShopRequest(shop_id="1"), ["shop"]),

@@ -1,0 +1,262 @@
+"""Many users at once: demotion, counts, pages, import and export, in small steps."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.member_level import preview
+from services.member_level.ladder import Ladder, Rule
+from services.store.store import Store
+from services.user_state import history
+from services.user_state.crowd import BATCH, Crowd, Place, Span
+from services.user_state.history import changes_of
+from services.user_state.record import Source
+from services.user_state.rows import Row
+from services.user_state.state import UserState
+from tests.support.ladders import ladders
+from tests.support.levels import (
+    BUCKETS,
+    LADDER,
+    NOW,
+    STEPS,
+    found,
+    index_of,
+    same_bucket,
+    started,
+    steps_of,
+)
+
+BUCKET = BUCKETS.of("u")
+ALL_POINTS = 2**31
+
+
+@pytest.fixture
+def users(store: Store) -> UserState:
+    return UserState(store, now=lambda: NOW)
+
+
+@pytest.fixture
+def crowd(store: Store) -> Crowd:
+    return Crowd(store, now=lambda: NOW)
+
+
+def test_demotion_refits_to_the_points_and_not_one_step(users: UserState, crowd: Crowd) -> None:
+    started(users, "u", 1500)
+    users.set_points("u", 100, STEPS)
+    assert crowd.demote(BUCKET, STEPS, "run").now == 1
+    record = found(users, "u")
+    assert (record.level, record.points) == (0, 100)
+    assert crowd.demote(BUCKET, STEPS, "run").now == 0
+
+
+def test_demotion_never_raises(users: UserState, crowd: Crowd) -> None:
+    started(users, "u", 100)
+    users.set_by_hand("u", 0, "p", NOW - 1)
+    users.set_points("u", 400, STEPS)
+    easier = Ladder([Rule(1, 0, "a", 0, 10), Rule(2, 1, "b", 10, 800)])
+    crowd.demote(BUCKET, steps_of(easier), "run")
+    record = found(users, "u")
+    assert (record.level, record.source) == (0, Source.EARNED)
+
+
+@pytest.mark.parametrize(("protected_until", "level"), [(NOW - 1, 1), (NOW, 1), (NOW + 1, 3)])
+def test_a_hand_set_level_falls_when_its_protection_is_past(
+    users: UserState, crowd: Crowd, protected_until: int, level: int
+) -> None:
+    started(users, "u", 600)
+    users.set_by_hand("u", 3, "p", protected_until)
+    crowd.demote(BUCKET, STEPS, "run")
+    assert found(users, "u").level == level
+
+
+def test_members_of_a_deleted_rule_keep_the_number(users: UserState, crowd: Crowd) -> None:
+    started(users, "u", 1500)
+    crowd.demote(BUCKET, steps_of(LADDER.without(4)), "run")
+    assert found(users, "u").level == 3
+
+
+def test_without_rules_nobody_is_demoted(users: UserState, crowd: Crowd) -> None:
+    started(users, "u", 1500)
+    users.set_points("u", 0, STEPS)
+    assert crowd.demote(BUCKET, steps_of(Ladder()), "run").now == 0
+
+
+def test_a_bucket_is_demoted_in_batches_and_each_user_counted_once(
+    users: UserState, crowd: Crowd
+) -> None:
+    for user in same_bucket(BATCH + 5):
+        started(users, user, 1500)
+        users.set_points(user, 0, STEPS)
+    assert crowd.demote(BUCKET, STEPS, "run") == (BATCH, BATCH)
+    assert crowd.demote(BUCKET, STEPS, "run") == (5, BATCH + 5)
+    # Whoever drives it on after a crash hears the whole count.
+    assert crowd.demote(BUCKET, STEPS, "run") == (0, BATCH + 5)
+    assert crowd.demoted_by("run") == BATCH + 5
+    assert crowd.demoted_by("another") == 0
+
+
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(ladder=ladders(max_point=10_000), high=st.integers(0, 12_000), low=st.integers(0, 12_000))
+def test_the_scripts_fit_by_the_same_rule_as_the_ladder(
+    users: UserState, crowd: Crowd, ladder: Ladder, high: int, low: int
+) -> None:
+    steps = steps_of(ladder)
+    users.delete("u")
+    before = started(users, "u", max(high, low), steps)
+    lowest = ladder.lowest_level()
+    assert before.level == max(ladder.level_for(max(high, low)) or 0, lowest or 0)
+    users.set_points("u", min(high, low), steps)
+    crowd.demote(BUCKET, steps, "run")
+    assert found(users, "u").level == ladder.level_for(min(high, low))
+    crowd.write([Row("u", max(high, low))], steps)
+    assert found(users, "u").level == ladder.level_for(max(high, low))
+
+
+POPULATION = {"a": 0, "b": 499, "c": 500, "d": 799, "e": 900, "f": 1200, "g": 5000}
+
+
+def test_a_preview_counts_who_moves_and_changes_nothing(users: UserState, crowd: Crowd) -> None:
+    for user, points in POPULATION.items():
+        started(users, user, points)
+    started(users, "hand", 1500)
+    users.set_by_hand("hand", 1, "p", NOW + 9)
+    records = {user: users.get(user) for user in POPULATION}
+    # b rises to 1, d falls to 0 as level 1 begins at 800, f falls to 1.
+    stricter = Ladder(
+        [Rule(1, 0, "", 0, 499), Rule(2, 1, "", 800, 1300), Rule(4, 3, "", 1300, 1400)]
+    )
+    question = preview.under(stricter, {0, 1, 3})
+    counts = crowd.count(question.spans).spans
+    assert question.moves(counts) == [(1, 0, 2), (1, 3, 1), (3, 1, 1)]
+    assert question.staying(counts) == 4
+    assert {user: users.get(user) for user in POPULATION} == records
+
+
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    old=ladders(max_point=60),
+    new=ladders(max_point=60),
+    points=st.lists(st.integers(0, 70), max_size=12),
+)
+def test_a_preview_is_what_then_happens(
+    users: UserState, crowd: Crowd, old: Ladder, new: Ladder, points: list[int]
+) -> None:
+    names = [f"m{number}" for number in range(len(points))]
+    crowd.write(
+        [Row(name, total) for name, total in zip(names, points, strict=True)], steps_of(old)
+    )
+    before = {name: found(users, name).level for name in names}
+    levels = {rule.level for rule in (*old.rules, *new.rules)}
+    question = preview.under(new, levels)
+    told = question.moves(crowd.count(question.spans).spans)
+    for bucket in {BUCKETS.of(name) for name in names}:
+        crowd.demote(bucket, steps_of(new), "run")
+    for name, total in zip(names, points, strict=True):
+        # Points that change rise to what they earn: one more and back.
+        users.set_points(name, total + 1, steps_of(Ladder()))
+        users.set_points(name, total, steps_of(new))
+    moved: dict[tuple[int, int], int] = {}
+    for name in names:
+        pair = (before[name], found(users, name).level)
+        if pair[0] != pair[1]:
+            moved[pair] = moved.get(pair, 0) + 1
+        users.delete(name)
+    assert told == [(*pair, count) for pair, count in sorted(moved.items())]
+
+
+def test_ended_protections_are_counted_and_listed(users: UserState, crowd: Crowd) -> None:
+    for user, until in (("u", NOW), ("v", NOW + 1)):
+        started(users, user)
+        users.set_by_hand(user, 3, "p", until)
+    assert crowd.count([]).protection_ended == 1
+    assert crowd.protection_ended(BUCKET, 9) == ["u"]
+
+
+def test_a_page_goes_on_behind_the_last_user_whatever_changes(
+    users: UserState, crowd: Crowd
+) -> None:
+    names = same_bucket(12)
+    for position, user in enumerate(names):
+        started(users, user, 500 + position // 4)
+    order = sorted(names, key=lambda name: (500 + names.index(name) // 4, name.encode()))
+    span = Span(False, 1, 500, 600)
+    first = crowd.page(BUCKET, span, None, 5)
+    assert [user for user, _ in first] == order[:5]
+    # Somebody before the place goes, somebody new comes before it: nobody behind it is missed.
+    users.delete(order[0])
+    users.delete(order[4])
+    rest = crowd.page(BUCKET, span, Place(first[-1][1], first[-1][0]), 100)
+    assert [user for user, _ in rest] == order[5:]
+    assert crowd.page(BUCKET, Span(False, 1, 501, 502), None, 100) == [
+        (user, 501) for user in order if 500 + names.index(user) // 4 == 501 and user != order[4]
+    ]
+
+
+def test_an_import_makes_users_what_the_rows_say(
+    users: UserState, crowd: Crowd, store: Store
+) -> None:
+    rows = [
+        Row("new", 600),
+        Row("level", 5, 3),
+        Row("hand", 7, 1, Source.MANUAL, NOW + 5, "伙伴"),
+        Row("old", 900),
+    ]
+    started(users, "old", 5000)
+    assert crowd.write(rows, STEPS, "app") == 4
+    new, level, hand, old = (found(users, row.user) for row in rows)
+    assert (new.level, new.points, new.source) == (1, 600, Source.EARNED)
+    assert (level.level, level.points) == (3, 5)
+    assert (hand.level, hand.source, hand.protected_until, hand.partner) == (
+        1,
+        Source.MANUAL,
+        NOW + 5,
+        "伙伴",
+    )
+    assert (old.level, old.points) == (1, 900)
+    assert index_of(store, "hand") == {"manual": NOW + 5, "hand:1": 7}
+    assert index_of(store, "old") == {"level:1": 900}
+
+
+def test_a_repeated_import_changes_nothing(users: UserState, crowd: Crowd) -> None:
+    rows = [Row("u", 600), Row("hand", 7, 1, Source.MANUAL, NOW + 5, "p")]
+    crowd.write(rows, STEPS)
+    before = [users.get(row.user) for row in rows]
+    assert crowd.write(rows, STEPS) == 0
+    assert [users.get(row.user) for row in rows] == before
+
+
+def test_of_two_rows_for_one_user_the_later_holds(users: UserState, crowd: Crowd) -> None:
+    crowd.write([Row("u", 600), Row("u", 5)], STEPS)
+    assert found(users, "u").points == 5
+
+
+def test_an_imported_user_keeps_rising_from_its_version_and_brings_its_history(
+    users: UserState, crowd: Crowd
+) -> None:
+    started(users, "u", 600)
+    record = found(users, "u")
+    users.delete("u")
+    brought = history.pack(changes_of(record))
+    crowd.write([Row("u", 600, 1, version=10**9, history=brought)], STEPS, "app")
+    imported = found(users, "u")
+    assert imported.version == 10**9 + 1
+    kept = changes_of(imported)
+    assert kept[0].before == kept[0].after
+    assert kept[1:] == [kept[1], *changes_of(record)[1:]]
+    assert kept[1].version == 10**9
+
+
+def test_an_export_gives_everybody_once(users: UserState, crowd: Crowd) -> None:
+    names = same_bucket(30)
+    for position, user in enumerate(names):
+        started(users, user, position * 60)
+    users.set_by_hand(names[3], 0, "p", NOW)
+    exported = list(crowd.users(BUCKET, [0, 1, 3]))
+    assert [user for user, _ in exported] == sorted(names)
+    assert all(users.get(user) == record for user, record in exported)
+    after = sorted(names)[9]
+    assert [user for user, _ in crowd.users(BUCKET, [0, 1, 3], after)] == sorted(names)[10:]

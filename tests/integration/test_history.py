@@ -1,0 +1,141 @@
+"""What a change leaves behind: what was, what came of it, when, who asked and why."""
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from services.store.store import Store
+from services.user_state.crowd import Crowd
+from services.user_state.feed import Feed, FeedAheadError, FeedGapError
+from services.user_state.history import Change, Kind, State, changes_of
+from services.user_state.record import Record, Source, unpack
+from services.user_state.rows import Row
+from services.user_state.scripts import Kept
+from services.user_state.state import Bill, UserState
+from tests.support.levels import BUCKETS, NOW, STEPS, found, same_bucket, started
+
+BUCKET = BUCKETS.of("u")
+
+
+@pytest.fixture
+def users(store: Store) -> UserState:
+    return UserState(store, now=lambda: NOW)
+
+
+@pytest.fixture
+def crowd(store: Store) -> Crowd:
+    return Crowd(store, now=lambda: NOW)
+
+
+def earned(level: int, points: int) -> State:
+    return State(level, points, Source.EARNED)
+
+
+def change(
+    number: int, kind: Kind, before: State | None, after: State | None, **why: object
+) -> Change:
+    who: dict[str, object] = {"app": "app", "partner": "", "rule": 0, "rule_version": 0, **why}
+    return Change(number, NOW * 1_000, kind, before, after, number - 1, **who)  # type: ignore[arg-type]
+
+
+def test_every_transition_says_what_it_did_who_asked_and_why(
+    users: UserState, crowd: Crowd
+) -> None:
+    users.initialise("u", STEPS.steps[0], 7, "app")
+    users.set_points("u", 600, STEPS, "app")
+    users.add_points("u", 900, Bill("b", "shop"), STEPS)
+    users.set_points("u", 100, STEPS, "app")
+    crowd.demote(BUCKET, STEPS, "run", "app")
+    users.set_by_hand("u", 3, "伙伴", NOW + 1, "app")
+    crowd.write([Row("u", 5)], STEPS, "app")
+    assert list(reversed(changes_of(found(users, "u")))) == [
+        change(1, Kind.INITIALISED, None, earned(0, 0), rule=1, rule_version=7),
+        change(2, Kind.POINTS_SET, earned(0, 0), earned(1, 600), rule=2, rule_version=7),
+        change(
+            3,
+            Kind.POINTS_ADDED,
+            earned(1, 600),
+            earned(3, 1500),
+            app="shop",
+            rule=4,
+            rule_version=7,
+        ),
+        change(4, Kind.POINTS_SET, earned(3, 1500), earned(3, 100)),
+        change(5, Kind.DEMOTED, earned(3, 100), earned(0, 100), rule=1, rule_version=7),
+        change(6, Kind.SET_BY_HAND, earned(0, 100), State(3, 100, Source.MANUAL), partner="伙伴"),
+        change(
+            7, Kind.IMPORTED, State(3, 100, Source.MANUAL), earned(0, 5), rule=1, rule_version=7
+        ),
+    ]
+
+
+def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, store: Store) -> None:
+    started(users, "u", 600)
+    kept = list(reversed(changes_of(found(users, "u"))))
+    users.delete("u", "app")
+    told = Feed(store).changes(BUCKET, 0)
+    assert {each.user for each in told} == {"u"}
+    assert [each.change for each in told[:-1]] == kept
+    assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
+
+
+def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> None:
+    started(users, "u", 600)
+    feed = Feed(store)
+    assert [each.change.version for each in feed.changes(BUCKET, 1)] == [2]
+    assert feed.changes(BUCKET, 2) == []
+    assert feed.versions()[BUCKET.number] == feed.version(BUCKET) == 2
+
+
+def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
+    users = UserState(store, kept=Kept(feed=16))
+    started(users, "u")
+    for points in range(1, 400):
+        users.set_points("u", points, STEPS)
+    feed = Feed(store)
+    with pytest.raises(FeedGapError):
+        feed.changes(BUCKET, 0)
+    assert len(feed.changes(BUCKET, 390)) == 10
+
+
+def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
+    started(users, "u")
+    with pytest.raises(FeedAheadError):
+        Feed(store).changes(BUCKET, 99)
+
+
+def test_an_import_with_a_higher_version_is_no_gap(
+    users: UserState, crowd: Crowd, store: Store
+) -> None:
+    started(users, "u", 600)
+    other = same_bucket(1)[0]
+    crowd.write([Row(other, 5, version=2**40)], STEPS)
+    users.set_points("u", 601, STEPS)
+    versions = [each.change.version for each in Feed(store).changes(BUCKET, 2)]
+    assert versions == [2**40 + 1, 2**40 + 2]
+
+
+def old_records() -> Iterator[tuple[bytes, Record]]:
+    layout = struct.Struct(">BBIIIQ")
+    yield layout.pack(1, 0, 3, 1500, 0, 9), Record(3, 1500, Source.EARNED, 0, 9, "")
+    manual = Record(1, 20, Source.MANUAL, NOW + 5, 8, "伙伴")
+    yield layout.pack(1, 1, 1, 20, NOW + 5, 8) + "伙伴".encode(), manual
+
+
+@pytest.mark.parametrize(("packed", "record"), list(old_records()))
+def test_a_record_of_the_format_before_is_read_and_goes_on(
+    users: UserState, store: Store, packed: bytes, record: Record
+) -> None:
+    assert unpack(packed) == record
+    store.set(BUCKET.record("u"), packed)
+    store.set(BUCKET.versions, record.version)
+    assert users.get("u") == record
+    changed = users.add_points("u", 1, Bill("b", "app"), STEPS)
+    assert changed.added is not None
+    assert changed.added.points == record.points + 1
+    only = changes_of(found(users, "u"))[0]
+    assert (only.previous_version, only.before) == (
+        record.version,
+        State(record.level, record.points, record.source),
+    )
