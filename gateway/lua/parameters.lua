@@ -37,6 +37,8 @@ end
 -- What the contracts of the member family read. Anything else is ignored, however often it comes.
 local READ = {
   point = true, vipLevel = true, partnerId = true, id = true, name = true, downPoint = true, upPoint = true, picUrl = true,
+  delta = true, billNo = true, expectedVersion = true, time = true, version = true, rules = true,
+  points = true, pageSize = true, cursor = true, sampleSize = true,
 }
 
 -- The name of a parameter that stands in the lists more than once.

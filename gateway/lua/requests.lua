@@ -138,7 +138,7 @@ local function member(handle)
   local headers = handle:headers()
   local path, query = split(headers:get(":path"))
   local prefix, escaped_user = path:match("^(/userlevel/)([^/]+)$")
-  if not prefix then prefix, escaped_user = path:match("^(/userlevel/show/)([^/]+)$") end
+  if not prefix then prefix, escaped_user = path:match("^(/userlevel/%l+/)([^/]+)$") end
   local user = escaped_user and text.decode(escaped_user)
   if escaped_user and not user then return bad("userId: malformed") end
 

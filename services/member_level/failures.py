@@ -3,6 +3,8 @@
 JSON callers see the messages of business failures; of a wrong parameter they see its field.
 """
 
+import re
+
 import grpc
 
 from levelgate.access.v1 import reason_pb2 as reasons
@@ -135,5 +137,5 @@ def _names(field: str) -> list[Violation]:
 
 
 def _violation(field: str, description: str) -> Violation:
-    head, *rest = field.split("_")
-    return Violation(field, description, head + "".join(map(str.title, rest)))
+    # Of a contract of this family, a field's JSON name is its lowerCamelCase.
+    return Violation(field, description, re.sub("_([a-z])", lambda found: found[1].upper(), field))

@@ -13,14 +13,30 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from levelgate.access.v1 import access_tokens_pb2
-from levelgate.member.v1 import member_level_pb2
+from levelgate.member.v1 import (
+    demotion_pb2,
+    member_bulk_pb2,
+    member_history_pb2,
+    member_level_pb2,
+)
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
 from tests.contract.cases import NO_TOKEN
 
 # The services that the gateway passes on, and those that operators reach on the inner network.
-_AT_THE_GATEWAY = (access_tokens_pb2, member_level_pb2, shop_level_pb2, upbot_checks_pb2)
-_INSIDE = {shop_admin_pb2: "shop_level", user_facts_pb2: "upbot_checks"}
+_AT_THE_GATEWAY = (
+    access_tokens_pb2,
+    demotion_pb2,
+    member_history_pb2,
+    member_level_pb2,
+    shop_level_pb2,
+    upbot_checks_pb2,
+)
+_INSIDE = {
+    member_bulk_pb2: "member_level",
+    shop_admin_pb2: "shop_level",
+    user_facts_pb2: "upbot_checks",
+}
 
 _SECONDS = 10
 
@@ -101,9 +117,10 @@ def _methods(
 def _proto_names(message: Descriptor | None, json_names: list[str]) -> Iterator[str]:
     for json_name in json_names:
         fields = {} if message is None else {field.json_name: field for field in message.fields}
-        field = fields[json_name]
+        name, bracket, position = json_name.partition("[")
+        field = fields[name]
         message = field.message_type
-        yield field.name
+        yield f"{field.name}{bracket}{position}"
 
 
 def _failed(error: Any) -> Outcome:
