@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -12,7 +13,13 @@ from grpc_status import rpc_status
 
 from levelgate.access.v1 import access_tokens_pb2 as tokens
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
+from levelgate.member.v1 import demotion_pb2 as demotion
+from levelgate.member.v1 import member_bulk_pb2 as bulk
+from levelgate.member.v1 import member_history_pb2 as history
 from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
+from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminStub
@@ -37,12 +44,14 @@ def outcome(call: Any, request: Message, seconds: float = 5) -> Any:
     return future
 
 
-def test_the_four_services_are_there(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_services_are_there(channel: grpc.Channel, upstream: Upstream) -> None:
     UpbotChecksStub(channel).CheckStarState(upbot_checks_pb2.CheckStarStateRequest(openid="a"))
     AccessTokensStub(channel).GetAccessToken(tokens.GetAccessTokenRequest(appid="b"))
     AccessTokensStub(channel).IssueMemberToken(tokens.IssueMemberTokenRequest(user_id="c"))
     MemberLevelStub(channel).InitUser(member.InitUserRequest(user_id="d"))
     MemberLevelStub(channel).LevelDown(member.LevelDownRequest())
+    MemberHistoryStub(channel).ListHistory(history.ListHistoryRequest(user_id="f"))
+    DemotionStub(channel).PlanDemotion(demotion.PlanDemotionRequest())
     ShopLevelStub(channel).GetMemberLevels(shop_level_pb2.GetMemberLevelsRequest(uid="e"))
     assert [call.rpc for call in upstream.calls] == [
         "CheckStarState",
@@ -50,8 +59,49 @@ def test_the_four_services_are_there(channel: grpc.Channel, upstream: Upstream) 
         "IssueMemberToken",
         "InitUser",
         "LevelDown",
+        "ListHistory",
+        "PlanDemotion",
         "GetMemberLevels",
     ]
+
+
+STREAMS = [
+    ("WatchLevels", history.WatchLevelsRequest()),
+    ("RunDemotion", demotion.RunDemotionRequest()),
+]
+
+
+@pytest.mark.parametrize(("rpc", "request_"), STREAMS, ids=str)
+def test_a_stream_has_no_deadline_but_its_callers_and_passes_each_message_at_once(
+    channel: grpc.Channel, upstream: Upstream, rpc: str, request_: Message
+) -> None:
+    stub: Any = MemberHistoryStub(channel) if rpc == "WatchLevels" else DemotionStub(channel)
+    stream = getattr(stub, rpc)(request_)
+    next(stream)
+    assert upstream.calls[-1].seconds_left > 10**8  # none: grpcio's word for for ever
+    stream.cancel()
+    limited = getattr(stub, rpc)(request_, timeout=100)
+    next(limited)
+    assert 10 < upstream.calls[-1].seconds_left <= 100
+    limited.cancel()
+
+
+def test_a_silent_stream_is_not_idle(gateway: Gateway) -> None:
+    # The connection manager ends other streams after 75 s of silence; nobody wants to wait for it.
+    dump = httpx.get(f"http://127.0.0.1:{gateway.admin_port}/config_dump").json()
+    found = next(route for route in _routes(dump) if route.get("name") == "grpc member streams")
+    assert found["route"]["idle_timeout"] == "0s"
+
+
+def _routes(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if "match" in node and "route" in node:
+            yield node
+        for value in node.values():
+            yield from _routes(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _routes(item)
 
 
 def test_operators_services_are_not(channel: grpc.Channel, upstream: Upstream) -> None:
@@ -59,9 +109,14 @@ def test_operators_services_are_not(channel: grpc.Channel, upstream: Upstream) -
     calls: list[tuple[Any, Message]] = [
         (UserFactsStub(channel).GetUserFacts, user_facts_pb2.GetUserFactsRequest(openid="a")),
         (ShopAdminStub(channel).GetShop, shop_admin_pb2.GetShopRequest()),
+        (MemberBulkStub(channel).ExportUsers, bulk.ExportUsersRequest()),
         (health.Check, health_pb2.HealthCheckRequest()),
     ]
     for call, request in calls:
+        if isinstance(call, grpc.UnaryStreamMultiCallable):
+            code = call(request, timeout=5).code()
+            assert code == grpc.StatusCode.UNIMPLEMENTED
+            continue
         assert outcome(call, request).code() == grpc.StatusCode.UNIMPLEMENTED
     assert upstream.calls == []
 

@@ -181,7 +181,16 @@ OTHER_USERS = [
 
 @pytest.mark.parametrize("query", OTHER_USERS)
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "7"), ("POST", "7"), ("DELETE", "7"), ("POST", "show/7")]
+    ("method", "path"),
+    [
+        ("GET", "7"),
+        ("POST", "7"),
+        ("DELETE", "7"),
+        ("POST", "show/7"),
+        ("POST", "points/7"),
+        ("GET", "history/7"),
+        ("GET", "at/7"),
+    ],
 )
 def test_a_query_may_not_name_another_user(
     gateway: Gateway, upstream: Upstream, method: str, path: str, query: str

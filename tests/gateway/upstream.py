@@ -1,7 +1,7 @@
 """The three services as the gateway sees them: they answer what a test says and remember it all."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from levelgate.access.v1 import access_tokens_pb2
-from levelgate.member.v1 import member_level_pb2
+from levelgate.member.v1 import (
+    demotion_pb2,
+    member_bulk_pb2,
+    member_history_pb2,
+    member_level_pb2,
+)
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
 
@@ -24,7 +29,12 @@ SERVED_BY = {
         access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
         user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
     ],
-    "member_level": [member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"]],
+    "member_level": [
+        member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"],
+        member_history_pb2.DESCRIPTOR.services_by_name["MemberHistory"],
+        demotion_pb2.DESCRIPTOR.services_by_name["Demotion"],
+        member_bulk_pb2.DESCRIPTOR.services_by_name["MemberBulk"],
+    ],
     "shop_level": [
         shop_level_pb2.DESCRIPTOR.services_by_name["ShopLevel"],
         shop_admin_pb2.DESCRIPTOR.services_by_name["ShopAdmin"],
@@ -124,8 +134,18 @@ class Upstream:
                 return answer
             return (answer and answer(request, context)) or reply()
 
-        return grpc.unary_unary_rpc_method_handler(
-            handle,
+        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+            # One message, and then silence for as long as the caller stays.
+            yield handle(request, context)
+            while context.is_active():
+                time.sleep(0.05)
+
+        streams = method.server_streaming
+        make = (
+            grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+        )
+        return make(
+            stream if streams else handle,
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=lambda message: message.SerializeToString(),
         )
