@@ -2,7 +2,7 @@
 local json = {}
 
 local DEEPEST = 64 -- far above any contract, far below what a stack holds
--- No contract takes more than two lists of 1,000. A mebibyte of tiny values would keep one of
+-- No contract takes more than a list of 1,000 rules with three values each. A mebibyte of tiny values would keep one of
 -- Envoy's few threads busy for half a second (measured).
 local MOST_VALUES = 4096
 local ESCAPED = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }

@@ -34,20 +34,31 @@ function parameters.spelled(name)
   return (name:gsub("_(%l)", string.upper))
 end
 
--- What the contracts of the member family read. Anything else is ignored, however often it comes.
-local READ = {
+-- What the documented calls of the member family read. Anything else is ignored, however often it
+-- comes.
+local DOCUMENTED = {
   point = true, vipLevel = true, partnerId = true, id = true, name = true, downPoint = true, upPoint = true, picUrl = true,
-  delta = true, billNo = true, expectedVersion = true, time = true, version = true, rules = true,
-  points = true, pageSize = true, cursor = true, sampleSize = true,
 }
 
--- The name of a parameter that stands in the lists more than once.
-function parameters.repeated(...)
-  local seen = {}
+-- What the later calls read, by their path up to the user. Apart from the others, for a documented
+-- call goes on ignoring a `version` or `time` that its client adds.
+local READ = {
+  ["/userlevel/points/"] = { delta = true, billNo = true, expectedVersion = true },
+  ["/userlevel/history/"] = {},
+  ["/userlevel/at/"] = { time = true },
+  ["/vipBiz/preview"] = { rules = true },
+  ["/vipBiz/version"] = { version = true },
+  ["/leveldown/plan"] = { sampleSize = true },
+  ["/leveldown/atRisk"] = { points = true, pageSize = true, cursor = true },
+}
+
+-- The name of a parameter of the call that stands in the lists more than once.
+function parameters.repeated(call, ...)
+  local read, seen = READ[call] or DOCUMENTED, {}
   for _, list in ipairs({ ... }) do
     for _, parameter in ipairs(list) do
       local name = parameters.spelled(parameter.name)
-      if READ[name] and seen[name] then return name end
+      if read[name] and seen[name] then return name end
       seen[name] = true
     end
   end

@@ -132,6 +132,20 @@ local function to_json(...)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
+-- Whether `rules` is anything but a list of objects. The transcoder takes a lone object, flattens an
+-- array in the list and drops a null: a service would name another rule than the caller's.
+local function has_odd_rules(members)
+  for _, member in ipairs(members) do
+    if member.name == "rules" and type(member.value) == "table" then
+      if member.value.members then return true end
+      for _, item in ipairs(member.value) do
+        if type(item) == "table" and not item.members then return true end
+      end
+    end
+  end
+  return false
+end
+
 -- Query, form and JSON body become one JSON body, so that there is one place to look at and a
 -- parameter given twice is seen wherever it was given.
 local function member(handle)
@@ -149,8 +163,9 @@ local function member(handle)
   local in_body = read_body(handle)
   if not in_body then return bad() end
   in_body = without_user(in_body)
-  local twice = parameters.repeated(in_query, in_body)
+  local twice = parameters.repeated(prefix or path, in_query, in_body)
   if twice then return bad(twice .. ": given twice") end
+  if path == "/vipBiz/preview" and has_odd_rules(in_body) then return bad("rules: no list of objects") end
 
   headers = handle:headers() -- reading the body yields, and what was got before is dead
   if user then path = prefix .. text.escape(user) end

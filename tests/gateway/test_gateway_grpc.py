@@ -82,7 +82,7 @@ def test_a_stream_has_no_deadline_but_its_callers_and_passes_each_message_at_onc
     stream.cancel()
     limited = getattr(stub, rpc)(request_, timeout=100)
     next(limited)
-    assert 10 < upstream.calls[-1].seconds_left <= 100
+    assert 10 < upstream.calls[-1].seconds_left < 102  # grpcio rounds up
     limited.cancel()
 
 

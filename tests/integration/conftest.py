@@ -39,6 +39,10 @@ class ServerProcess(NamedTuple):
     port: int
     process: "subprocess.Popen[bytes]"
 
+    @property
+    def address(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
 
 @contextmanager
 def server(binary: str, directory: Path, port: int | None = None) -> Iterator["ServerProcess"]:

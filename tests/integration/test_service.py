@@ -2,91 +2,29 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import grpc
 import httpx
 import pytest
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 from grpc_status import rpc_status
 
 from levelgate.member.v1 import member_level_pb2 as pb
-from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from operations.demo import prepare
 from services.store import keys
 from services.store.client import connect
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import free_ports, until
+from tests.support.service import Service, running_service
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "levelgate.member.v1.MemberLevel"
-
-
-class Service:
-    """A member_level of its own, and a channel to it."""
-
-    def __init__(self, store_port: int, log: Path, **settings: str) -> None:
-        self.port, self.metrics_port = free_ports(2)
-        self.log = log
-        self.token = ""
-        environment = {
-            **os.environ,
-            "REDIS_URL": f"redis://127.0.0.1:{store_port}/0",
-            "REDIS_TIMEOUT_SECONDS": "5",
-            "MEMBER_LEVEL_PORT": str(self.port),
-            "MEMBER_LEVEL_METRICS_PORT": str(self.metrics_port),
-            "MEMBER_LEVEL_DRAIN_SECONDS": "0.5",
-            "MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "0.1",
-            **settings,
-        }
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.member_level"],
-                cwd=ROOT,
-                env=environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
-        self.members = MemberLevelStub(self.channel)
-
-    @property
-    def lines(self) -> str:
-        return self.log.read_text()
-
-    def status(self, service: str = "") -> str:
-        request = health_pb2.HealthCheckRequest(service=service)
-        try:
-            reply = HealthStub(self.channel).Check(request, timeout=5)  # type: ignore[attr-defined]
-        except grpc.RpcError as error:
-            return str(error.code().name)
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
-
-    def wait_for(self, status: str) -> None:
-        def reached() -> bool:
-            assert self.process.poll() is None, self.lines
-            return self.status() == status
-
-        until(reached, f"{status}\n{self.lines}")
-
-    def show(self, user: str = "5", timeout: float = 5) -> pb.ShowUserResponse:
-        return self.members.ShowUser(
-            pb.ShowUserRequest(user_id=user), timeout=timeout, metadata=self.metadata
-        )
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("authorization", self.token), ("x-request-id", "rid-42"))
 
 
 @pytest.fixture
@@ -95,21 +33,10 @@ def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-@contextmanager
-def running(store_port: int, tmp_path: Path, **settings: str) -> Iterator[Service]:
-    service = Service(store_port, tmp_path / "service.log", **settings)
-    try:
-        yield service
-    finally:
-        service.channel.close()
-        service.process.kill()
-        service.process.wait(10)
-
-
 @pytest.fixture
 def service(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
-    demo = prepare(f"redis://127.0.0.1:{store_server.port}/0")
-    with running(store_server.port, tmp_path) as started:
+    demo = prepare(store_server.address)
+    with running_service(store_server.address, tmp_path / "service.log") as started:
         started.token = demo.token
         started.wait_for("SERVING")
         yield started
@@ -141,7 +68,7 @@ def test_health_tells_the_truth_about_the_store(
 
 def test_it_waits_for_a_store_that_comes_later(tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    with running(port, tmp_path) as service:
+    with running_service(f"redis://127.0.0.1:{port}/0", tmp_path / "service.log") as service:
         service.wait_for("NOT_SERVING")
         with server(SERVERS["valkey"], tmp_path, port):
             service.wait_for("SERVING")
@@ -229,9 +156,9 @@ def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
 def test_more_calls_than_it_may_hold_are_refused(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
-    demo = prepare(f"redis://127.0.0.1:{store_server.port}/0")
+    demo = prepare(store_server.address)
     limits = {"MEMBER_LEVEL_MAXIMUM_CONCURRENT_RPCS": "4", "MEMBER_LEVEL_THREADS": "2"}
-    with running(store_server.port, tmp_path, **limits) as service:
+    with running_service(store_server.address, tmp_path / "service.log", **limits) as service:
         service.token = demo.token
         service.wait_for("SERVING")
         os.kill(store_server.process.pid, signal.SIGSTOP)
@@ -249,16 +176,18 @@ def test_more_calls_than_it_may_hold_are_refused(
 
 def test_data_of_another_layout_is_refused(store_server: ServerProcess, tmp_path: Path) -> None:
     connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 9}')
-    with running(store_server.port, tmp_path) as service:
+    with running_service(store_server.address, tmp_path / "service.log") as service:
         assert service.process.wait(15) == 1
         assert "refusing to serve" in service.lines
         assert "Traceback" not in service.lines
 
 
 def test_a_port_in_use_is_one_clear_line(store_server: ServerProcess, tmp_path: Path) -> None:
-    with running(store_server.port, tmp_path) as first:
+    with running_service(store_server.address, tmp_path / "service.log") as first:
         first.wait_for("SERVING")
-        second = Service(store_server.port, tmp_path / "2.log", MEMBER_LEVEL_PORT=str(first.port))
+        second = Service(
+            store_server.address, tmp_path / "2.log", MEMBER_LEVEL_PORT=str(first.port)
+        )
         assert second.process.wait(15) == 1
         (line,) = [line for line in second.lines.splitlines() if "cannot listen" in line]
         assert str(first.port) in line
@@ -268,17 +197,17 @@ def test_a_port_in_use_is_one_clear_line(store_server: ServerProcess, tmp_path: 
 def test_a_metrics_port_in_use_is_one_clear_line(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
-    with running(store_server.port, tmp_path) as first:
+    with running_service(store_server.address, tmp_path / "service.log") as first:
         first.wait_for("SERVING")
         taken = str(first.metrics_port)
-        second = Service(store_server.port, tmp_path / "2.log", MEMBER_LEVEL_METRICS_PORT=taken)
+        second = Service(store_server.address, tmp_path / "2.log", MEMBER_LEVEL_METRICS_PORT=taken)
         assert second.process.wait(15) == 1
         assert taken in second.lines
         assert "Traceback" not in second.lines
 
 
 def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
-    service = Service(1, tmp_path / "log", MEMBER_LEVEL_THREADS="many")
+    service = Service("redis://127.0.0.1:1/0", tmp_path / "log", MEMBER_LEVEL_THREADS="many")
     assert service.process.wait(15) == 1
     assert service.lines.count("\n") == 1
     assert service.lines.startswith("wrong setting MEMBER_LEVEL_THREADS: ")

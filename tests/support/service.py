@@ -1,0 +1,87 @@
+"""One member_level as a process of its own, for tests that watch it start, die and drain."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from levelgate.member.v1 import member_level_pb2 as pb
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from tests.stack.waiting import free_ports, until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Service:
+    """A member_level of its own, and a channel to it. Settings are environment variables."""
+
+    def __init__(self, store: str, log: Path, **settings: str) -> None:
+        self.port, self.metrics_port = free_ports(2)
+        self.log = log
+        self.token = ""
+        environment = {
+            **os.environ,
+            "REDIS_URL": store,
+            "REDIS_TIMEOUT_SECONDS": "5",
+            "MEMBER_LEVEL_PORT": str(self.port),
+            "MEMBER_LEVEL_METRICS_PORT": str(self.metrics_port),
+            "MEMBER_LEVEL_DRAIN_SECONDS": "0.5",
+            "MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "0.1",
+            **settings,
+        }
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.member_level"],
+                cwd=ROOT,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        self.members = MemberLevelStub(self.channel)
+
+    @property
+    def lines(self) -> str:
+        return self.log.read_text()
+
+    def status(self, service: str = "") -> str:
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            reply = HealthStub(self.channel).Check(request, timeout=5)  # type: ignore[attr-defined]
+        except grpc.RpcError as error:
+            return str(error.code().name)
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
+
+    def wait_for(self, status: str) -> None:
+        def reached() -> bool:
+            assert self.process.poll() is None, self.lines
+            return self.status() == status
+
+        until(reached, f"{status}\n{self.lines}")
+
+    def show(self, user: str = "5", timeout: float = 5) -> pb.ShowUserResponse:
+        return self.members.ShowUser(
+            pb.ShowUserRequest(user_id=user), timeout=timeout, metadata=self.metadata
+        )
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", self.token), ("x-request-id", "rid-42"))
+
+
+@contextmanager
+def running_service(store: str, log: Path, **settings: str) -> Iterator[Service]:
+    """Ends the service when the block ends, however it does."""
+    service = Service(store, log, **settings)
+    try:
+        yield service
+    finally:
+        service.channel.close()
+        service.process.kill()
+        service.process.wait(10)
