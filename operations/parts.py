@@ -16,6 +16,8 @@ from operations.preflight import HOST, StackError
 from operations.probes import gateway_answers, service_serves, store_answers
 from operations.stack_settings import StackSettings
 
+STORE_CONF = Path(__file__).with_name("store.conf")
+
 
 def stack_parts(settings: StackSettings) -> list[list[Part]]:
     """The stages in the order of their start; the parts of one stage start and stop together."""
@@ -67,14 +69,11 @@ def _store(settings: StackSettings, environment: Mapping[str, str]) -> Part:
         "bind": HOST,
         "port": str(settings.redis_port),
         "dir": str(data),
-        "appendonly": "yes",
-        # The append-only file is the data; a snapshot beside it would only cost a fork.
-        "save": "",
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return Part(
         "store",
-        (str(_embedded_store() if embedded else _store_on_path()), *arguments),
+        (str(_embedded_store() if embedded else _store_on_path()), str(STORE_CONF), *arguments),
         # It refuses to start under a locale that is named but not installed (LANG over ssh).
         {**environment, "LC_ALL": "C"},
         store_answers(settings.store_url),

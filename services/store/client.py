@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
+from redis.exceptions import ClusterDownError, MasterDownError, TryAgainError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -22,19 +23,18 @@ from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
 
-# First words of answers by which the store says that it cannot serve now, though it is up:
-# disk full, memory full, too few replicas, a replica instead of the primary, a script stuck,
-# slots without a node, a start under way.
-_REFUSALS = (
-    "MISCONF",
-    "OOM",
-    "NOREPLICAS",
-    "READONLY",
-    "BUSY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "LOADING",
+# Answers by which the store says that it cannot serve now, though it is up. redis-py has classes
+# for some of them, whose text is without the first word: memory full, a replica instead of the
+# primary, slots without a node or on the move.
+_REFUSAL_CLASSES = (
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+    ClusterDownError,
+    MasterDownError,
+    TryAgainError,
 )
+# The others show by their first word: disk full, too few replicas, a script stuck.
+_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 
 
 class _ObeysDeadline(Connection):
@@ -108,6 +108,8 @@ def connect(settings: StoreSettings) -> Store:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the store could not serve, as opposed to having been asked nonsense."""
+    if isinstance(error, _REFUSAL_CLASSES):
+        return True
     if isinstance(error, redis.ResponseError):
         return str(error).startswith(_REFUSALS)
     return isinstance(error, redis.RedisError)

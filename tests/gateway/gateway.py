@@ -68,6 +68,22 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+# The gateway with other texts in envoy.yaml, for limits that nobody wants to wait for.
+_CHANGED = """
+import sys
+import gateway.__main__ as program
+rendered = program.render
+def render(settings):
+    config = rendered(settings)
+    for text, other in {changes!r}.items():
+        assert text in config, text
+        config = config.replace(text, other)
+    return config
+program.render = render
+sys.exit(program.main())
+"""
+
+
 def free_ports(number: int) -> list[int]:
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(number)]
@@ -96,14 +112,18 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def running_gateway(
-    directory: Path, upstream: dict[str, int], **settings: str
+    directory: Path,
+    upstream: dict[str, int],
+    changes: dict[str, str] | None = None,
+    /,
+    **settings: str,
 ) -> Iterator[Gateway]:
     port, admin_port = free_ports(2)
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_ADMIN_PORT": str(admin_port)}
     log = directory / "gateway.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(),
+            [sys.executable, "-c", _CHANGED.format(changes=changes)] if changes else command(),
             cwd=ROOT,
             env=environment(directory, upstream, **ports, **settings),
             stdout=out,

@@ -55,6 +55,41 @@ def test_a_status_becomes_the_familys_envelope(
     assert answered(family.call(gateway)) == (status, family.failure(ret, msg or own))
 
 
+OF_LATER_CALLS = [
+    ("POST", "/userlevel/points/7", "AddPoints", StatusCode.ABORTED),
+    ("POST", "/userlevel/points/7", "AddPoints", StatusCode.ALREADY_EXISTS),
+    ("POST", "/userlevel/points/7", "AddPoints", StatusCode.FAILED_PRECONDITION),
+    ("GET", "/userlevel/at/7", "GetLevelAt", StatusCode.OUT_OF_RANGE),
+    ("GET", "/vipBiz/version", "GetRuleBook", StatusCode.NOT_FOUND),
+    ("POST", "/leveldown/plan", "PlanDemotion", StatusCode.FAILED_PRECONDITION),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "rpc", "code"), OF_LATER_CALLS)
+def test_what_a_service_declines_is_an_answer(
+    gateway: Gateway, upstream: Upstream, method: str, url: str, rpc: str, code: StatusCode
+) -> None:
+    upstream.answers[rpc] = failing(code, "用户版本已变更", field="expectedVersion", version="7")
+    reply = gateway.client.request(method, url)
+    # The message alone: a field is named where a parameter is bad.
+    assert answered(reply) == (200, MEMBER.failure(1001, "用户版本已变更"))
+
+
+def test_a_field_in_a_list_is_named_as_the_service_names_it(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    field = "rules[1].downPoint"
+    upstream.answers["PreviewRules"] = failing(StatusCode.INVALID_ARGUMENT, "x", field=field)
+    reply = gateway.client.post("/vipBiz/preview", json={"rules": [{}, {}]})
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+
+
+def test_a_service_that_is_full_is_429(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.answers["ListHistory"] = failing(StatusCode.RESOURCE_EXHAUSTED, "internal words")
+    reply = gateway.client.get("/userlevel/history/7")
+    assert answered(reply) == (429, MEMBER.failure(1006, "请求过于频繁，请稍后再试"))
+
+
 @pytest.mark.parametrize(
     ("family", "msg"), [(UPBOT, "未授权"), (MEMBER, "未授权"), (SHOP_PAGE, "请登录")]
 )

@@ -244,6 +244,195 @@ def test_a_parameter_given_twice_is_named(
     assert upstream.calls == []
 
 
+NOON = "2026-11-21T12:00:00Z"
+# Of the calls that no document has: all their parameters, and in two places where that differs.
+TWICE_IN_LATER_CALLS = [
+    ("POST", "/userlevel/points/7?delta=1&delta=1", None, "delta"),
+    ("POST", "/userlevel/points/7?delta=1", '{"delta":1}', "delta"),
+    ("POST", "/userlevel/points/7?billNo=1", '{"bill_no":"1"}', "billNo"),
+    (
+        "POST",
+        "/userlevel/points/7",
+        '{"expectedVersion":1,"expected_version":1}',
+        "expectedVersion",
+    ),
+    ("GET", f"/userlevel/at/7?time={NOON}&%74ime={NOON}", None, "time"),
+    ("GET", "/vipBiz/version?version=1&version=2", None, "version"),
+    ("POST", "/vipBiz/preview", '{"rules":[],"rules":[{}]}', "rules"),
+    ("POST", "/vipBiz/preview?rules=", '{"rules":[]}', "rules"),
+    ("POST", "/leveldown/plan?sampleSize=1&sample_size=1", None, "sampleSize"),
+    ("GET", "/leveldown/atRisk?points=1&points=1", None, "points"),
+    ("GET", "/leveldown/atRisk?pageSize=1&page_size=1", None, "pageSize"),
+    ("GET", "/leveldown/atRisk?cursor=&cursor=", None, "cursor"),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body", "field"), TWICE_IN_LATER_CALLS)
+def test_a_parameter_of_a_later_call_given_twice_is_named(
+    gateway: Gateway, upstream: Upstream, method: str, url: str, body: str | None, field: str
+) -> None:
+    reply = gateway.client.request(method, url, content=body and body.encode())
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
+OF_LATER_CALLS = (
+    *("delta", "billNo", "expectedVersion", "time", "version", "rules"),
+    *("points", "pageSize", "cursor", "sampleSize"),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "rpc"),
+    [
+        ("GET", "/userlevel/7", "InitUser"),
+        ("GET", "/userlevel/time", "InitUser"),
+        ("DELETE", "/userlevel/points", "DeleteUser"),
+        ("POST", "/userlevel/7", "UpdateUser"),
+        ("POST", "/userlevel/show/7", "ShowUser"),
+        ("POST", "/vipBiz", "CreateRule"),
+        ("POST", "/vipBiz/update", "UpdateRule"),
+        ("GET", "/show", "ListRules"),
+        ("GET", "/leveldown", "LevelDown"),
+    ],
+)
+def test_a_documented_call_ignores_what_only_later_ones_read(
+    gateway: Gateway, upstream: Upstream, method: str, url: str, rpc: str
+) -> None:
+    query = "&".join(f"{name}=1&{name}=2" for name in OF_LATER_CALLS)
+    body = b'{"rules":{"a":[null]},"rules":[[1]]}'
+    assert gateway.client.request(method, f"{url}?{query}", content=body).status_code == 200
+    assert [call.rpc for call in upstream.calls] == [rpc]
+
+
+LATER_CALLS: list[tuple[str, str, str | None, dict[str, str], dict[str, object]]] = [
+    (
+        "POST",
+        "/userlevel/points/7?delta=-5&billNo=%E4%B8%AD+1",
+        "expectedVersion=3",
+        FORM,
+        {"user_id": "7", "delta": -5, "bill_no": "中 1", "expected_version": 3},
+    ),
+    # Above 2^53, where a float would be another number.
+    (
+        "POST",
+        "/userlevel/points/7",
+        '{"delta":0,"expectedVersion":9007199254740993,"userId":"9","use_id":[1]}',
+        JSON,
+        {"user_id": "7", "delta": 0, "expected_version": 2**53 + 1},
+    ),
+    (
+        "POST",
+        "/userlevel/points/7",
+        '{"delta":"1","expected_version":"9007199254740993"}',
+        JSON,
+        {"user_id": "7", "delta": 1, "expected_version": 2**53 + 1},
+    ),
+    ("POST", "/userlevel/points/7", '{"delta":null}', JSON, {"user_id": "7"}),
+    ("GET", "/userlevel/history/7?time=1&time=2", None, {}, {"user_id": "7"}),
+    ("GET", "/vipBiz/version?version=0", None, {}, {"version": 0}),
+    ("GET", "/vipBiz/version", None, {}, {}),
+    ("POST", "/leveldown/plan", "sampleSize=0", FORM, {"sample_size": 0}),
+    (
+        "GET",
+        "/leveldown/atRisk?points=5&page_size=3&cursor=a%2Bb%3D",
+        None,
+        {},
+        {"points": 5, "page_size": 3, "cursor": "a+b="},
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body", "headers", "fields"), LATER_CALLS)
+def test_later_calls_take_parameters_as_the_documented_do(
+    gateway: Gateway,
+    upstream: Upstream,
+    method: str,
+    url: str,
+    body: str | None,
+    headers: dict[str, str],
+    fields: dict[str, object],
+) -> None:
+    reply = gateway.client.request(method, url, content=body and body.encode(), headers=headers)
+    assert reply.status_code == 200
+    assert received(upstream)[1] == fields
+
+
+TIMES = {
+    "2026-11-21T08:00:00Z": (1795248000, 0),
+    "2026-11-21T08:00:00.123456789Z": (1795248000, 123456789),
+    "2026-11-21T16:00:00%2B08:00": (1795248000, 0),
+}
+
+
+@pytest.mark.parametrize(("escaped", "wanted"), TIMES.items())
+def test_a_time_stands_in_a_query(
+    gateway: Gateway, upstream: Upstream, escaped: str, wanted: tuple[int, int]
+) -> None:
+    gateway.client.get(f"/userlevel/at/7?time={escaped}")
+    (call,) = upstream.calls
+    assert (call.request.time.seconds, call.request.time.nanos) == wanted
+
+
+@pytest.mark.parametrize(
+    "escaped",
+    [
+        "",
+        "yesterday",
+        "1700000000",
+        "2026-11-21",
+        "2026-13-21T08:00:00Z",
+        "2026-11-21T08:00:00+08:00",
+    ],
+)
+def test_a_wrong_time_is_named(gateway: Gateway, upstream: Upstream, escaped: str) -> None:
+    reply = gateway.client.get(f"/userlevel/at/7?time={escaped}")
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: time"))
+    assert upstream.calls == []
+
+
+def test_a_thousand_rules_pass_as_they_stand(gateway: Gateway, upstream: Upstream) -> None:
+    rules = [{"vipLevel": n, "downPoint": str(n), "upPoint": n + 1} for n in range(1000)]
+    gateway.client.post("/vipBiz/preview", json={"rules": rules})
+    (call,) = upstream.calls
+    assert [(rule.vip_level, rule.down_point, rule.up_point) for rule in call.request.rules] == [
+        (n, n, n + 1) for n in range(1000)
+    ]
+
+
+def test_of_a_rule_only_what_is_there_goes_on(gateway: Gateway, upstream: Upstream) -> None:
+    body = b'{ "rules" : [ {"vip_level":0,"name":"\\u4e2d","more":[[1]]} , {} ] , "more" : 1 }'
+    gateway.client.post("/vipBiz/preview", content=body, headers=JSON)
+    (call,) = upstream.calls
+    first, second = call.request.rules
+    assert [(field.name, value) for field, value in first.ListFields()] == [("vip_level", 0)]
+    assert second.ListFields() == []
+
+
+WRONG_RULES = [
+    ("[[{}]]", "rules"),
+    ("[{},null]", "rules"),
+    ("[{},[]]", "rules"),
+    ('{"vipLevel":1}', "rules"),
+    ('"[]"', "rules"),
+    ("[{},1]", "rules[1]"),
+    ('[{},{"vipLevel":1,"vip_level":1}]', "rules[1]"),
+    ('[{},{"vip_level":"x"}]', "rules[1].vipLevel"),
+    ('[{"downPoint":true}]', "rules[0].downPoint"),
+    ('[{"upPoint":{}}]', "rules[0].upPoint"),
+]
+
+
+@pytest.mark.parametrize(("rules", "field"), WRONG_RULES)
+def test_a_wrong_rule_is_named_by_its_place(
+    gateway: Gateway, upstream: Upstream, rules: str, field: str
+) -> None:
+    body = f'{{"rules":{rules}}}'.encode()
+    reply = gateway.client.post("/vipBiz/preview", content=body, headers=JSON)
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
 WRONG_TYPES = [
     ('{"vipLevel":"x"}', "vipLevel"),
     ('{"vip_level":1.5}', "vipLevel"),
@@ -347,8 +536,15 @@ def test_a_malformed_form_is_a_parameter_error(
 
 
 @pytest.mark.parametrize("user", ["%FF", "100%", "%4", "%zz", "%ED%A0%80"])
-def test_a_malformed_user_is_named(gateway: Gateway, upstream: Upstream, user: str) -> None:
-    answer = gateway.raw(f"GET /userlevel/{user} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("POST", "show/"), ("POST", "points/"), ("GET", "history/"), ("GET", "at/")],
+)
+def test_a_malformed_user_is_named(
+    gateway: Gateway, upstream: Upstream, method: str, path: str, user: str
+) -> None:
+    request = f"{method} /userlevel/{path}{user} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    answer = gateway.raw(request.encode())
     assert answer.endswith(MEMBER.failure(1001, f"{BAD}: userId").encode())
     assert upstream.calls == []
 

@@ -169,6 +169,9 @@ IDS = {
     "%E7%94%A8%E6%88%B7": "用户",
     "%F0%9F%98%80": "😀",
     "show": "show",
+    "points": "points",
+    "history": "history",
+    "at": "at",
     "a%00b": "a\0b",
     "a%0D%0Ab": "a\r\nb",
     "x" * 20_000: "x" * 20_000,
@@ -183,6 +186,9 @@ IDS = {
         ("POST", "/userlevel/", "UpdateUser"),
         ("DELETE", "/userlevel/", "DeleteUser"),
         ("POST", "/userlevel/show/", "ShowUser"),
+        ("POST", "/userlevel/points/", "AddPoints"),
+        ("GET", "/userlevel/history/", "ListHistory"),
+        ("GET", "/userlevel/at/", "GetLevelAt"),
     ],
 )
 @pytest.mark.parametrize(("escaped", "user"), IDS.items(), ids=[key[:20] for key in IDS])

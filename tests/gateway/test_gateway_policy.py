@@ -26,7 +26,7 @@ from tests.gateway.families import (
     none_failure,
 )
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
-from tests.gateway.upstream import Upstream, failing
+from tests.gateway.upstream import Upstream, failing, slow
 
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 
@@ -35,6 +35,42 @@ family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.n
 def test_a_call_has_a_deadline(gateway: Gateway, upstream: Upstream, family: Family) -> None:
     family.call(gateway, headers={"grpc-timeout": "60S"})
     assert 1 < upstream.calls[0].seconds_left <= 2
+
+
+# The calls that no document has: their deadline, and how often they are sent.
+LATER = [
+    ("POST", "/userlevel/points/7", "AddPoints", 2, 1),
+    ("GET", "/userlevel/history/7", "ListHistory", 2, 2),
+    ("GET", "/userlevel/at/7", "GetLevelAt", 2, 2),
+    ("GET", "/vipBiz/version", "GetRuleBook", 2, 2),
+    ("POST", "/vipBiz/preview", "PreviewRules", 10, 2),
+    ("GET", "/leveldown/atRisk", "ListAtRisk", 10, 2),
+    ("POST", "/leveldown/plan", "PlanDemotion", 10, 1),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "rpc", "seconds", "attempts"), LATER)
+def test_a_later_call_has_its_deadline_and_is_tried_again_if_it_reads(
+    gateway: Gateway,
+    upstream: Upstream,
+    *,
+    method: str,
+    url: str,
+    rpc: str,
+    seconds: int,
+    attempts: int,
+) -> None:
+    headers = {"grpc-timeout": "60S", "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "3"}
+    upstream.answers[rpc] = failing(grpc.StatusCode.UNAVAILABLE)
+    reply = gateway.client.request(method, url, headers=headers)
+    assert answered(reply) == (503, MEMBER.failure(1000, BUSY))
+    assert len(upstream.calls) == attempts
+    assert seconds - 1 < upstream.calls[0].seconds_left <= seconds
+
+
+def test_a_count_of_all_members_may_be_slow(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.answers["ListAtRisk"] = slow(2.5)
+    assert gateway.client.get("/leveldown/atRisk").status_code == 200
 
 
 def test_going_through_all_users_may_take_a_minute(gateway: Gateway, upstream: Upstream) -> None:
@@ -193,6 +229,9 @@ LOGGED = [
     ("GET", "/userlevel/SECRET?point=SECRET", "UpgradeUser", 200, "-"),
     ("PUT", "/userlevel/SECRET", "-", 405, "-"),
     ("POST", "/userlevel/show/SECRET", "ShowUser", 200, "5"),
+    ("POST", "/userlevel/points/SECRET", "AddPoints", 200, "-"),
+    ("GET", "/userlevel/history/SECRET", "ListHistory", 200, "-"),
+    ("GET", "/userlevel/at/SECRET?time=SECRET", "GetLevelAt", 200, "-"),
     ("GET", "/SECRET?SECRET", "-", 404, "-"),
 ]
 

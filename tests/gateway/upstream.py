@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
@@ -88,6 +89,8 @@ class Upstream:
 
     calls: list[Call] = field(default_factory=list)
     answers: dict[str, Answer | Message] = field(default_factory=dict)
+    # What a stream tells after its first message.
+    news: "SimpleQueue[Message]" = field(default_factory=SimpleQueue)
     ports: dict[str, int] = field(default_factory=dict)
     servers: dict[str, grpc.Server] = field(default_factory=dict)
     healths: dict[str, health.HealthServicer] = field(default_factory=dict)
@@ -103,6 +106,7 @@ class Upstream:
     def reset(self) -> None:
         self.calls.clear()
         self.answers.clear()
+        self.news = SimpleQueue()
 
     def set_healthy(self, name: str, healthy: bool) -> None:
         statuses = health_pb2.HealthCheckResponse
@@ -119,8 +123,7 @@ class Upstream:
         self.servers[name] = server
 
     def _handler(self, service: Any) -> grpc.GenericRpcHandler:
-        unary = [method for method in service.methods if not method.client_streaming]
-        handlers = {method.name: self._method(method) for method in unary}
+        handlers = {method.name: self._method(method) for method in service.methods}
         return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
     def _method(self, method: Any) -> Any:
@@ -135,17 +138,22 @@ class Upstream:
             return (answer and answer(request, context)) or reply()
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
-            # One message, and then silence for as long as the caller stays.
+            # One message, and then the news for as long as the caller stays.
             yield handle(request, context)
             while context.is_active():
-                time.sleep(0.05)
+                try:
+                    yield self.news.get(timeout=0.05)
+                except Empty:
+                    continue
 
-        streams = method.server_streaming
-        make = (
-            grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-        )
+        make: Any = grpc.unary_unary_rpc_method_handler
+        behaviour: Any = handle
+        if method.server_streaming:
+            make, behaviour = grpc.unary_stream_rpc_method_handler, stream
+        elif method.client_streaming:
+            make = grpc.stream_unary_rpc_method_handler
         return make(
-            stream if streams else handle,
+            behaviour,
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=lambda message: message.SerializeToString(),
         )

@@ -66,6 +66,6 @@ def test_a_book_of_the_first_suite_is_read(store: Store) -> None:
     rule = {"id": 1, "level": 4, "name": "x", "down_point": 0, "up_point": 9, "picture": None}
     store.set(keys.RULES, json.dumps({"version": 3, "next_id": 2, "rules": [rule]}))
     book = RuleBook(store).book()
-    assert (book.version, book.levels, book.changed, book.app) == (3, {4}, None, "")
+    assert (book.version, book.levels, book.changed, book.app) == (3, frozenset({4}), None, "")
     RuleBook(store).change(lambda found: add(found, 5))
     assert RuleBook(store).book().version == 4

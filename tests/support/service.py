@@ -25,7 +25,7 @@ class Service:
         self.port, self.metrics_port = free_ports(2)
         self.log = log
         self.token = ""
-        environment = {
+        self._environment = {
             **os.environ,
             "REDIS_URL": store,
             "REDIS_TIMEOUT_SECONDS": "5",
@@ -35,16 +35,20 @@ class Service:
             "MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "0.1",
             **settings,
         }
-        with log.open("ab") as out:
+        self.start()
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        self.members = MemberLevelStub(self.channel)
+
+    def start(self) -> None:
+        """Starts the process, the first time or again after its end."""
+        with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.member_level"],
                 cwd=ROOT,
-                env=environment,
+                env=self._environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
-        self.members = MemberLevelStub(self.channel)
 
     @property
     def lines(self) -> str:

@@ -50,8 +50,11 @@ def test_a_wrong_parameter_names_all_fields_and_the_first_as_json_has_it() -> No
         (redis.TimeoutError("SECRET"), "UNAVAILABLE"),
         (redis.AuthenticationError("SECRET"), "UNAVAILABLE"),
         (redis.ResponseError("MISCONF SECRET"), "UNAVAILABLE"),
-        (redis.exceptions.OutOfMemoryError("OOM SECRET"), "UNAVAILABLE"),
-        (redis.exceptions.ReadOnlyError("READONLY SECRET"), "UNAVAILABLE"),
+        # redis-py takes the first word off where it has a class for it.
+        (redis.exceptions.OutOfMemoryError("SECRET"), "UNAVAILABLE"),
+        (redis.exceptions.ReadOnlyError("SECRET"), "UNAVAILABLE"),
+        (redis.exceptions.ClusterDownError("SECRET"), "UNAVAILABLE"),
+        (redis.exceptions.TryAgainError("SECRET"), "UNAVAILABLE"),
         (redis.ResponseError("WRONGTYPE SECRET"), "INTERNAL"),
         (DeadlinePassedError("SECRET"), "DEADLINE_EXCEEDED"),
         (ZeroDivisionError("SECRET"), "INTERNAL"),

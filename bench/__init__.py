@@ -1,0 +1,1 @@
+"""What the suite costs and what it survives, measured by commands."""

