@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-PACKAGES := services operations gateway tools tests clients
+PACKAGES := services operations gateway tools tests clients bench
 
 export PYTHONPATH := $(CURDIR):$(CURDIR)/clients/python
 
@@ -45,6 +45,10 @@ generate: $(INSTALLED) ## Write stubs, descriptor set and route table from proto
 .PHONY: apps
 apps: $(INSTALLED) ## Create, list, rotate and revoke apps: make apps ARGS="list"
 	@$(BIN)/python -m operations.apps $(ARGS)
+
+.PHONY: members
+members: $(INSTALLED) ## Import or export members: make members ARGS="import members.csv"
+	@$(BIN)/python -m operations.members $(ARGS)
 
 .PHONY: requirements
 requirements: $(INSTALLED) ## Pin the newest versions of requirements/*.in, with hashes

@@ -128,12 +128,12 @@ class Crowd:
         return [None if packed is None else unpack(packed) for packed in found]
 
     def write(self, rows: Iterable[Row], steps: Steps, app: str = "") -> int:
-        """Makes users what the rows say, the later of two rows for one user last.
+        """Makes users what the rows say; of two rows for one user the later holds.
 
         Returns how many it changed; those who already were so are left alone.
         """
         by_bucket: dict[Bucket, list[bytes]] = {}
-        for row in rows:
+        for row in {row.user: row for row in rows}.values():
             by_bucket.setdefault(self.buckets.of(row.user), []).append(row.packed())
         written = 0
         for group in batched(by_bucket.items(), _BUCKETS_AT_A_TIME):

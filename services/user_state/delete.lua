@@ -2,7 +2,9 @@
 -- so that a user who comes back never sees an old version again.
 local r = load(record_key)
 if not r then return 0 end
-announce(user, redis.call('INCR', versions_key), NOBODY, r, entry(r, DELETED, {}))
+reserve(1)
+announce(user, NOBODY, r, entry(r, DELETED, {}))
 unindex(user, r)
 redis.call('DEL', record_key)
+settle()
 return 1

@@ -8,28 +8,30 @@ local KEPT_SECONDS = 86400
 local limit, steps, run = tonumber(ARGV[8]), steps_of(ARGV[9], tonumber(ARGV[10])), ARGV[11]
 local left = limit
 
-local function refit(member)
-  local key = record_key .. member
-  local r = load(key)
-  local step = step_for(steps, r.points)
-  local falls = step.level < r.level
-  earn(r, math.min(r.level, step.level))
-  save(key, member, r, DEMOTED, falls and { rule = step.rule, rule_version = steps.version } or {})
-  left = left - 1
+local function refit(members)
+  if #members == 0 then return end
+  local keys = {}
+  for i, member in ipairs(members) do keys[i] = record_key .. member end
+  reserve(#members)
+  for i, packed in ipairs(redis.call('MGET', unpack(keys))) do
+    local r = read(packed)
+    local step = step_for(steps, r.points)
+    local falls = step.level < r.level
+    earn(r, math.min(r.level, step.level))
+    save(keys[i], members[i], r, DEMOTED, falls and { rule = step.rule, rule_version = steps.version } or {})
+  end
+  left = left - #members
 end
 
 if #steps == 0 then return { 0, 0 } end
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', manual_key, '-inf', math.floor(now / 1000), 'LIMIT', 0, left)) do
-  refit(member)
-end
+refit(redis.call('ZRANGEBYSCORE', manual_key, '-inf', math.floor(now / 1000), 'LIMIT', 0, left))
 -- The lowest level has nothing below it, however few the points.
 for i = 2, #steps do
   if left <= 0 then break end
   local below = '(' .. steps[i].floor
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', level_prefix .. steps[i].level, '-inf', below, 'LIMIT', 0, left)) do
-    refit(member)
-  end
+  refit(redis.call('ZRANGEBYSCORE', level_prefix .. steps[i].level, '-inf', below, 'LIMIT', 0, left))
 end
+if left < limit then settle() end
 local of_run, before = (redis.call('GET', KEYS[5]) or ''):match('^(.*):(%d+)$')
 local total = (of_run == run and tonumber(before) or 0) + limit - left
 if left < limit then redis.call('SET', KEYS[5], run .. ':' .. total, 'EX', KEPT_SECONDS) end

@@ -1,38 +1,49 @@
--- Makes users of one bucket what the rows say; one who already is that is left alone.
--- KEYS[1]: the prefix of the bucket's records. ARGV[8], ARGV[9]: the rules and their version; then
--- the rows as rows.py packs them. Returns how many were written.
-local steps, written = steps_of(ARGV[8], tonumber(ARGV[9])), 0
+-- Makes users of one bucket what the rows say; one who already is that is left alone. No user stands
+-- in two rows. KEYS[1]: the prefix of the bucket's records. ARGV[8], ARGV[9]: the rules and their
+-- version; then the rows as rows.py packs them. Returns how many were written.
+local steps, changed, highest = steps_of(ARGV[8], tonumber(ARGV[9])), {}, 0
 
-local function import(row)
-  local has_level, source, level, points, protected_until, version, user_length, partner_length, at =
-    struct.unpack('>BBI4I4I4I8I2I2', row)
-  local member, partner = row:sub(at, at + user_length - 1), row:sub(at + user_length, at + user_length + partner_length - 1)
-  local why = { partner = partner }
-  if has_level == 0 then
-    local step = step_for(steps, points)
-    level, why = step.level, { rule = step.rule, rule_version = steps.version }
-  end
-  local key = record_key .. member
-  local r = load(key)
-  if r and r.level == level and r.points == points and r.source == source
-    and r.protected_until == protected_until and r.partner == partner then
-    return
-  end
-  if not r then
-    r = { history = row:sub(at + user_length + partner_length) }
-    -- A history that comes along leads to what the row says.
-    if #r.history > 0 then r.was = { source = source, level = level, points = points, version = version } end
-  end
-  -- Versions rise across stores, too.
-  local last = redis.call('GET', versions_key) or '0'
-  if version > tonumber(last) then
-    redis.call('SET', versions_key, string.format('%.0f', version))
-    r.jumped_from = last
-  end
-  r.level, r.points, r.source, r.protected_until, r.partner = level, points, source, protected_until, partner
-  save(key, member, r, IMPORTED, why)
-  written = written + 1
+local function is(r, row)
+  return r.level == row.level and r.points == row.points and r.source == row.source
+    and r.protected_until == row.protected_until and r.partner == row.partner
 end
 
-for i = 10, #ARGV do import(ARGV[i]) end
-return written
+local function unpack_row(packed)
+  local row, has_level, user_length, partner_length, at = {}, nil, nil, nil, nil
+  has_level, row.source, row.level, row.points, row.protected_until, row.version, user_length, partner_length, at =
+    struct.unpack('>BBI4I4I4I8I2I2', packed)
+  local partner_at = at + user_length
+  row.member, row.partner = packed:sub(at, partner_at - 1), packed:sub(partner_at, partner_at + partner_length - 1)
+  row.history, row.why = packed:sub(partner_at + partner_length), { partner = row.partner }
+  if has_level == 0 then
+    local step = step_for(steps, row.points)
+    row.level, row.why = step.level, { rule = step.rule, rule_version = steps.version }
+  end
+  return row
+end
+
+for i = 10, #ARGV do
+  local row = unpack_row(ARGV[i])
+  local r = load(record_key .. row.member)
+  if not (r and is(r, row)) then
+    changed[#changed + 1] = row
+    highest = math.max(highest, row.version)
+    if r then
+      row.history, row.was = r.history, r.was
+    elseif #row.history > 0 then -- a history that comes along leads to what the row says
+      row.was = { source = row.source, level = row.level, points = row.points, version = row.version }
+    end
+  end
+end
+if #changed == 0 then return 0 end
+
+-- Versions rise across stores, too.
+local last = redis.call('GET', versions_key) or '0'
+if highest > tonumber(last) then
+  redis.call('SET', versions_key, string.format('%.0f', highest))
+  changed[1].jumped_from = last
+end
+reserve(#changed)
+for _, row in ipairs(changed) do save(record_key .. row.member, row.member, row, IMPORTED, row.why) end
+settle()
+return #changed

@@ -4,4 +4,4 @@ local packed = redis.call('GET', record_key)
 if packed then return packed end
 local r = { points = 0, history = '' }
 earn(r, tonumber(ARGV[8]))
-return save(record_key, user, r, INITIALISED, { rule = tonumber(ARGV[9]), rule_version = tonumber(ARGV[10]) })
+return save_one(r, INITIALISED, { rule = tonumber(ARGV[9]), rule_version = tonumber(ARGV[10]) })

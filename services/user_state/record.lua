@@ -9,9 +9,7 @@ local record_key, versions_key, manual_key, feed_key = KEYS[1], KEYS[2], KEYS[3]
 local level_prefix, hand_prefix, now, app, user = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6], ARGV[7]
 local history_length, feed_length = tonumber(ARGV[4]), ARGV[5]
 
-local function load(key)
-  local packed = redis.call('GET', key)
-  if not packed then return nil end
+local function read(packed)
   local r = {}
   local format, rest, length
   format, r.source, r.level, r.points, r.protected_until, r.version, rest = struct.unpack(LAYOUT, packed)
@@ -27,22 +25,63 @@ local function load(key)
   return r
 end
 
+local function load(key)
+  local packed = redis.call('GET', key)
+  return packed and read(packed)
+end
+
+-- What changes in the indexes, by index and member: the new score, or false where it goes. It is
+-- written at the end, all members of an index in one command: that is half the cost of a batch.
+local pending = {}
+
+local function note(index, member, score)
+  local members = pending[index]
+  if not members then
+    members = {}
+    pending[index] = members
+  end
+  members[member] = score
+end
+
 local function unindex(member, r)
   if r.source == MANUAL then
-    redis.call('ZREM', manual_key, member)
-    redis.call('ZREM', hand_prefix .. r.level, member)
+    note(manual_key, member, false)
+    note(hand_prefix .. r.level, member, false)
   else
-    redis.call('ZREM', level_prefix .. r.level, member)
+    note(level_prefix .. r.level, member, false)
   end
 end
 
 local function index(member, r)
   if r.source == MANUAL then
-    redis.call('ZADD', manual_key, r.protected_until, member)
-    redis.call('ZADD', hand_prefix .. r.level, r.points, member)
+    note(manual_key, member, r.protected_until)
+    note(hand_prefix .. r.level, member, r.points)
   else
-    redis.call('ZADD', level_prefix .. r.level, r.points, member)
+    note(level_prefix .. r.level, member, r.points)
   end
+end
+
+-- Ends a script that changed something.
+local function settle()
+  for key, members in pairs(pending) do
+    local added, gone = {}, {}
+    for member, score in pairs(members) do
+      if score then
+        added[#added + 1], added[#added + 2] = score, member
+      else
+        gone[#gone + 1] = member
+      end
+    end
+    if #gone > 0 then redis.call('ZREM', key, unpack(gone)) end
+    if #added > 0 then redis.call('ZADD', key, unpack(added)) end
+  end
+  redis.call('XTRIM', feed_key, 'MAXLEN', '~', feed_length)
+end
+
+-- Versions are taken from the bucket's counter before they are used, so that none comes twice.
+local version
+local function reserve(count)
+  version = redis.call('INCRBY', versions_key, count) - count
 end
 
 -- Numbers of the history take a byte for each seven bits: most are small.
@@ -55,14 +94,15 @@ local function varint(n)
   return bytes .. string.char(n)
 end
 
+local NOW, APP = varint(now), varint(#app) .. app
+local NOTHING = { source = EARNED, level = 0, points = 0, version = 0 }
+
 -- One entry of the history: what changed it, and what was before. What came of it is the state
--- before the next entry, or the record. history.py reads it.
+-- before the next entry, or the record. history.py reads it. `why`: partner, or rule and rule_version.
 local function entry(r, kind, why)
-  local was = r.was or { source = EARNED, level = 0, points = 0, version = 0 }
-  local partner, rule = why.partner or '', why.rule or 0
-  local body = varint(kind * 2 + was.source) .. varint(now) .. varint(was.level) .. varint(was.points)
-    .. varint(was.version) .. varint(rule) .. varint(rule > 0 and why.rule_version or 0)
-    .. varint(#app) .. app .. varint(#partner) .. partner
+  local was, partner, rule = r.was or NOTHING, why.partner or '', why.rule or 0
+  local body = varint(kind * 2 + was.source) .. NOW .. varint(was.level) .. varint(was.points) .. varint(was.version)
+    .. varint(rule) .. varint(rule > 0 and why.rule_version or 0) .. APP .. varint(#partner) .. partner
   return struct.pack('>I2', #body) .. body
 end
 
@@ -77,23 +117,36 @@ end
 
 -- The feed's ids are the bucket's versions, one for each change: whoever reads it sees a gap. An
 -- import may leave versions out; then `p` tells the version before.
-local function announce(member, version, source, r, change)
-  local fields = { 'u', member, 'c', struct.pack('>BI4I4', source, r.level, r.points) .. change }
-  if r.jumped_from then fields[5], fields[6] = 'p', r.jumped_from end
-  redis.call('XADD', feed_key, 'MAXLEN', '~', feed_length, string.format('%.0f-0', version), unpack(fields))
+local function announce(member, source, r, change)
+  version = version + 1
+  local told = struct.pack('>BI4I4', source, r.level, r.points) .. change
+  local id = string.format('%.0f-0', version)
+  if r.jumped_from then
+    redis.call('XADD', feed_key, id, 'u', member, 'c', told, 'p', r.jumped_from)
+  else
+    redis.call('XADD', feed_key, id, 'u', member, 'c', told)
+  end
+  return version
 end
 
--- Writes the record, its index entry, its history and the feed under a version of its own;
--- returns the packed record. `why`: partner, or rule and rule_version.
+-- Writes the record with its history, and tells the feed, under a version of its own; returns the
+-- packed record. `reserve` before, `settle` after.
 local function save(key, member, r, kind, why)
-  r.version = redis.call('INCR', versions_key)
   local change = entry(r, kind, why)
+  r.version = announce(member, r.source, r, change) -- first: nothing else can fail
   local packed = struct.pack(LAYOUT .. 'I2', FORMAT, r.source, r.level, r.points, r.protected_until, r.version, #r.partner)
     .. r.partner .. newest(change .. r.history, history_length)
-  announce(member, r.version, r.source, r, change) -- first: nothing else can fail
   redis.call('SET', key, packed)
   if r.was and (r.was.source ~= r.source or r.was.level ~= r.level) then unindex(member, r.was) end
   index(member, r)
+  return packed
+end
+
+-- The same for a script that changes one user.
+local function save_one(r, kind, why)
+  reserve(1)
+  local packed = save(record_key, user, r, kind, why)
+  settle()
   return packed
 end
 
@@ -126,5 +179,5 @@ local function set_points(r, points, steps, kind)
   r.points = points
   if rises then earn(r, step.level) end
   local why = rises and { rule = step.rule, rule_version = steps.version } or {}
-  return save(record_key, user, r, kind, why), rises and 1 or 0
+  return save_one(r, kind, why), rises and 1 or 0
 end

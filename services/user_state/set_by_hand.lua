@@ -3,4 +3,4 @@
 local r = load(record_key)
 if not r then return nil end
 r.level, r.source, r.protected_until, r.partner = tonumber(ARGV[8]), MANUAL, tonumber(ARGV[9]), ARGV[10]
-return save(record_key, user, r, SET_BY_HAND, { partner = r.partner })
+return save_one(r, SET_BY_HAND, { partner = r.partner })

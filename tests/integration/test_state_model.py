@@ -1,6 +1,5 @@
 """The scripts against a model in plain Python: the same answers, whatever comes in what order."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -69,7 +68,7 @@ class Model:
         return Member(level, member.points) if is_due else member
 
 
-def machine(store: Store) -> Callable[[], RuleBasedStateMachine]:  # noqa: C901
+def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
     class Levels(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()

@@ -1,0 +1,1 @@
+"""Members in files: NDJSON and CSV, in and out."""

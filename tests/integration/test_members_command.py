@@ -1,0 +1,194 @@
+"""`python -m operations.members` against a real service: nothing is lost, whatever breaks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.demo import prepare
+from tests.integration.conftest import SERVERS, server
+from tests.stack.waiting import free_ports, until
+from tests.support.service import ROOT, Service, running_service
+
+
+@pytest.fixture(scope="module")
+def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("members")
+    with server(SERVERS["valkey"], directory) as store:
+        demo = prepare(store.address)
+        with running_service(store.address, directory / "service.log") as service:
+            service.token = demo.token
+            service.wait_for("SERVING")
+            yield service
+
+
+def start(member: Service, *arguments: object, **variables: str) -> "subprocess.Popen[str]":
+    address = f"127.0.0.1:{member.port}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "operations.members", *map(str, arguments), "--address", address],
+        cwd=ROOT,
+        env={**os.environ, "LEVELGATE_TOKEN": member.token, **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(
+    member: Service, *arguments: object, text: str = "", **variables: str
+) -> tuple[int, str, str]:
+    process = start(member, *arguments, **variables)
+    out, told = process.communicate(text, timeout=120)
+    assert "Traceback" not in told
+    assert member.token not in told
+    return process.returncode, out, told
+
+
+def rejected(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_csv_file_with_wrong_lines_loses_nothing(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "members.csv"
+    lines = [
+        "\ufeffuser_id,points,level",
+        "csv-1,600,",
+        "csv-2,x,",
+        "csv-3,5,4",
+        "csv-4,5",
+        "csv-5,1500,\r",
+        "",
+    ]
+    file.write_text("\n".join(lines))
+    code, _, told = run(member, "import", file)
+    assert code == 2
+    assert "2 written, 0 were so already, 3 rejected" in told
+    rejects = rejected(tmp_path / "members.csv.rejects.ndjson")
+    assert [(each["line"], each["text"]) for each in rejects] == [
+        (3, "csv-2,x,"),
+        (4, "csv-3,5,4"),
+        (5, "csv-4,5"),
+    ]
+    assert "points" in rejects[0]["reason"]
+    assert "level: must have a rule (0, 1, 2, 3, 5); got 4" in rejects[1]["reason"]
+    assert member.show("csv-5").data.level == 3
+    assert not (tmp_path / "members.csv.progress").exists()
+    assert run(member, "import", file)[2].startswith("0 written, 2 were so already, 3 rejected")
+
+
+def large_file(path: Path, prefix: str, count: int) -> Path:
+    rows = (
+        f'{{"userId":"{prefix}-{number}","points":{number % 4000}}}\n' for number in range(count)
+    )
+    # A wrong line in each chunk.
+    path.write_text(
+        "".join(row if number % 20_000 != 7 else "wrong\n" for number, row in enumerate(rows))
+    )
+    return path
+
+
+def test_a_killed_import_goes_on_where_it_stopped(member: Service, tmp_path: Path) -> None:
+    file = large_file(tmp_path / "members.ndjson", "killed", 45_000)
+    progress = tmp_path / "members.ndjson.progress"
+    first = start(member, "import", file)
+    until(progress.exists, "the first chunk", seconds=60)
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=10)
+    noted = json.loads(progress.read_text())
+    # What a crash leaves behind the noted length of the rejects is taken off again.
+    with (tmp_path / "members.ndjson.rejects.ndjson").open("a") as rejects:
+        rejects.write('{"half')
+    code, _, told = run(member, "import", file)
+    assert code == 2
+    assert f"going on at line {noted['line'] + 1}" in told
+    assert "3 rejected" in told
+    found = [each["line"] for each in rejected(tmp_path / "members.ndjson.rejects.ndjson")]
+    assert found == [8, 20_008, 40_008]
+    for number in (0, 19_999, 20_000, 44_999):
+        assert member.show(f"killed-{number}").data.level in {0, 1, 2, 3, 5}
+
+
+def test_a_file_that_changed_is_not_gone_on_with(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n")
+    (tmp_path / "m.csv.progress").write_text('{"of": "another"}')
+    code, _, told = run(member, "import", file)
+    assert (code, "--restart" in told) == (1, True)
+    assert run(member, "import", file, "--restart")[0] == 0
+
+
+def test_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user,points\na,1\n")
+    code, _, told = run(member, "import", file)
+    assert code == 1
+    assert "user_id, points, level" in told
+    assert "'user,points'" in told
+
+
+def test_what_is_exported_can_be_imported(member: Service, tmp_path: Path) -> None:
+    run(member, "import", "-", "--format", "csv", text='user_id,points\n甲,600\n"a,b",1\n')
+    for name, arguments in (
+        ("all.csv", ()),
+        ("all.ndjson", ()),
+        ("history.ndjson", ("--with-history",)),
+    ):
+        file = tmp_path / name
+        code, _, told = run(member, "export", file, *arguments)
+        assert code == 0, told
+        content = file.read_text()
+        assert "甲" in content
+        assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob("*.progress"))
+        code, _, told = run(member, "import", file)
+        assert code == 0, told
+        assert "\n0 written, " in f"\n{told}"
+        assert ("CHANGE_KIND_IMPORTED" in content) == bool(arguments)
+
+
+def test_an_export_replaces_no_file_unasked(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "all.csv"
+    file.write_text("mine")
+    code, _, told = run(member, "export", file)
+    assert (code, "--force" in told, file.read_text()) == (1, True, "mine")
+    assert run(member, "export", file, "--force")[0] == 0
+
+
+def test_an_export_goes_to_standard_output(member: Service) -> None:
+    code, out, told = run(member, "export", "-", "--format", "csv")
+    assert code == 0
+    assert out.startswith("user_id,points,level,by_hand,partner_id,protected_until,version\n")
+    assert f"{out.count(chr(10)) - 1} members" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("import", "nowhere.csv"), "nowhere.csv: No such file"),
+        (("import", "members.txt"), "--format"),
+        (("export", "x.csv", "--with-history"), "NDJSON"),
+    ],
+)
+def test_a_wrong_call_is_one_line(member: Service, arguments: tuple[str, ...], wanted: str) -> None:
+    code, _, told = run(member, *arguments)
+    assert (code, told.count("\n")) == (1, 1)
+    assert wanted in told
+
+
+def test_what_the_service_refuses_is_one_line(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n")
+    code, _, told = run(member, "import", file, LEVELGATE_TOKEN="wrong")
+    assert (code, told.strip()) == (1, "the token is refused; it may have expired: get another one")
+    port = member.port
+    member.port = free_ports(1)[0]
+    code, _, told = run(member, "import", file, "--retry-seconds", "0.5")
+    member.port = port
+    assert code == 1
+    assert "does not answer" in told.splitlines()[-1]
