@@ -50,6 +50,10 @@ apps: $(INSTALLED) ## Create, list, rotate and revoke apps: make apps ARGS="list
 members: $(INSTALLED) ## Import or export members: make members ARGS="import members.csv"
 	@$(BIN)/python -m operations.members $(ARGS)
 
+.PHONY: bench-state
+bench-state: $(INSTALLED) ## Measure what the state costs, with up to 5 million members: some minutes, 3 GB
+	@$(BIN)/python -m bench.state
+
 .PHONY: requirements
 requirements: $(INSTALLED) ## Pin the newest versions of requirements/*.in, with hashes
 	$(BIN)/pip install --quiet uv

@@ -38,6 +38,7 @@ class Bench:
         store += ["--bind", "127.0.0.1", "--dir", str(directory), "--slowlog-max-len", "10000"]
         store += ["--slowlog-log-slower-than", str(_SLOW_MICROSECONDS)]
         self._store = self._start("store", store, {"LC_ALL": "C"})
+        prefer(self._store.pid)
         self.redis: Any = redis.Redis(port=port)
         until(self.redis.ping, "the store")
         demo = prepare(self.address)
@@ -71,7 +72,8 @@ class Bench:
 
     def longest_block(self) -> tuple[float, str]:
         """The longest command since the last call, in milliseconds, and its beginning."""
-        entries = self.redis.slowlog_get(10_000)
+        found = self.redis.slowlog_get(10_000)
+        entries = [each for each in found if not each["command"].startswith(b"SLOWLOG")]
         self.redis.slowlog_reset()
         slowest = max(entries, key=lambda each: each["duration"], default=None)
         if slowest is None:
@@ -131,6 +133,18 @@ def until(condition: Callable[[], object], what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come within {START_SECONDS:g} s")
         time.sleep(0.02)
+
+
+def prefer(pid: int) -> None:
+    """Puts the store before its callers, as on a machine of its own.
+
+    Else, with more busy processes than cores, the longest command would be the longest time that
+    the kernel gave to somebody else.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, -15)
+    except PermissionError:
+        sys.stderr.write("not root: the longest block includes waiting for a core\n")
 
 
 def cpu_seconds(pid: int) -> float:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -91,9 +92,14 @@ class Import:
     def run(self, file: BinaryIO, progress: Progress) -> Progress:
         source = lines(file, progress.offset, progress.line)
         self._cut_rejects(progress.rejects_bytes)
-        while (chunk := read_chunk(source, self.read)).end is not None:
-            reply = self._send(chunk.rows)
-            progress = self._noted(progress, chunk, reply)
+        # While the service writes a chunk, the next one is read.
+        with ThreadPoolExecutor(1, "send") as sender:
+            chunk = read_chunk(source, self.read)
+            while chunk.end is not None:
+                sending = sender.submit(self._send, chunk.rows)
+                following = read_chunk(source, self.read)
+                progress = self._noted(progress, chunk, sending.result())
+                chunk = following
         return progress
 
     def _send(self, rows: Sequence[UserRow]) -> ImportUsersResponse:

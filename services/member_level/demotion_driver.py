@@ -91,11 +91,11 @@ class DemotionDriver:
         if book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
         note_at = time.monotonic() + _NOTE_SECONDS
-        for bucket in self._crowd.buckets.all()[run.bucket :]:
-            demoted = self._crowd.demote(bucket, book.steps, run.id, run.app)
+        rest = self._crowd.buckets.all()[run.bucket :]
+        for demoted in self._crowd.demote(rest, book.steps, run.id, run.app):
             run = replace(
                 run,
-                bucket=bucket.number + 1,
+                bucket=run.bucket + 1,
                 users=run.users + demoted.now,
                 is_more=run.is_more or demoted.now == BATCH,
             )

@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
-from services.store.store import Store
+from services.store.store import Store, Value
 from services.user_state.feed import Feed, FeedGapError
 from services.user_state.record import Record, unpack
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept, Scripts
 from services.user_state.steps import Steps
 
-# Users that one call of a script changes: about 2 ms of the store's time.
-BATCH = 100
-# Buckets that are asked in one round trip.
+# Users that one call of a script changes: about 1 ms of the store's time.
+BATCH = 40
+# Buckets that are changed in one round trip, which others may have to wait for as a whole.
+_BUCKETS_CHANGED_AT_A_TIME = 3
+# Buckets that are asked in one round trip, or written; the store turns to others in between.
 _BUCKETS_AT_A_TIME = 128
 _PAGE = 1_000
 
@@ -72,15 +74,23 @@ class Crowd:
         self._scripts = Scripts(store, kept, now)
         self._now = now
 
-    def demote(self, bucket: Bucket, steps: Steps, run: str, app: str = "") -> Demoted:
-        """Re-fits up to BATCH users of a bucket to their points, who are below the floor of
+    def demote(
+        self, buckets: Iterable[Bucket], steps: Steps, run: str, app: str = ""
+    ) -> Iterator[Demoted]:
+        """Re-fits up to BATCH users of each bucket to their points, who are below the floor of
         their level or past their protection. Never raises; without steps nobody moves.
+
+        Goes on as it is iterated, and yields as many results as there are buckets.
         """
-        keys, arguments = self._scripts.on_bucket(
-            bucket, app, BATCH, steps.packed, steps.version, run
-        )
-        reply = self._scripts.demote([*keys, bucket.demoted], arguments)
-        return Demoted(int(reply[0]), int(reply[1]))
+        for group in batched(buckets, _BUCKETS_CHANGED_AT_A_TIME):
+            calls = []
+            for bucket in group:
+                keys, arguments = self._scripts.on_bucket(
+                    bucket, app, BATCH, steps.packed, steps.version, run
+                )
+                calls.append(([*keys, bucket.demoted], arguments))
+            for now, of_run in self._scripts.demote.many(calls):
+                yield Demoted(int(now), int(of_run))
 
     def demoted_by(self, run: str) -> int:
         """How many users a run re-fitted, in the last day."""
@@ -144,6 +154,22 @@ class Crowd:
             ]
             written += sum(int(count) for count in self._scripts.import_.many(calls))
         return written
+
+    def restore(self, records: Iterable[tuple[str, bytes]], version: int) -> None:
+        """Puts packed records back as they were, in a store without users.
+
+        Every bucket goes on from `version`, the highest of the store that they come from.
+        """
+        by_bucket: dict[Bucket, list[Value]] = {bucket: [] for bucket in self.buckets.all()}
+        for user, packed in records:
+            by_bucket[self.buckets.of(user)] += (user, packed)
+        calls = [
+            self._scripts.on_bucket(bucket, "", version, *part)
+            for bucket, pairs in by_bucket.items()
+            for part in batched(pairs, 2 * BATCH)
+        ]
+        for group in batched(calls, _BUCKETS_AT_A_TIME):
+            self._scripts.restore.many(group)
 
     def users(
         self, bucket: Bucket, levels: Iterable[int], after: str = ""

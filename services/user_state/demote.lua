@@ -6,7 +6,7 @@
 -- Called again until it re-fits fewer than ARGV[8].
 local KEPT_SECONDS = 86400
 local limit, steps, run = tonumber(ARGV[8]), steps_of(ARGV[9], tonumber(ARGV[10])), ARGV[11]
-local left = limit
+local left, NO_RULE = limit, {}
 
 local function refit(members)
   if #members == 0 then return end
@@ -18,7 +18,7 @@ local function refit(members)
     local step = step_for(steps, r.points)
     local falls = step.level < r.level
     earn(r, math.min(r.level, step.level))
-    save(keys[i], members[i], r, DEMOTED, falls and { rule = step.rule, rule_version = steps.version } or {})
+    save(keys[i], members[i], r, DEMOTED, falls and step or NO_RULE)
   end
   left = left - #members
 end

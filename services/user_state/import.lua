@@ -16,8 +16,8 @@ local function unpack_row(packed)
   row.member, row.partner = packed:sub(at, partner_at - 1), packed:sub(partner_at, partner_at + partner_length - 1)
   row.history, row.why = packed:sub(partner_at + partner_length), { partner = row.partner }
   if has_level == 0 then
-    local step = step_for(steps, row.points)
-    row.level, row.why = step.level, { rule = step.rule, rule_version = steps.version }
+    row.why = step_for(steps, row.points)
+    row.level = row.why.level
   end
   return row
 end

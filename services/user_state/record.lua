@@ -98,7 +98,8 @@ local NOW, APP = varint(now), varint(#app) .. app
 local NOTHING = { source = EARNED, level = 0, points = 0, version = 0 }
 
 -- One entry of the history: what changed it, and what was before. What came of it is the state
--- before the next entry, or the record. history.py reads it. `why`: partner, or rule and rule_version.
+-- before the next entry, or the record. history.py reads it. `why`: a partner, or the step of the
+-- rules that gave the level.
 local function entry(r, kind, why)
   local was, partner, rule = r.was or NOTHING, why.partner or '', why.rule or 0
   local body = varint(kind * 2 + was.source) .. NOW .. varint(was.level) .. varint(was.points) .. varint(was.version)
@@ -156,10 +157,10 @@ end
 
 -- The rules as Steps.packed writes them, by rising level.
 local function steps_of(packed, version)
-  local steps = { version = version }
+  local steps = {}
   for at = 1, #packed, 12 do
     local level, floor, rule = struct.unpack('>I4I4I4', packed, at)
-    steps[#steps + 1] = { level = level, floor = floor, rule = rule }
+    steps[#steps + 1] = { level = level, floor = floor, rule = rule, rule_version = version }
   end
   return steps
 end
@@ -178,6 +179,5 @@ local function set_points(r, points, steps, kind)
   local rises = step ~= nil and step.level > r.level
   r.points = points
   if rises then earn(r, step.level) end
-  local why = rises and { rule = step.rule, rule_version = steps.version } or {}
-  return save_one(r, kind, why), rises and 1 or 0
+  return save_one(r, kind, rises and step or {}), rises and 1 or 0
 end

@@ -14,7 +14,7 @@ class Kept(NamedTuple):
 
     history: int = 8
     """With each user."""
-    feed: int = 256
+    feed: int = 200
     """In each bucket's feed; the store rounds up to whole nodes."""
     bill_seconds: int = 7 * 86_400
 
@@ -40,6 +40,7 @@ class Scripts:
         self.delete = changes("delete")
         self.demote = changes("demote")
         self.import_ = changes("import")
+        self.restore = changes("restore")
         self.page = store.register_script(text("page"))
         self.count = store.register_script(text("count"))
 

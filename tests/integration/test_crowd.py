@@ -8,11 +8,12 @@ from services.member_level import preview
 from services.member_level.ladder import Ladder, Rule
 from services.store.store import Store
 from services.user_state import history
-from services.user_state.crowd import BATCH, Crowd, Place, Span
+from services.user_state.crowd import BATCH, Crowd, Demoted, Place, Span
 from services.user_state.history import changes_of
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
+from services.user_state.steps import Steps
 from tests.support.ladders import ladders
 from tests.support.levels import (
     BUCKETS,
@@ -30,6 +31,12 @@ BUCKET = BUCKETS.of("u")
 ALL_POINTS = 2**31
 
 
+def demote(crowd: Crowd, steps: Steps = STEPS, run: str = "run") -> Demoted:
+    """One step in the bucket of all users here."""
+    (only,) = crowd.demote([BUCKET], steps, run)
+    return only
+
+
 @pytest.fixture
 def users(store: Store) -> UserState:
     return UserState(store, now=lambda: NOW)
@@ -43,10 +50,10 @@ def crowd(store: Store) -> Crowd:
 def test_demotion_refits_to_the_points_and_not_one_step(users: UserState, crowd: Crowd) -> None:
     started(users, "u", 1500)
     users.set_points("u", 100, STEPS)
-    assert crowd.demote(BUCKET, STEPS, "run").now == 1
+    assert demote(crowd).now == 1
     record = found(users, "u")
     assert (record.level, record.points) == (0, 100)
-    assert crowd.demote(BUCKET, STEPS, "run").now == 0
+    assert demote(crowd).now == 0
 
 
 def test_demotion_never_raises(users: UserState, crowd: Crowd) -> None:
@@ -54,7 +61,7 @@ def test_demotion_never_raises(users: UserState, crowd: Crowd) -> None:
     users.set_by_hand("u", 0, "p", NOW - 1)
     users.set_points("u", 400, STEPS)
     easier = Ladder([Rule(1, 0, "a", 0, 10), Rule(2, 1, "b", 10, 800)])
-    crowd.demote(BUCKET, steps_of(easier), "run")
+    demote(crowd, steps_of(easier))
     record = found(users, "u")
     assert (record.level, record.source) == (0, Source.EARNED)
 
@@ -65,20 +72,20 @@ def test_a_hand_set_level_falls_when_its_protection_is_past(
 ) -> None:
     started(users, "u", 600)
     users.set_by_hand("u", 3, "p", protected_until)
-    crowd.demote(BUCKET, STEPS, "run")
+    demote(crowd)
     assert found(users, "u").level == level
 
 
 def test_members_of_a_deleted_rule_keep_the_number(users: UserState, crowd: Crowd) -> None:
     started(users, "u", 1500)
-    crowd.demote(BUCKET, steps_of(LADDER.without(4)), "run")
+    demote(crowd, steps_of(LADDER.without(4)))
     assert found(users, "u").level == 3
 
 
 def test_without_rules_nobody_is_demoted(users: UserState, crowd: Crowd) -> None:
     started(users, "u", 1500)
     users.set_points("u", 0, STEPS)
-    assert crowd.demote(BUCKET, steps_of(Ladder()), "run").now == 0
+    assert demote(crowd, steps_of(Ladder())).now == 0
 
 
 def test_a_bucket_is_demoted_in_batches_and_each_user_counted_once(
@@ -87,10 +94,10 @@ def test_a_bucket_is_demoted_in_batches_and_each_user_counted_once(
     for user in same_bucket(BATCH + 5):
         started(users, user, 1500)
         users.set_points(user, 0, STEPS)
-    assert crowd.demote(BUCKET, STEPS, "run") == (BATCH, BATCH)
-    assert crowd.demote(BUCKET, STEPS, "run") == (5, BATCH + 5)
+    assert demote(crowd) == (BATCH, BATCH)
+    assert demote(crowd) == (5, BATCH + 5)
     # Whoever drives it on after a crash hears the whole count.
-    assert crowd.demote(BUCKET, STEPS, "run") == (0, BATCH + 5)
+    assert demote(crowd) == (0, BATCH + 5)
     assert crowd.demoted_by("run") == BATCH + 5
     assert crowd.demoted_by("another") == 0
 
@@ -108,7 +115,7 @@ def test_the_scripts_fit_by_the_same_rule_as_the_ladder(
     lowest = ladder.lowest_level()
     assert before.level == max(ladder.level_for(max(high, low)) or 0, lowest or 0)
     users.set_points("u", min(high, low), steps)
-    crowd.demote(BUCKET, steps, "run")
+    demote(crowd, steps)
     assert found(users, "u").level == ladder.level_for(min(high, low))
     crowd.write([Row("u", max(high, low))], steps)
     assert found(users, "u").level == ladder.level_for(max(high, low))
@@ -153,8 +160,7 @@ def test_a_preview_is_what_then_happens(
     levels = {rule.level for rule in (*old.rules, *new.rules)}
     question = preview.under(new, levels)
     told = question.moves(crowd.count(question.spans).spans)
-    for bucket in {BUCKETS.of(name) for name in names}:
-        crowd.demote(bucket, steps_of(new), "run")
+    list(crowd.demote({BUCKETS.of(name) for name in names}, steps_of(new), "run"))
     for name, total in zip(names, points, strict=True):
         # Points that change rise to what they earn: one more and back.
         users.set_points(name, total + 1, steps_of(Ladder()))

@@ -150,8 +150,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule()
         def demote(self) -> None:
-            for bucket in {BUCKETS.of(user) for user in USERS}:
-                self.crowd.demote(bucket, self.steps, "run")
+            list(self.crowd.demote({BUCKETS.of(user) for user in USERS}, self.steps, "run"))
             for user, member in self.model.members.items():
                 self.model.members[user] = self.model.demoted(member)
 

@@ -1,0 +1,141 @@
+"""A store moves to another number of buckets, to a cluster and back, by export and import."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from operations import archive
+from operations.demo import load_data
+from services.access.apps import Apps
+from services.access.tokens import Tokens
+from services.member_level.rule_book import RuleBook
+from services.shop_level.shops import Shops
+from services.store import keys, layout
+from services.store.client import connect
+from services.store.keys import Buckets
+from services.store.store import Store
+from services.upbot_checks.facts import ANDROID, Facts, Star
+from services.user_state.crowd import Crowd
+from services.user_state.history import changes_of
+from services.user_state.scripts import Kept
+from services.user_state.state import Bill, Outcome, UserState
+from tests.integration.conftest import SERVERS, server, store_settings
+
+USERS = ("3dfg4df", "5", "42", "joe")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Store]:
+    """An empty store beside the one that is archived."""
+    with server(SERVERS["valkey"], tmp_path) as running:
+        client = connect(store_settings(running.port))
+        yield client
+        client.close()
+
+
+def archived(store: Store) -> io.StringIO:
+    out = io.StringIO()
+    archive.export(store, Buckets(), out)
+    out.seek(0)
+    return out
+
+
+@pytest.mark.parametrize("count", [1, 7, 1024, 4096])
+def test_everything_is_there_under_another_number_of_buckets(
+    store: Store, other: Store, count: int
+) -> None:
+    layout.claim(store, Buckets())
+    load_data(store)
+    users = UserState(store)
+    steps = RuleBook(store).book().steps
+    users.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    apps = Apps(store)
+    secret = apps.create("shop", ["shop:read"])
+    app = apps.authenticate("shop", secret)
+    assert app is not None
+    pair = Tokens(store, apps).issue(app)
+    assert pair is not None
+
+    buckets = Buckets(count)
+    archive.restore(other, buckets, archived(store))
+
+    moved = UserState(other, buckets)
+    for user in USERS:
+        assert moved.get(user) == users.get(user)
+    again = moved.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    assert again.outcome is Outcome.REPEAT
+    assert RuleBook(other).book().version == RuleBook(store).book().version
+    assert RuleBook(other).version(1) is not None
+    assert Facts(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
+    assert Facts(other, buckets).everything("aaa") == Facts(store).everything("aaa")
+    assert Shops(other, buckets).member("6", "joe") == Shops(store).member("6", "joe")
+    assert Shops(other, buckets).get("7") is not None
+    grant = Tokens(other, Apps(other)).find(pair.access_token)
+    assert grant is not None
+    assert grant.appid == "shop"
+    levels = RuleBook(other).book().levels
+    crowd = Crowd(other, buckets)
+    names = [user for bucket in buckets.all() for user, _ in crowd.users(bucket, levels)]
+    assert sorted(names) == sorted(USERS)
+
+
+def test_versions_rise_for_those_who_were_deleted_before_the_move(
+    store: Store, other: Store
+) -> None:
+    load_data(store)
+    users = UserState(store)
+    last = users.get("5")
+    assert last is not None
+    users.delete("5")
+    archive.restore(other, Buckets(64), archived(store))
+    moved = UserState(other, Buckets(64), Kept())
+    back = moved.initialise("5", RuleBook(other).book().steps.steps[0], 1)
+    assert back.version > last.version
+    assert len(changes_of(back)) == 1
+
+
+def test_an_archive_goes_into_an_empty_store_only(store: Store) -> None:
+    load_data(store)
+    with pytest.raises(archive.ArchiveError, match="not empty"):
+        archive.restore(store, Buckets(), archived(store))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "x", '{"levelgate_archive": 2}'])
+def test_what_is_no_archive_is_refused_before_anything_is_written(other: Store, text: str) -> None:
+    with pytest.raises(archive.ArchiveError):
+        archive.restore(other, Buckets(), io.StringIO(text))
+    assert other.get(keys.LAYOUT) is None
+
+
+def test_an_archive_that_breaks_off_is_told(store: Store, other: Store) -> None:
+    load_data(store)
+    broken = archived(store).getvalue().rpartition('{"end"')[0]
+    with pytest.raises(archive.ArchiveError, match="breaks off"):
+        archive.restore(other, Buckets(), io.StringIO(broken))
+
+
+def test_on_the_command_line(
+    store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del store, other
+    file = tmp_path / "levelgate.archive"
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    with (
+        server(SERVERS["valkey"], tmp_path / "1") as one,
+        server(SERVERS["valkey"], tmp_path / "2") as two,
+    ):
+        load_data(connect(store_settings(one.port)))
+        monkeypatch.setenv("REDIS_URL", one.address)
+        assert archive.main(["export", str(file)]) == 0
+        # Never over another file.
+        assert archive.main(["export", str(file)]) == 1
+        monkeypatch.setenv("REDIS_URL", two.address)
+        monkeypatch.setenv("REDIS_BUCKETS", "16")
+        assert archive.main(["import", str(file)]) == 0
+        assert archive.main(["import", str(file)]) == 1
+        moved = UserState(connect(store_settings(two.port)), Buckets(16)).get("5")
+        assert moved is not None
+        assert moved.level == 5
