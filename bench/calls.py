@@ -28,7 +28,8 @@ _BESIDE = {"ping", "info", "hello", "client|setinfo", "client|setname"}
 def calls(bench: Bench) -> Mapping[str, Callable[[int], object]]:
     members = MemberLevelStub(bench.channel)
     history, demotion = MemberHistoryStub(bench.channel), DemotionStub(bench.channel)
-    pb, along = member_level_pb2, {"metadata": bench.metadata}
+    pb = member_level_pb2
+    along: Any = {"metadata": bench.metadata}
     rules = [pb.ProposedRule(vip_level=1, down_point=0, up_point=5)]
     at = member_history_pb2.GetLevelAtRequest(user_id=USER, time=LATER)
     return {

@@ -1,8 +1,8 @@
 """Everything a store holds, in a file: `python -m operations.archive export|import FILE`.
 
 For moves that the store's own copies cannot make: to another number of buckets, from a single node
-to a cluster and back, between Redis and Valkey. REDIS_URL, REDIS_CLUSTER and REDIS_BUCKETS say which
-store. Stop what writes to it first. An import wants an empty store.
+to a cluster and back, between Redis and Valkey. REDIS_URL, REDIS_CLUSTER and REDIS_BUCKETS say
+which store. Stop what writes to it first. An import wants an empty store.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from services.user_state.crowd import Crowd
 
 FORMAT = 1
 _AT_A_TIME = 500
+_LINES_AT_A_TIME = 50_000
 
 _READ = """
 local kind, values = redis.call('TYPE', KEYS[1]).ok, nil
@@ -54,7 +55,7 @@ class ArchiveError(Exception):
 
 
 def export(store: Store, buckets: Buckets, out: TextIO) -> int:
-    """Writes the store as lines of JSON; returns how many keys it holds. Raises redis.RedisError."""
+    """Writes the store as lines of JSON; returns how many keys. Raises redis.RedisError."""
     versions = store.get_many([bucket.versions for bucket in buckets.all()])
     header = {
         "levelgate_archive": FORMAT,
@@ -78,7 +79,7 @@ def _write_lines(read: Script, names: Sequence[bytes], out: TextIO) -> Iterator[
             continue  # gone since it was seen: a token that expired
         kind, milliseconds, values = reply
         of = user_key(name)
-        line = (
+        line: dict[str, Any] = (
             {"key": name.decode()}
             if of is None
             else {"kind": of.kind, "rest": of.rest, "user": of.user}
@@ -95,16 +96,16 @@ def _write_lines(read: Script, names: Sequence[bytes], out: TextIO) -> Iterator[
 def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
     """Puts an archive into an empty store; returns how many keys it held.
 
-    Raises ArchiveError before anything is written if it is none, is broken off, or the store is not empty.
+    Raises ArchiveError before anything is written if it is none or the store is not empty, and at
+    the end if it is broken off.
     """
     header = _header(lines)
     if next(iter(store.scan_iter()), keys.LAYOUT.encode()) != keys.LAYOUT.encode():
         raise ArchiveError("the store is not empty; an archive goes into one that is")
     layout.claim(store, buckets, is_writer=True)
     crowd, write = Crowd(store, buckets), store.register_script(_WRITE)
-    crowd.restore((), header["version"])
     count = 0
-    for batch in batched(_lines(lines), 20 * _AT_A_TIME):
+    for batch in batched(_lines(lines), _LINES_AT_A_TIME):
         users = [line for line in batch if line.get("kind") == "user"]
         others = [line for line in batch if line.get("kind") != "user"]
         crowd.restore(

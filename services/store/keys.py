@@ -88,7 +88,10 @@ class Buckets:
 
     def of(self, user: str) -> Bucket:
         """The bucket of a user; the same in every process and for all time."""
-        return Bucket(crc32(user.encode()) % self.count)
+        return Bucket(self.number_of(user))
+
+    def number_of(self, user: str) -> int:
+        return crc32(user.encode()) % self.count
 
     def all(self) -> list[Bucket]:
         return [Bucket(number) for number in range(self.count)]

@@ -9,7 +9,8 @@ local function is(r, row)
 end
 
 local function unpack_row(packed)
-  local row, has_level, user_length, partner_length, at = {}, nil, nil, nil, nil
+  local row = {}
+  local has_level, user_length, partner_length, at
   has_level, row.source, row.level, row.points, row.protected_until, row.version, user_length, partner_length, at =
     struct.unpack('>BBI4I4I4I8I2I2', packed)
   local partner_at = at + user_length
@@ -22,9 +23,13 @@ local function unpack_row(packed)
   return row
 end
 
+local rows, record_keys = {}, {}
 for i = 10, #ARGV do
   local row = unpack_row(ARGV[i])
-  local r = load(record_key .. row.member)
+  rows[#rows + 1], record_keys[#record_keys + 1] = row, record_key .. row.member
+end
+for i, packed in ipairs(redis.call('MGET', unpack(record_keys))) do
+  local row, r = rows[i], packed and read(packed)
   if not (r and is(r, row)) then
     changed[#changed + 1] = row
     highest = math.max(highest, row.version)

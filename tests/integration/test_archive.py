@@ -16,7 +16,7 @@ from services.store import keys, layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.upbot_checks.facts import ANDROID, Facts, Star
+from services.upbot_checks.facts import ANDROID, Facts
 from services.user_state.crowd import Crowd
 from services.user_state.history import changes_of
 from services.user_state.scripts import Kept
