@@ -120,12 +120,22 @@ class Crowd:
         self, bucket: Bucket, span: Span, after: Place | None, limit: int
     ) -> list[tuple[str, int]]:
         """Users and points of a span in one bucket, by points and then by user."""
-        start = after or Place(span.least)
-        prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
-        found = self._scripts.page(
-            [f"{prefix}{span.level}"], [start.points, start.user, span.before, limit]
-        )
-        return [(user.decode(), int(points)) for user, points in batched(found, 2)]
+        return self.pages([(bucket, span, after)], limit)[0]
+
+    def pages(
+        self, places: Sequence[tuple[Bucket, Span, Place | None]], limit: int
+    ) -> list[list[tuple[str, int]]]:
+        """The same for several places in one round trip, up to `limit` users of each."""
+        calls: list[tuple[list[str], list[Value]]] = []
+        for bucket, span, after in places:
+            start = after or Place(span.least)
+            prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
+            bounds: list[Value] = [start.points, start.user, span.before, limit]
+            calls.append(([f"{prefix}{span.level}"], bounds))
+        return [
+            [(user.decode(), int(points)) for user, points in batched(found, 2)]
+            for found in self._scripts.page.many(calls)
+        ]
 
     def protection_ended(self, bucket: Bucket, limit: int) -> list[str]:
         """Users of a bucket whose hand-set level is past its protection, longest first."""

@@ -38,6 +38,8 @@ def test_a_copy_of_the_snapshot_is_a_backup(tmp_path: Path) -> None:
         assert UserState(store).get("3dfg4df") == before
         raw = redis.Redis(port=restored.port)
         raw.config_set("appendonly", "yes")
-        until(lambda: raw.info("persistence")["aof_rewrite_in_progress"] == 0, "the append-only file")
+        until(
+            lambda: raw.info("persistence")["aof_rewrite_in_progress"] == 0, "the append-only file"
+        )
         until(lambda: raw.info("persistence")["aof_enabled"] == 1, "the append-only file")
         assert list((second / "appendonlydir").glob("*.base.rdb"))
