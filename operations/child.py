@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -59,8 +60,10 @@ class Child:
 
     def terminate(self) -> None:
         if self.exit_code is None:
-            # To it alone: how its own children are to end is its business.
-            self._process.terminate()
+            # To it alone: how its own children are to end is its business. Not by Popen, which
+            # would first ask after the process and so take its exit code from asyncio.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         if self.exit_code is None:

@@ -88,10 +88,11 @@ def prepare(redis_url: str) -> Demo:
     The app gets a fresh secret each time: the store does not know the old one.
     Raises redis.RedisError, layout.LayoutMismatchError.
     """
-    store = connect(StoreSettings(url=SecretStr(redis_url)))
-    layout.claim(store, Buckets())
+    settings = StoreSettings(url=SecretStr(redis_url))
+    store, buckets = connect(settings), Buckets(settings.buckets)
+    layout.claim(store, buckets)
     if is_empty(store):
-        load_data(store)
+        load_data(store, buckets)
     apps = Apps(store)
     try:
         secret = apps.create(APPID, all_scopes())
@@ -112,13 +113,13 @@ def is_empty(store: Store) -> bool:
     return store.get(keys.RULES) is None
 
 
-def load_data(store: Store) -> None:
+def load_data(store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
     """Writes the demo data over what is there."""
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
-    _load_users(UserState(store), RuleBook(store).book().steps)
-    _load_facts(Facts(store))
-    _load_shops(Shops(store))
+    _load_users(UserState(store, buckets), RuleBook(store).book().steps)
+    _load_facts(Facts(store, buckets))
+    _load_shops(Shops(store, buckets))
 
 
 def _load_users(users: UserState, steps: Steps) -> None:

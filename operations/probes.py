@@ -8,11 +8,12 @@ import http.client
 import grpc
 import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from pydantic import SecretStr
 
 from operations.part import Probe
 from operations.preflight import HOST
+from services.store.client import connect
+from services.store.settings import StoreSettings
 
 ANSWER_SECONDS = 1.0
 
@@ -20,21 +21,23 @@ ANSWER_SECONDS = 1.0
 def store_answers(url: str) -> Probe:
     def probe() -> str | None:
         try:
-            client = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=ANSWER_SECONDS,
-                socket_timeout=ANSWER_SECONDS,
-                # redis-py's own retries would hide a refused port for seconds.
-                retry=Retry(NoBackoff(), 0),
+            # The client of the services: a single node or a cluster, and nothing retried.
+            settings = StoreSettings(
+                url=SecretStr(url),
+                timeout_seconds=ANSWER_SECONDS,
+                connect_seconds=ANSWER_SECONDS,
             )
-            with client:
+            client = connect(settings)
+            try:
                 client.ping()
+            finally:
+                client.close()
         # BusyLoadingError is one of them: the store still reads its data.
         except (redis.RedisError, OSError) as error:
             return str(error) or type(error).__name__
         except ValueError:
             # Its text may hold what follows the last colon: a password, if an @ is missing.
-            return "it is no redis:// or rediss:// address"
+            return "it is no address as redis://host:6379/0, rediss://... or redis+cluster://..."
         return None
 
     return probe

@@ -15,7 +15,8 @@ import structlog
 
 from services.member_level.demotion_runs import DemotionRuns, Run, RunState
 from services.member_level.rule_book import RuleBook
-from services.user_state.crowd import BATCH, Crowd
+from services.store.batches import batched
+from services.user_state.crowd import BATCH, DEMOTED_AT_A_TIME, Crowd
 
 _LOOK_SECONDS = 1.0
 # How often the cursor is noted; a driver that dies is followed by one that repeats so much at
@@ -91,16 +92,17 @@ class DemotionDriver:
         if book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
         note_at = time.monotonic() + _NOTE_SECONDS
-        rest = self._crowd.buckets.all()[run.bucket :]
-        for demoted in self._crowd.demote(rest, book.steps, run.id, run.app):
+        for buckets in batched(self._crowd.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
+            demoted = self._crowd.demote(buckets, book.steps, run.id, run.app)
+            users = sum(each.now for each in demoted)
             run = replace(
                 run,
-                bucket=run.bucket + 1,
-                users=run.users + demoted.now,
-                is_more=run.is_more or demoted.now == BATCH,
+                bucket=buckets[-1].number + 1,
+                users=run.users + users,
+                is_more=run.is_more or any(each.now == BATCH for each in demoted),
             )
-            if self._rate and demoted.now:
-                return self._held_back(run, demoted.now / self._rate)
+            if self._rate and users:
+                return self._held_back(run, users / self._rate)
             if time.monotonic() >= note_at or self._stopping.is_set():
                 return self._noted(run)
         if run.is_more:

@@ -18,8 +18,8 @@ from services.user_state.steps import Steps
 
 # Users that one call of a script changes: about 1 ms of the store's time.
 BATCH = 32
-# Buckets that are changed in one round trip, which others may have to wait for as a whole.
-_BUCKETS_CHANGED_AT_A_TIME = 4
+# Buckets that a demotion changes in one round trip.
+DEMOTED_AT_A_TIME = 4
 # Buckets that are asked in one round trip, or written; the store turns to others in between.
 _BUCKETS_AT_A_TIME = 128
 _PAGE = 1_000
@@ -76,21 +76,19 @@ class Crowd:
 
     def demote(
         self, buckets: Iterable[Bucket], steps: Steps, run: str, app: str = ""
-    ) -> Iterator[Demoted]:
+    ) -> list[Demoted]:
         """Re-fits up to BATCH users of each bucket to their points, who are below the floor of
         their level or past their protection. Never raises; without steps nobody moves.
 
-        Goes on as it is iterated, and yields as many results as there are buckets.
+        One round trip, for which others may have to wait: DEMOTED_AT_A_TIME buckets are enough.
         """
-        for group in batched(buckets, _BUCKETS_CHANGED_AT_A_TIME):
-            calls = []
-            for bucket in group:
-                keys, arguments = self._scripts.on_bucket(
-                    bucket, app, BATCH, steps.packed, steps.version, run
-                )
-                calls.append(([*keys, bucket.demoted], arguments))
-            for now, of_run in self._scripts.demote.many(calls):
-                yield Demoted(int(now), int(of_run))
+        calls = []
+        for bucket in buckets:
+            keys, arguments = self._scripts.on_bucket(
+                bucket, app, BATCH, steps.packed, steps.version, run
+            )
+            calls.append(([*keys, bucket.demoted], arguments))
+        return [Demoted(int(now), int(of_run)) for now, of_run in self._scripts.demote.many(calls)]
 
     def demoted_by(self, run: str) -> int:
         """How many users a run re-fitted, in the last day."""

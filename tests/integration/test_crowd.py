@@ -160,7 +160,7 @@ def test_a_preview_is_what_then_happens(
     levels = {rule.level for rule in (*old.rules, *new.rules)}
     question = preview.under(new, levels)
     told = question.moves(crowd.count(question.spans).spans)
-    list(crowd.demote({BUCKETS.of(name) for name in names}, steps_of(new), "run"))
+    crowd.demote({BUCKETS.of(name) for name in names}, steps_of(new), "run")
     for name, total in zip(names, points, strict=True):
         # Points that change rise to what they earn: one more and back.
         users.set_points(name, total + 1, steps_of(Ladder()))

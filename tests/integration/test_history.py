@@ -46,7 +46,7 @@ def test_every_transition_says_what_it_did_who_asked_and_why(
     users.set_points("u", 600, STEPS, "app")
     users.add_points("u", 900, Bill("b", "shop"), STEPS)
     users.set_points("u", 100, STEPS, "app")
-    list(crowd.demote([BUCKET], STEPS, "run", "app"))
+    crowd.demote([BUCKET], STEPS, "run", "app")
     users.set_by_hand("u", 3, "伙伴", NOW + 1, "app")
     crowd.write([Row("u", 5)], STEPS, "app")
     assert list(reversed(changes_of(found(users, "u")))) == [

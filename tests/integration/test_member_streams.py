@@ -286,8 +286,9 @@ def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(
         request = member_level_pb2.LevelDownRequest()
         reply = service.members.LevelDown(request, timeout=1.5, metadata=service.metadata)
         assert reply.data == "success"
+        # At 200 a second not even half of them can be done by now.
         left = plan(service).members
-        assert 0 < left < 600
+        assert 200 < left < 600
         # Joins the run.
         service.members.LevelDown(request, timeout=30, metadata=service.metadata)
         assert plan(service).members == 0

@@ -239,7 +239,7 @@ def test_a_port_in_use(checkout: Path, environment: dict[str, str]) -> None:
     ("url", "reason"),
     [
         ("redis://:pass@127.0.0.1:1", "Error "),
-        ("redis://u:pass", "it is no redis:// or rediss:// address"),
+        ("redis://u:pass", "it is no address as redis://host:6379/0"),
     ],
 )
 def test_a_given_store_that_does_not_answer(

@@ -150,7 +150,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule()
         def demote(self) -> None:
-            list(self.crowd.demote({BUCKETS.of(user) for user in USERS}, self.steps, "run"))
+            self.crowd.demote({BUCKETS.of(user) for user in USERS}, self.steps, "run")
             for user, member in self.model.members.items():
                 self.model.members[user] = self.model.demoted(member)
 
