@@ -101,7 +101,8 @@ def _broken(message: UserRow, changes: list[history.Change]) -> str:
     after: history.State | None = history.State(message.level, message.points, source)
     version = message.version
     for change in changes:
-        if change.after != after or change.version != version or version <= 0:
+        is_next = change.after == after and change.version == version > change.previous_version
+        if not is_next or change.kind is history.Kind.DELETED:
             return "must lead, newest first, to the row's level, points and version"
         if not _in_range(change):
             return "must hold numbers in their ranges and at most 128 characters of app and partner"

@@ -82,15 +82,15 @@ def required(name: str) -> Check:
     return check
 
 
-def entries(name: str) -> Check:
-    """1-1,000 entries."""
+def entries(name: str, most: int = MAX_ENTRIES) -> Check:
+    """At least one entry."""
 
     def check(message: Message) -> Iterator[Violation]:
         count = len(getattr(message, name))
         if count == 0:
-            yield Violation(name, "must have 1-1000 entries; got none")
-        elif count > MAX_ENTRIES:
-            yield _too_many(name, count)
+            yield Violation(name, f"must have 1-{most} entries; got none")
+        elif count > most:
+            yield _too_many(name, count, most)
 
     return check
 
@@ -173,8 +173,8 @@ def _identifier(name: str, value: str) -> Iterator[Violation]:
         yield Violation(name, f"must be 1-{MAX_ID} printable characters; got {_described(value)}")
 
 
-def _too_many(name: str, count: int) -> Violation:
-    return Violation(name, f"must have at most {MAX_ENTRIES} entries; got {count}")
+def _too_many(name: str, count: int, most: int = MAX_ENTRIES) -> Violation:
+    return Violation(name, f"must have at most {most} entries; got {count}")
 
 
 def _described(value: str) -> str:

@@ -410,11 +410,39 @@ def test_what_is_exported_can_be_imported_with_history_and_rising_versions(membe
     ]
 
 
+def broken_histories(row: Row) -> Iterator[Row]:
+    spoils: list[Callable[[Any], None]] = [
+        lambda change: setattr(change.to, "points", change.to.points + 1),
+        lambda change: setattr(change, "kind", 99),
+        lambda change: setattr(change, "kind", member_history_pb2.CHANGE_KIND_DELETED),
+        lambda change: setattr(change, "version", change.version + 1),
+        lambda change: setattr(change, "previous_version", change.version),
+        lambda change: setattr(change, "app", "x" * 129),
+        lambda change: setattr(change.time, "seconds", -1),
+    ]
+    for spoil in spoils:
+        broken = Row()
+        broken.CopyFrom(row)
+        spoil(broken.history[0])
+        yield broken
+
+
 def test_a_broken_history_is_refused(member: Service) -> None:
     (row,) = [row for row in exported(member, with_history=True) if row.user_id == "3dfg4df"]
-    row.history[0].to.points += 1
-    reply = import_rows(member, [row])
-    assert [(each.position, each.field) for each in reply.rejects] == [(1, "history")]
+    rows = list(broken_histories(row))
+    reply = import_rows(member, rows)
+    assert [each.field for each in reply.rejects] == ["history"] * len(rows)
+
+
+def test_a_preview_of_the_most_rules_counts_everybody(member: Service) -> None:
+    rules = [
+        member_level_pb2.ProposedRule(vip_level=n, down_point=2 * n, up_point=2 * n + 2)
+        for n in range(100)
+    ]
+    request = member_level_pb2.PreviewRulesRequest(rules=rules)
+    reply = member.members.PreviewRules(request, timeout=30, metadata=member.metadata)
+    moved = sum(move.members for move in reply.data.moves)
+    assert moved + reply.data.staying == len(exported(member))
 
 
 def test_an_export_goes_on_from_its_cursor(member: Service) -> None:

@@ -108,6 +108,8 @@ def wrong_fields(message: Message) -> list[str]:
             ["expectedVersion"],
         ),
         (member.PreviewRulesRequest(), ["rules"]),
+        (member.PreviewRulesRequest(rules=[threshold()] * 100), []),
+        (member.PreviewRulesRequest(rules=[threshold()] * 101), ["rules"]),
         (
             member.PreviewRulesRequest(rules=[threshold(), threshold(down_point=None)]),
             ["rules[1].downPoint"],

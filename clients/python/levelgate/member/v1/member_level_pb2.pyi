@@ -754,7 +754,7 @@ class PreviewRulesRequest(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposedRule]:
-        """All rules as they would be; 1-1000. Only vip_level, down_point and up_point count."""
+        """All rules as they would be; 1-100. Only vip_level, down_point and up_point count."""
 
     def __init__(
         self,
