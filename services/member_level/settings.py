@@ -27,7 +27,7 @@ class MemberLevelSettings(ServerSettings):
         description="Changes kept with each member, about 25 bytes each in the store.",
     )
     feed: int = Field(
-        200,
+        128,
         ge=16,
         le=100_000,
         description="Changes kept in each bucket for those who watch, about 60 bytes each.",

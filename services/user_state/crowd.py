@@ -19,7 +19,7 @@ from services.user_state.steps import Steps
 # Users that one call of a script changes: about 1 ms of the store's time.
 BATCH = 32
 # Buckets that a demotion changes in one round trip.
-DEMOTED_AT_A_TIME = 4
+DEMOTED_AT_A_TIME = 5
 # Buckets that are asked in one round trip, or written; the store turns to others in between.
 _BUCKETS_AT_A_TIME = 128
 # Spans that one call counts, however many there are: well below 1 ms.

@@ -14,7 +14,7 @@ class Kept(NamedTuple):
 
     history: int = 8
     """With each user."""
-    feed: int = 200
+    feed: int = 128
     """In each bucket's feed; the store rounds up to whole nodes."""
     bill_seconds: int = 7 * 86_400
 
