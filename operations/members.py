@@ -7,6 +7,7 @@ all the same. Exit code 0: everything; 2: some lines were rejected; 1: it could 
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,75 +15,53 @@ from typing import BinaryIO, NoReturn, cast
 
 import grpc
 
-from operations.bulk import rows
+from operations.bulk.csv_rows import WrongHeaderError, csv_header, csv_reader, write_csv
+from operations.bulk.explaining import explained
 from operations.bulk.exporting import Export
 from operations.bulk.importing import Import
+from operations.bulk.json_rows import read_json, write_json
+from operations.bulk.lines import lines, records
 from operations.bulk.meter import meter
-from operations.bulk.progress import OtherFileError, Progress, fingerprint
-from operations.bulk.service import DEFAULT_ADDRESS, bulk, explained
+from operations.bulk.options import format_of, parser
+from operations.bulk.progress import OtherFileError, Progress
+from operations.bulk.rows import Reader
+from operations.bulk.service import address_of, bulk
+from operations.bulk.storing import beside, fingerprint, is_regular, read_progress
 
 REJECTED = 2
 _MARK = b"\xef\xbb\xbf"
 _LONGEST_HEADER = 65_536
-FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser(__doc__).parse_args(arguments)
+    options.address = address_of(options.address)
+    options.format = format_of(options)
+    if options.format is None:
+        _fail("the file's ending is none of .ndjson, .jsonl and .csv; --format says what it is")
     try:
         return _import(options) if options.command == "import" else _export(options)
     except grpc.RpcError as error:
-        _fail(explained(error, options.address or DEFAULT_ADDRESS))
+        _fail(explained(error, options.address))
+    except BrokenPipeError:
+        # What is still in the buffer would break once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail("nobody reads the output any more")
     except OSError as error:
         _fail(f"{error.filename or options.file}: {error.strerror}")
     except KeyboardInterrupt:
-        _fail("broken off; the same command goes on from here")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m operations.members",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, told in (
-        ("import", "write the members of a file"),
-        ("export", "write all members to a file"),
-    ):
-        command = commands.add_parser(name, help=told)
-        command.add_argument("file", help='"-" for standard input or output')
-        command.add_argument(
-            "--format", choices=("ndjson", "csv"), help="if the ending does not say"
-        )
-        command.add_argument("--address", help="member_level's own port, as 127.0.0.1:50052")
-        command.add_argument(
-            "--token-address", help="who gives tokens: the gateway, or upbot_checks"
-        )
-        command.add_argument(
-            "--retry-seconds",
-            type=float,
-            default=60,
-            help="how long to wait for a service that is away",
-        )
-        command.add_argument(
-            "--restart", action="store_true", help="start over instead of going on"
-        )
-    commands.choices["export"].add_argument(
-        "--with-history", action="store_true", help="NDJSON only"
-    )
-    commands.choices["export"].add_argument("--force", action="store_true", help="replace the file")
-    return parser
+        _fail("broken off; the same command goes on from here, unless it was with -")
 
 
 def _import(options: argparse.Namespace) -> int:
     if options.file == "-":
         return _import_from(options, cast(io.BufferedReader, sys.stdin.buffer), Path("stdin"), None)
     path = Path(options.file)
-    _format(options)
+    if not is_regular(path):
+        _fail(f"{path} is no regular file; for a pipe let - be the file, with --format")
     with path.open("rb") as file:
-        return _import_from(options, file, path, _beside(path, ".progress"))
+        return _import_from(options, file, path, beside(path, ".progress"))
 
 
 def _import_from(
@@ -91,62 +70,76 @@ def _import_from(
     path: Path,
     progress_path: Path | None,
 ) -> int:
+    read, header_bytes = _reader(options.format, file)
     progress = _progress(options, progress_path, fingerprint(path) if progress_path else "")
-    read, header_bytes = _reader(_format(options), file)
+    is_csv = options.format == "csv"
     if progress.offset == 0:
-        has_header = read is not rows.read_json
-        progress = Progress(progress.of, header_bytes, int(has_header))
+        progress = Progress(progress.of, header_bytes, int(is_csv))
     else:
-        _say(f"going on at line {progress.line + 1}")
+        _say(f"resumes at line {progress.line + 1}")
         file.seek(progress.offset)
     total = path.stat().st_size if progress_path else 0
-    rejects_path = _beside(path, ".rejects.ndjson")
+    before = progress.written + progress.unchanged + progress.rejected
+    rejects_path = beside(path, ".rejects.ndjson")
     with (
         bulk(options.address, options.token_address) as service,
-        meter(total, unit="B", start=progress.offset) as shown,
+        meter(total, unit="B", start=progress.offset, rows=before) as shown,
     ):
-        work = Import(service, read, rejects_path, progress_path, options.retry_seconds, shown)
-        done = work.run(file, progress)
+        work = Import(
+            bulk=service,
+            lines=records if is_csv else lines,
+            read=read,
+            rejects_path=rejects_path,
+            progress_path=progress_path,
+            retry_seconds=options.retry_seconds,
+            meter=shown,
+        )
+        try:
+            done = work.run(file, progress)
+        except OtherFileError:
+            _fail(f"{rejects_path} is shorter than it was; --restart starts over, and repeats it")
     if progress_path is not None:
         progress_path.unlink(missing_ok=True)
-    _say(f"{done.written} written, {done.unchanged} were so already, {done.rejected} rejected")
-    if done.rejected:
-        _say(f"the rejected lines and why: {rejects_path}")
+    where = f", to {rejects_path} with their reasons" if done.rejected else ""
+    _say(f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected{where}")
     return REJECTED if done.rejected else 0
 
 
-def _reader(format_: str, file: io.BufferedReader) -> tuple[rows.Reader, int]:
+def _reader(format_: str, file: io.BufferedReader) -> tuple[Reader, int]:
     """How to read a line, and the bytes before the first: a byte order mark, a header."""
     mark = len(file.read(len(_MARK))) if file.peek(len(_MARK)).startswith(_MARK) else 0
     if format_ == "ndjson":
-        return rows.read_json, mark
+        return read_json, mark
     header = file.readline(_LONGEST_HEADER)
     try:
-        reader = rows.csv_reader(header.decode(errors="replace").rstrip("\r\n"))
-    except rows.WrongHeaderError as error:
+        reader = csv_reader(header.decode(errors="replace").rstrip("\r\n"))
+    except WrongHeaderError as error:
         _fail(str(error))
     return reader, mark + len(header)
 
 
 def _export(options: argparse.Namespace) -> int:
-    format_ = _format(options)
-    if format_ == "csv" and options.with_history:
+    if options.format == "csv" and options.with_history:
         _fail("a CSV file has no place for histories: use NDJSON with --with-history")
     if options.file == "-":
-        done = _export_to(options, format_, sys.stdout.buffer, None, Progress(""))
+        done = _export_to(options, sys.stdout.buffer, None, Progress(""))
         _say(f"{done.written} members")
         return 0
     path = Path(options.file)
     if path.exists() and not options.force:
         _fail(f"{path} is there already; --force replaces it")
-    part, progress_path = _beside(path, ".part"), _beside(path, ".progress")
-    progress = _progress(options, progress_path, f"{format_} {options.with_history}")
-    if progress.offset and not part.exists():
+    part, progress_path = beside(path, ".part"), beside(path, ".progress")
+    progress = _progress(options, progress_path, f"{options.format} {options.with_history}")
+    if progress.offset and (not part.exists() or part.stat().st_size < progress.offset):
         progress = Progress(progress.of)
+    if progress.offset:
+        _say(f"resumes after {progress.written} members")
     with part.open("r+b" if progress.offset else "wb") as file:
         file.truncate(progress.offset)
         file.seek(progress.offset)
-        done = _export_to(options, format_, file, progress_path, progress)
+        done = _export_to(options, file, progress_path, progress)
+        # The name says that it is complete, also after the power failed.
+        os.fsync(file.fileno())
     part.replace(path)
     progress_path.unlink(missing_ok=True)
     _say(f"{done.written} members in {path}")
@@ -154,21 +147,17 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _export_to(
-    options: argparse.Namespace,
-    format_: str,
-    file: BinaryIO,
-    progress_path: Path | None,
-    progress: Progress,
+    options: argparse.Namespace, file: BinaryIO, progress_path: Path | None, progress: Progress
 ) -> Progress:
-    is_csv = format_ == "csv"
+    is_csv = options.format == "csv"
     with (
         bulk(options.address, options.token_address) as service,
-        meter(100, unit="%") as shown,
+        meter(100, unit="%", rows=progress.written) as shown,
     ):
         work = Export(
             bulk=service,
-            write=rows.write_csv if is_csv else rows.write_json,
-            header=rows.csv_header() if is_csv else "",
+            write=write_csv if is_csv else write_json,
+            header=csv_header() if is_csv else "",
             with_history=options.with_history,
             progress_path=progress_path,
             retry_seconds=options.retry_seconds,
@@ -185,23 +174,12 @@ def _progress(options: argparse.Namespace, path: Path | None, of: str) -> Progre
     if options.restart:
         path.unlink(missing_ok=True)
     try:
-        return Progress.read(path, of)
+        return read_progress(path, of)
     except OtherFileError:
         _fail(
             f"{path} is of another run: the file or the options changed since;"
             " --restart starts over"
         )
-
-
-def _format(options: argparse.Namespace) -> str:
-    found = options.format or FORMATS.get(Path(options.file).suffix.lower())
-    if found is None:
-        _fail("the file's ending is none of .ndjson, .jsonl and .csv; --format says what it is")
-    return str(found)
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
 
 
 def _say(line: str) -> None:

@@ -1,24 +1,23 @@
 """The export to a file, which appears under its name when it is complete."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import grpc
 
-from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest, UserRow
+from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest
 from operations.bulk.meter import Meter
 from operations.bulk.progress import Progress
+from operations.bulk.retrying import Patience
+from operations.bulk.rows import Writer
 from operations.bulk.service import Bulk
+from operations.bulk.storing import write_progress
 
-Writer = Callable[[UserRow], str]
-
-# How often the place is noted; what is behind it is exported again after a break.
-_NOTE_SECONDS = 1.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+# A note waits for the disk twice, which is too much for each message.
+_ROWS_PER_NOTE = 20_000
 
 
 @dataclass
@@ -30,32 +29,29 @@ class Export:
     header: str
     with_history: bool
     progress_path: Path | None
+    """None: what went to standard output cannot be resumed."""
     retry_seconds: float
     meter: Meter
 
     def run(self, file: BinaryIO, progress: Progress) -> Progress:
         if progress.offset == 0:
             progress = replace(progress, offset=file.write(self.header.encode()))
-        until, pause = time.monotonic() + self.retry_seconds, _SHORTEST_PAUSE
+        patience = Patience(self.retry_seconds, self.meter.say)
         while True:
             try:
                 for reached in self._messages(file, progress):
                     progress = reached
-                    until, pause = time.monotonic() + self.retry_seconds, _SHORTEST_PAUSE
+                    patience.renew()
             except grpc.RpcError as error:
-                is_away = error.code() is grpc.StatusCode.UNAVAILABLE
-                if not is_away or time.monotonic() + pause > until:
-                    raise
-                self.meter.say(f"UNAVAILABLE; trying again in {pause:.1f} s")
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                # What was dealt with is in the cursor, so nothing comes twice.
+                patience.wait_or_raise(error)
             else:
                 return progress
 
     def _messages(self, file: BinaryIO, progress: Progress) -> Iterator[Progress]:
+        noted = progress.written
         request = ExportUsersRequest(with_history=self.with_history, cursor=progress.cursor)
-        noted = time.monotonic()
-        for message in self.bulk.stub.ExportUsers(request, metadata=self.bulk.metadata):
+        for message in self.bulk.stub.ExportUsers(request, metadata=self.bulk.metadata()):
             data = "".join(map(self.write, message.users)).encode()
             file.write(data)
             progress = replace(
@@ -64,10 +60,11 @@ class Export:
                 written=progress.written + len(message.users),
                 cursor=message.cursor,
             )
-            if self.progress_path is not None and time.monotonic() - noted > _NOTE_SECONDS:
+            if self.progress_path is not None and progress.written - noted >= _ROWS_PER_NOTE:
+                # The rows are on the disk before the progress that counts them.
                 file.flush()
                 os.fsync(file.fileno())
-                progress.write(self.progress_path)
-                noted = time.monotonic()
+                write_progress(self.progress_path, progress)
+                noted = progress.written
             self.meter.reach(message.percent, progress.written)
             yield progress

@@ -1,13 +1,8 @@
-"""How far an import or export came, in a file beside it, so that a broken one goes on there."""
+"""How far an import or export came, so that a broken one goes on there. Pure."""
 
-import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Self
-
-_FIRST_BYTES = 65_536
 
 
 class OtherFileError(Exception):
@@ -19,7 +14,7 @@ class Progress:
     """What is done and need not be done again."""
 
     of: str
-    """What the progress is of: fingerprint() of the file, or the options of an export."""
+    """What the progress is of: the fingerprint of the file, or the options of an export."""
     offset: int = 0
     """Bytes of the file that are dealt with."""
     line: int = 0
@@ -33,34 +28,19 @@ class Progress:
     """Where an export goes on."""
 
     @classmethod
-    def read(cls, path: Path, of: str) -> Self:
-        """The progress noted in the file; none if it is not there.
-
-        Raises OtherFileError if it is of something else.
-        """
+    def parsed(cls, text: str, of: str) -> Self:
+        """Raises OtherFileError if it is of something else, or is none."""
         try:
-            fields = json.loads(path.read_text())
-        except FileNotFoundError:
-            return cls(of)
-        except ValueError:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
             raise OtherFileError from None
-        if not isinstance(fields, dict) or fields.get("of") != of:
+        wanted = asdict(cls(of))
+        if not isinstance(fields, dict) or fields.keys() != wanted.keys() or fields["of"] != of:
             raise OtherFileError
+        for name, value in fields.items():
+            if type(value) is not type(wanted[name]) or (isinstance(value, int) and value < 0):
+                raise OtherFileError
         return cls(**fields)
 
-    def write(self, path: Path) -> None:
-        """Replaces the file as a whole, so that a crash leaves the old one or the new one."""
-        part = path.with_name(path.name + ".part")
-        with part.open("w") as out:
-            json.dump(asdict(self), out)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-
-
-def fingerprint(path: Path) -> str:
-    """Tells a file from another one, and from itself after a change."""
-    status = path.stat()
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_FIRST_BYTES)).hexdigest()[:16]
-    return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
+    def as_json(self) -> str:
+        return json.dumps(asdict(self)) + "\n"

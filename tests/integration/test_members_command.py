@@ -69,7 +69,7 @@ def test_a_csv_file_with_wrong_lines_loses_nothing(member: Service, tmp_path: Pa
     file.write_text("\n".join(lines))
     code, _, told = run(member, "import", file)
     assert code == 2
-    assert "2 written, 0 were so already, 3 rejected" in told
+    assert "2 written, 0 unchanged, 3 rejected" in told
     rejects = rejected(tmp_path / "members.csv.rejects.ndjson")
     assert [(each["line"], each["text"]) for each in rejects] == [
         (3, "csv-2,x,"),
@@ -80,7 +80,7 @@ def test_a_csv_file_with_wrong_lines_loses_nothing(member: Service, tmp_path: Pa
     assert "level: must have a rule (0, 1, 2, 3, 5); got 4" in rejects[1]["reason"]
     assert member.show("csv-5").data.level == 3
     assert not (tmp_path / "members.csv.progress").exists()
-    assert run(member, "import", file)[2].startswith("0 written, 2 were so already, 3 rejected")
+    assert run(member, "import", file)[2].startswith("0 written, 2 unchanged, 3 rejected")
 
 
 def large_file(path: Path, prefix: str, count: int) -> Path:
@@ -107,7 +107,7 @@ def test_a_killed_import_goes_on_where_it_stopped(member: Service, tmp_path: Pat
         rejects.write('{"half')
     code, _, told = run(member, "import", file)
     assert code == 2
-    assert f"going on at line {noted['line'] + 1}" in told
+    assert f"resumes at line {noted['line'] + 1}" in told
     assert "3 rejected" in told
     found = [each["line"] for each in rejected(tmp_path / "members.ndjson.rejects.ndjson")]
     assert found == [8, 20_008, 40_008]
@@ -122,6 +122,42 @@ def test_a_file_that_changed_is_not_gone_on_with(member: Service, tmp_path: Path
     code, _, told = run(member, "import", file)
     assert (code, "--restart" in told) == (1, True)
     assert run(member, "import", file, "--restart")[0] == 0
+
+
+@pytest.mark.parametrize("noted", ["{", "[]", '{"of": 7}', "\xff", '{"of": "", "more": 1}'])
+def test_a_progress_file_that_is_none_is_told_in_one_line(
+    member: Service, tmp_path: Path, noted: str
+) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n")
+    (tmp_path / "m.csv.progress").write_text(noted, encoding="latin-1")
+    code, _, told = run(member, "import", file)
+    assert (code, told.count("\n"), "--restart" in told) == (1, 1, True)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "口令", "a\tb"])
+def test_a_token_that_cannot_be_sent_is_told_without_it(
+    member: Service, tmp_path: Path, token: str
+) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n")
+    code, _, told = run(member, "import", file, LEVELGATE_TOKEN=token)
+    assert (code, told) == (
+        1,
+        "LEVELGATE_TOKEN holds characters that it cannot have: set it anew\n",
+    )
+
+
+def test_a_slow_pipe_is_read_from_its_first_byte(member: Service) -> None:
+    process = start(member, "import", "-", "--format", "csv")
+    assert process.stdin is not None
+    # Less than a byte order mark is there at first.
+    for piece in ("u", "s", "er_id,points\npipe-1,6", "00\npipe-2,1500\n"):
+        process.stdin.write(piece)
+        process.stdin.flush()
+    told = process.communicate(timeout=60)[1]
+    assert (process.returncode, told) == (0, "2 written, 0 unchanged, 0 rejected\n")
+    assert [member.show(user).data.level for user in ("pipe-1", "pipe-2")] == [1, 3]
 
 
 def test_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
@@ -170,7 +206,11 @@ def test_an_export_goes_to_standard_output(member: Service) -> None:
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
+        (("import",), "required: file"),
+        (("import", "m.csv", "--format", "xml"), "'ndjson', 'csv'"),
+        (("import", "m.csv", "--retry-seconds", "soon"), "'soon'"),
         (("import", "nowhere.csv"), "nowhere.csv: No such file"),
+        (("import", "/dev/null", "--format", "csv"), "is no regular file"),
         (("import", "members.txt"), "--format"),
         (("export", "x.csv", "--with-history"), "NDJSON"),
     ],

@@ -1,0 +1,163 @@
+"""Demotions through a real service: planned, run, outlived, never twice at once."""
+
+from pathlib import Path
+
+from levelgate.member.v1 import demotion_pb2, member_level_pb2
+from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from operations.demo import prepare
+from services.access.apps import Apps
+from services.access.tokens import Tokens
+from services.store.keys import DEMOTION
+from services.store.store import Store
+from services.user_state.state import UserState
+from tests.support.member_calls import DONE, Row, due, failure, import_rows, plan, run, upgrade
+from tests.support.service import Service, running_service
+
+
+def test_a_run_does_what_its_plan_said_and_tells_how_it_goes(member: Service) -> None:
+    import_rows(member, due(500))
+    planned = plan(member, sample_size=3)
+    assert [(move.from_level, move.to_level, move.members) for move in planned.moves] == [
+        (3, 1, 500)
+    ]
+    assert planned.members == 500
+    assert {(each.from_level, each.to_level, each.points) for each in planned.sample} == {
+        (3, 1, 600)
+    }
+    told = run(member, planned.plan_id)
+    assert (told[-1].state, told[-1].members, told[-1].percent) == (DONE, 500, 100)
+    percents = [each.percent for each in told]
+    assert percents == sorted(percents)
+    assert member.show("due-7").data.level == 1
+    # The plan was run: it says how it ended, and does nothing more.
+    assert [(each.state, each.members) for each in run(member, planned.plan_id)] == [(DONE, 500)]
+    assert plan(member).members == 0
+
+
+def test_a_run_by_leveldown_and_a_plan_that_comes_after(member: Service) -> None:
+    import_rows(member, due(50))
+    first = plan(member)
+    request = member_level_pb2.LevelDownRequest()
+    assert member.members.LevelDown(request, timeout=30, metadata=member.metadata).data == "success"
+    assert member.show("due-7").data.level == 1
+    told = run(member, first.plan_id)
+    assert (told[-1].state, told[-1].members) == (DONE, 0)
+
+
+def test_a_plan_under_other_rules_is_stale(member: Service) -> None:
+    planned = plan(member)
+    request = member_level_pb2.DeleteRuleRequest(id=6)
+    member.members.DeleteRule(request, timeout=5, metadata=member.metadata)
+    wanted = ("FAILED_PRECONDITION", "PLAN_STALE", "plan_id")
+    assert failure(lambda: run(member, planned.plan_id)) == wanted
+
+
+def test_a_foreign_plan_is_not_found(member: Service, store: Store) -> None:
+    wanted = ("NOT_FOUND", "PLAN_NOT_FOUND", "plan_id")
+    assert failure(lambda: run(member, "nobodys")) == wanted
+    planned = plan(member)
+    demo_token, member.token = member.token, other_app(store)
+    assert failure(lambda: run(member, planned.plan_id)) == wanted
+    member.token = demo_token
+    assert run(member, planned.plan_id)[-1].state == DONE
+
+
+def other_app(store: Store) -> str:
+    apps = Apps(store)
+    apps.create("other", ["member:demote"])
+    app = apps.get("other")
+    assert app is not None
+    pair = Tokens(store, apps).issue(app)
+    assert pair is not None
+    return pair.access_token
+
+
+def test_only_one_run_at_a_time(member: Service, store: Store) -> None:
+    planned = plan(member)
+    store.set(
+        DEMOTION,
+        '{"id": "another", "app": "x", "rule_version": 99, "state": "running", "bucket": 0,'
+        ' "rounds": 0, "is_more": false, "users": 0}',
+    )
+    store.set("lg:{demotion}:driver", "somebody", ex=20)
+    wanted = ("FAILED_PRECONDITION", "DEMOTION_RUNNING", "plan_id")
+    assert failure(lambda: run(member, planned.plan_id)) == wanted
+
+
+def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(
+    address: str, tmp_path: Path
+) -> None:
+    demo = prepare(address)
+    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "200"}
+    with running_service(address, tmp_path / "log", **settings) as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        import_rows(service, due(600))
+        request = member_level_pb2.LevelDownRequest()
+        reply = service.members.LevelDown(request, timeout=1.5, metadata=service.metadata)
+        assert reply.data == "success"
+        # At 200 a second not even half of them can be done by now.
+        left = plan(service).members
+        assert 200 < left < 600
+        # Joins the run.
+        service.members.LevelDown(request, timeout=30, metadata=service.metadata)
+        assert plan(service).members == 0
+
+
+def test_a_run_outlives_the_instance_that_drives_it(
+    address: str, store: Store, tmp_path: Path
+) -> None:
+    demo = prepare(address)
+    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "500"}
+    with (
+        running_service(address, tmp_path / "1.log", **settings) as first,
+        running_service(address, tmp_path / "2.log", **settings) as second,
+    ):
+        for service in (first, second):
+            service.token = demo.token
+            service.wait_for("SERVING")
+        import_rows(first, due(2_000))
+        planned = plan(first)
+        stub = DemotionStub(second.channel)
+        request = demotion_pb2.RunDemotionRequest(plan_id=planned.plan_id)
+        told = []
+        for progress in stub.RunDemotion(request, timeout=60, metadata=second.metadata):
+            told.append(progress)
+            if len(told) == 3:
+                driver = store.get("lg:{demotion}:driver")
+                assert driver is not None
+                # Whoever drives it dies; if it is the one we listen to, the other one goes on too.
+                first.process.kill()
+        assert (told[-1].state, told[-1].members) == (DONE, 2_000)
+        users = UserState(store)
+        assert {users.get(f"due-{n}").level for n in range(2_000)} == {1}  # type: ignore[union-attr]
+
+
+def test_a_run_never_demotes_who_was_raised_meanwhile(address: str, tmp_path: Path) -> None:
+    demo = prepare(address)
+    with running_service(address, tmp_path / "log", MEMBER_LEVEL_DEMOTION_RATE="1000") as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        import_rows(service, due(1_000))
+        planned = plan(service)
+        raised = [f"due-{number}" for number in range(0, 1_000, 50)]
+        for user in raised:
+            upgrade(service, user, 1_500)
+        told = run(service, planned.plan_id)
+        assert told[-1].members == 1_000 - len(raised)
+        assert {service.show(user).data.level for user in raised} == {3}
+
+
+def test_who_is_at_risk_page_by_page(member: Service) -> None:
+    import_rows(member, [Row(user_id=f"risk-{n}", points=500 + n) for n in range(100)])
+    stub, cursor, pages = DemotionStub(member.channel), "", []
+    while True:
+        request = demotion_pb2.ListAtRiskRequest(points=50, page_size=20, cursor=cursor)
+        page = stub.ListAtRisk(request, timeout=20, metadata=member.metadata).data
+        pages.append([(each.user_id, each.margin) for each in page.members])
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    everybody = [each for page in pages for each in page]
+    assert sorted(everybody) == sorted((f"risk-{n}", n) for n in range(50))
+    assert all(len(page) == 20 for page in pages[:-1])
