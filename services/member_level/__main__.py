@@ -25,10 +25,11 @@ from services.member_level.rule_book import RuleBook
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
-from services.runtime import server
+from services.runtime import pages, server
+from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.health import StoreWatch
-from services.runtime.pipeline import Pipeline
+from services.runtime.pipeline import Gate, Pipeline
 from services.runtime.settings import AccessSettings, load
 from services.runtime.telemetry import Telemetry, configure_logging
 from services.runtime.validation import Validator
@@ -64,7 +65,8 @@ def main() -> int:
     telemetry = Telemetry()
     validator = Validator(CHECKS)
     policy = Policy(CONTRACTS, tokens, access.open_families)
-    pipeline = Pipeline(watch, policy, validator, telemetry, settings.streams)
+    gate = Gate(watch, policy, AppRate(access.app_rate_limit))
+    pipeline = Pipeline(gate, validator, telemetry, settings.streams)
 
     kept = Kept(settings.history, settings.feed)
     users = UserState(store, buckets, kept)
@@ -90,7 +92,7 @@ def main() -> int:
     add_MemberHistoryServicer_to_server(history, grpc_server)
     add_DemotionServicer_to_server(Demotion(crowd, rules, runs, demotions), grpc_server)
     add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, validator), grpc_server)
-    telemetry.serve(settings.address, settings.metrics_port)
+    pages.serve(settings, telemetry.registry)
     driver.start()
     code = server.run(settings, grpc_server, watch, stop)
     driver.join(settings.grace_seconds)

@@ -10,7 +10,7 @@ from grpc_health.v1 import health, health_pb2
 from levelgate.access.v1.reason_pb2 import REASON_STORE_UNAVAILABLE
 from services.runtime.errors import Failure
 from services.store import layout
-from services.store.client import is_unavailable
+from services.store.client import is_unavailable, why_unavailable
 from services.store.store import Store
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -41,7 +41,9 @@ class StoreWatch:
         self._interval = interval
         self._on_mismatch = on_mismatch
         self._claim = claim
+        # What a service that starts finds out at its first look, it may say at once.
         self._failures = _FAILURES_UNTIL_DOWN
+        self._why = ""
         self._available = False
         self._claimed = False
         self.stopping = threading.Event()
@@ -83,18 +85,26 @@ class StoreWatch:
             if not is_unavailable(error):
                 self._log.error("store watch failed", exc_info=error)
             self._failures += 1
-            if self._available and self._failures >= _FAILURES_UNTIL_DOWN:
-                self._available = False
-                # A store that comes back may be another one.
-                self._claimed = False
-                self._publish(NOT_SERVING)
-                self._log.error("store lost", exc_info=error)
+            if self._failures >= _FAILURES_UNTIL_DOWN:
+                self._lost(why_unavailable(error))
         else:
             self._failures = 0
+            self._why = ""
             if not self._available:
                 self._available = True
                 self._publish(SERVING)
                 self._log.info("store found")
+
+    def _lost(self, why: str) -> None:
+        if self._available:
+            self._available = False
+            # A store that comes back may be another one.
+            self._claimed = False
+            self._publish(NOT_SERVING)
+        if why != self._why:
+            # Once, not with each look: the reason is what an operator at night looks for.
+            self._why = why
+            self._log.error("no store", why=why)
 
     def _publish(self, status: int) -> None:
         for service in self._services:

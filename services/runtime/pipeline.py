@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from levelgate.access.v1.reason_pb2 import REASON_TOO_MANY_STREAMS, REASON_UNSPECIFIED
+from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.call import Call, set_current_caller
 from services.runtime.errors import Failure, as_failure, to_status
@@ -34,19 +36,34 @@ Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 _SPARE_THREADS = 2
 
 
+@dataclass(frozen=True)
+class Gate:
+    """What a call must pass before it is looked at."""
+
+    watch: StoreWatch
+    policy: Policy
+    app_rate: AppRate
+
+    def admit(self, call: Call) -> None:
+        """Raises Failure; else the caller is known to what follows in this thread."""
+        self.watch.require_available()
+        caller = self.policy.admit(call.method, call.authorization)
+        if caller.appid is not None:
+            self.app_rate.take(caller.appid)
+        set_current_caller(caller)
+
+
 class Pipeline(grpc.ServerInterceptor):
     """Wraps the methods of the levelgate contracts; health and reflection pass untouched."""
 
     def __init__(
         self,
-        watch: StoreWatch,
-        policy: Policy,
+        gate: Gate,
         validator: Validator,
         telemetry: Telemetry,
         streams: int,
     ) -> None:
-        self._watch = watch
-        self._policy = policy
+        self._gate = gate
         self._validator = validator
         self._telemetry = telemetry
         self._handlers: dict[str, Handler] = {}
@@ -91,7 +108,7 @@ class Pipeline(grpc.ServerInterceptor):
             call = Call.of(method, context)
             try:
                 with deadline.within(call.seconds_left):
-                    self._admit(call)
+                    self._gate.admit(call)
                     self._validator.validate(request)
                     reply = behaviour(request, context)
             except Exception as error:
@@ -110,7 +127,7 @@ class Pipeline(grpc.ServerInterceptor):
                 self._stream_of(call),
                 deadline.within(call.seconds_left),
             ):
-                self._admit(call)
+                self._gate.admit(call)
                 # The servicer validates each message itself: a wrong one must not end the stream.
                 return behaviour(requests, context)
 
@@ -120,7 +137,7 @@ class Pipeline(grpc.ServerInterceptor):
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with self._told(method, context) as call, self._stream_of(call):
                 with deadline.within(call.seconds_left):
-                    self._admit(call)
+                    self._gate.admit(call)
                     self._validator.validate(request)
                     replies = iter(behaviour(request, context))
                 while True:
@@ -137,10 +154,6 @@ class Pipeline(grpc.ServerInterceptor):
         # What grpcio offers for this; `experimental` in name since 2018.
         behaviour.experimental_thread_pool = self._stream_threads  # type: ignore[attr-defined]
         return behaviour
-
-    def _admit(self, call: Call) -> None:
-        self._watch.require_available()
-        set_current_caller(self._policy.admit(call.method, call.authorization))
 
     @contextmanager
     def _stream_of(self, call: Call) -> Iterator[None]:

@@ -73,6 +73,14 @@ class AccessSettings(BaseSettings):
         description="Families whose documented calls need no token: member, shop or member,shop.",
     )
 
+    app_rate_limit: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Calls a second of one app, at each instance; the next is RESOURCE_EXHAUSTED."
+        " 0 for no limit.",
+    )
+
     @field_validator("open_families", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

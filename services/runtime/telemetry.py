@@ -11,7 +11,7 @@ import traceback
 
 import grpc
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -91,13 +91,6 @@ class Telemetry:
             registry=self.registry,
         )
         self._log = structlog.get_logger()
-
-    def serve(self, address: str, port: int) -> None:
-        """Shows the metrics to Prometheus; a port that is taken ends the process with one line."""
-        try:
-            start_http_server(port, address, self.registry)
-        except OSError as error:
-            sys.exit(f"cannot show metrics on {address}:{port}: {error.strerror}")
 
     def finished(
         self,

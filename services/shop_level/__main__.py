@@ -8,10 +8,11 @@ from levelgate.shop.v1.shop_admin_pb2_grpc import add_ShopAdminServicer_to_serve
 from levelgate.shop.v1.shop_level_pb2_grpc import add_ShopLevelServicer_to_server
 from services.access.apps import Apps
 from services.access.tokens import Tokens
-from services.runtime import server
+from services.runtime import pages, server
+from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.health import StoreWatch
-from services.runtime.pipeline import Pipeline
+from services.runtime.pipeline import Gate, Pipeline
 from services.runtime.settings import AccessSettings, load
 from services.runtime.telemetry import Telemetry, configure_logging
 from services.runtime.validation import Validator
@@ -47,7 +48,8 @@ def main() -> int:
     shops = Shops(store, buckets)
     telemetry = Telemetry()
     policy = Policy(CONTRACTS, tokens, access.open_families)
-    pipeline = Pipeline(watch, policy, Validator(CHECKS), telemetry, settings.streams)
+    gate = Gate(watch, policy, AppRate(access.app_rate_limit))
+    pipeline = Pipeline(gate, Validator(CHECKS), telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)
     add_ShopLevelServicer_to_server(
         ShopLevel(
@@ -59,7 +61,7 @@ def main() -> int:
         grpc_server,
     )
     add_ShopAdminServicer_to_server(ShopAdmin(shops), grpc_server)
-    telemetry.serve(settings.address, settings.metrics_port)
+    pages.serve(settings, telemetry.registry)
     return server.run(settings, grpc_server, watch, stop)
 
 

@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from services.store import deadline
 from services.store.cluster import ClusterStore
+from services.store.credentials import PasswordFile
 from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
@@ -98,6 +99,8 @@ def connect(settings: StoreSettings) -> Store:
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         "protocol": 3,
     }
+    if settings.password_file is not None:
+        options["credential_provider"] = PasswordFile(settings.user, settings.password_file)
     # A repeated write could be done twice, so nothing is.
     never_again = Retry(NoBackoff(), 0)
     if settings.is_cluster:
@@ -113,3 +116,22 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, redis.ResponseError):
         return str(error).startswith(_REFUSALS)
     return isinstance(error, redis.RedisError)
+
+
+# From the special to the general; what comes first counts.
+_WHY: tuple[tuple[type[redis.RedisError], str], ...] = (
+    (redis.AuthenticationError, "it refuses REDIS_URL's user or the password"),
+    (redis.exceptions.NoPermissionError, "it does not let REDIS_URL's user do this"),
+    (redis.BusyLoadingError, "it is still loading its data"),
+    (redis.OutOfMemoryError, "its memory is full"),
+    (redis.ReadOnlyError, "it is a replica, or read-only"),
+    (redis.TimeoutError, "it does not answer in time"),
+    (redis.ConnectionError, "it cannot be reached"),
+)
+
+
+def why_unavailable(error: BaseException) -> str:
+    """For the operator, and without the error's text, which may hold anything."""
+    if isinstance(error, redis.ResponseError) and str(error).startswith("MISCONF"):
+        return "it cannot write to its disk"
+    return next((why for kind, why in _WHY if isinstance(error, kind)), "it refuses to serve")

@@ -1,7 +1,8 @@
 """Where the store is and how long it may take."""
 
+from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +21,11 @@ class StoreSettings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"),
         description="redis:// or rediss:// address; may hold a user and a password."
         " redis+cluster:// or rediss+cluster:// for any one node of a cluster.",
+    )
+    password_file: Path | None = Field(
+        None,
+        description="File that holds the password of REDIS_URL's user. It is read for each"
+        " connection, so a new password needs no restart.",
     )
     cluster: bool = Field(False, description="Whether the address is that of a cluster's node.")
     buckets: int = Field(
@@ -50,6 +56,27 @@ class StoreSettings(BaseSettings):
             raise ValueError("must be an address as redis://host:6379/0 or rediss://...")
         return value
 
+    @field_validator("password_file")
+    @classmethod
+    def _holds_a_password(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            is_empty = not value.read_text().strip()
+        except OSError as error:
+            raise ValueError(f"{value}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{value}: must be a text") from None
+        if is_empty:
+            raise ValueError(f"{value}: the file is empty")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Self:
+        if self.password_file and urlsplit(self.url.get_secret_value()).password is not None:
+            raise ValueError("REDIS_URL must hold no password beside REDIS_PASSWORD_FILE")
+        return self
+
     @model_validator(mode="after")
     def _has_one_database(self) -> Self:
         if self.is_cluster and urlsplit(self.address).path.strip("/") not in {"", "0"}:
@@ -62,5 +89,17 @@ class StoreSettings(BaseSettings):
 
     @property
     def address(self) -> str:
-        """The address without the mark of a cluster. A secret, as `url` is."""
-        return self.url.get_secret_value().replace(f"{_CLUSTER}://", "://", 1)
+        """The address without the mark of a cluster. A secret, as `url` is.
+
+        With a password file also without the user, who belongs to that password.
+        """
+        address = self.url.get_secret_value().replace(f"{_CLUSTER}://", "://", 1)
+        if not self.password_file:
+            return address
+        parts = urlsplit(address)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    @property
+    def user(self) -> str | None:
+        name = urlsplit(self.url.get_secret_value()).username
+        return unquote(name) if name else None

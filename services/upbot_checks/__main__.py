@@ -10,10 +10,11 @@ from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_
 from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
 from services.access.apps import Apps
 from services.access.tokens import Tokens
-from services.runtime import server
+from services.runtime import pages, server
+from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.health import StoreWatch
-from services.runtime.pipeline import Pipeline
+from services.runtime.pipeline import Gate, Pipeline
 from services.runtime.settings import AccessSettings, load
 from services.runtime.telemetry import Telemetry, configure_logging
 from services.runtime.validation import Validator
@@ -53,12 +54,13 @@ def main() -> int:
     validator = Validator(CHECKS)
     telemetry = Telemetry()
     policy = Policy(CONTRACTS, tokens, access.open_families)
-    pipeline = Pipeline(watch, policy, validator, telemetry, settings.streams)
+    gate = Gate(watch, policy, AppRate(access.app_rate_limit))
+    pipeline = Pipeline(gate, validator, telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)
     add_UpbotChecksServicer_to_server(UpbotChecks(UserState(store, buckets), facts), grpc_server)
     add_UserFactsServicer_to_server(UserFacts(facts, validator), grpc_server)
     add_AccessTokensServicer_to_server(AccessTokens(apps, tokens), grpc_server)
-    telemetry.serve(settings.address, settings.metrics_port)
+    pages.serve(settings, telemetry.registry)
     return server.run(settings, grpc_server, watch, stop)
 
 

@@ -81,6 +81,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """FAILED_PRECONDITION: another demotion is under way."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 28
     """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
+    REASON_APP_RATE_LIMITED: _Reason.ValueType  # 29
+    """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -147,4 +149,6 @@ REASON_DEMOTION_RUNNING: Reason.ValueType  # 27
 """FAILED_PRECONDITION: another demotion is under way."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 28
 """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
+REASON_APP_RATE_LIMITED: Reason.ValueType  # 29
+"""RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,0 +1,162 @@
+"""What an operator gives a service and sees of it: a password file, a health page, a limit."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+import redis
+
+from operations.demo import prepare
+from tests.integration.conftest import SERVERS, ServerProcess, server
+from tests.stack.waiting import until
+from tests.support.service import Service, running_service
+
+PASSWORD = "a password of the store"
+
+
+@pytest.fixture
+def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with server(SERVERS["valkey"], tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def token(store_server: ServerProcess) -> str:
+    return prepare(store_server.address).token
+
+
+def set_password(store_server: ServerProcess, password: str, user: str = "levelgate") -> None:
+    client = redis.Redis(port=store_server.port)
+    client.execute_command(  # type: ignore[no-untyped-call]
+        "ACL", "SETUSER", user, "on", "resetpass", f">{password}", "~*", "&*", "+@all"
+    )
+    client.execute_command("CLIENT", "KILL", "USER", user)  # type: ignore[no-untyped-call]
+    client.close()
+
+
+def address(store_server: ServerProcess) -> str:
+    return f"redis://levelgate@127.0.0.1:{store_server.port}/0"
+
+
+def whys(service: Service) -> list[str]:
+    lines = (json.loads(line) for line in service.lines.splitlines())
+    return [line["why"] for line in lines if line["event"] == "no store"]
+
+
+def healthz(service: Service) -> tuple[int, str]:
+    reply = httpx.get(f"http://127.0.0.1:{service.metrics_port}/healthz")
+    return reply.status_code, reply.text
+
+
+def test_a_password_from_a_file_and_a_new_one_without_a_restart(
+    store_server: ServerProcess, token: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    set_password(store_server, PASSWORD)
+    log = tmp_path / "service.log"
+    with running_service(address(store_server), log, REDIS_PASSWORD_FILE=str(file)) as service:
+        service.token = token
+        service.wait_for("SERVING")
+        assert service.show().data.level == 5
+        set_password(store_server, "another one")
+        service.wait_for("NOT_SERVING")
+        assert whys(service)[-1] == "it refuses REDIS_URL's user or the password"
+        file.write_text("another one")
+        service.wait_for("SERVING")
+        assert service.show().data.level == 5
+        file.unlink()
+        set_password(store_server, "a third one")
+        service.wait_for("NOT_SERVING")
+        for password in (PASSWORD, "another one"):
+            assert password not in service.lines
+
+
+def test_a_store_that_refuses_the_password_is_told_once_and_waited_for(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong")
+    set_password(store_server, PASSWORD)
+    log = tmp_path / "service.log"
+    with running_service(address(store_server), log, REDIS_PASSWORD_FILE=str(file)) as service:
+        until(lambda: bool(whys(service)), "the reason in the log")
+        assert service.status() == "NOT_SERVING"
+        file.write_text(PASSWORD)
+        service.wait_for("SERVING")
+        assert whys(service) == ["it refuses REDIS_URL's user or the password"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), (b"", "empty"), (b"\xff", "must be a text")]
+)
+def test_a_password_file_that_holds_none_is_one_line(
+    tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    log = tmp_path / "log"
+    with running_service("redis://127.0.0.1:1/0", log, REDIS_PASSWORD_FILE=str(file)) as service:
+        assert service.process.wait(15) == 1
+        assert service.lines.startswith(f"wrong setting REDIS_PASSWORD_FILE: {file}: ")
+        assert why in service.lines
+        assert service.lines.count("\n") == 1
+
+
+def test_two_passwords_are_one_too_many(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("x")
+    log = tmp_path / "log"
+    url = "redis://user:secret@127.0.0.1:1/0"
+    with running_service(url, log, REDIS_PASSWORD_FILE=str(file)) as service:
+        assert service.process.wait(15) == 1
+        assert "REDIS_URL must hold no password beside REDIS_PASSWORD_FILE" in service.lines
+        assert "secret" not in service.lines
+
+
+def test_the_health_page_says_what_the_port_for_calls_says(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    log = tmp_path / "service.log"
+    quick = {"REDIS_TIMEOUT_SECONDS": "0.5", "REDIS_CONNECT_SECONDS": "0.5"}
+    with running_service(store_server.address, log, **quick) as service:
+        service.wait_for("SERVING")
+        until(lambda: healthz(service) == (200, "SERVING\n"), "healthy")
+        os.kill(store_server.process.pid, signal.SIGSTOP)
+        until(lambda: healthz(service) == (503, "NOT_SERVING\n"), "the store is silent")
+        assert whys(service) == ["it does not answer in time"]
+        os.kill(store_server.process.pid, signal.SIGCONT)
+        until(lambda: healthz(service)[0] == 200, "healthy again")
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: healthz(service) == (503, "NOT_SERVING\n"), "it drains")
+
+
+def test_an_unknown_page_says_which_there_are(store_server: ServerProcess, tmp_path: Path) -> None:
+    with running_service(store_server.address, tmp_path / "service.log") as service:
+        service.wait_for("SERVING")
+        reply = httpx.get(f"http://127.0.0.1:{service.metrics_port}/")
+        assert (reply.status_code, "/metrics" in reply.text) == (404, True)
+
+
+def test_an_app_beyond_its_rate_is_refused_and_others_are_not(
+    store_server: ServerProcess, token: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "service.log"
+    with running_service(store_server.address, log, APP_RATE_LIMIT="3") as service:
+        service.token = token
+        service.wait_for("SERVING")
+        codes = []
+        for _ in range(10):
+            try:
+                service.show()
+            except grpc.RpcError as error:
+                codes.append(error.code())
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+        assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        until(lambda: "an app may make 3 calls a second here" in service.lines, "why, in the log")
