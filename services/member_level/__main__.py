@@ -22,6 +22,8 @@ from services.member_level.demotion_servicer import Demotion
 from services.member_level.demotions import Demotions
 from services.member_level.history_servicer import MemberHistory
 from services.member_level.rule_book import RuleBook
+from services.member_level.schedule import Schedule
+from services.member_level.scheduled_demotions import ScheduledDemotions
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
@@ -94,6 +96,9 @@ def main() -> int:
     add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, validator), grpc_server)
     pages.serve(settings, telemetry.registry)
     driver.start()
+    if settings.demotion_schedule:
+        schedule = Schedule.parse(settings.demotion_schedule)
+        ScheduledDemotions(store, rules, demotions, schedule).start(watch.stopping)
     code = server.run(settings, grpc_server, watch, stop)
     driver.join(settings.grace_seconds)
     return code

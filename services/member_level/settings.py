@@ -1,8 +1,9 @@
 """The settings of member_level."""
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.member_level.schedule import Schedule
 from services.runtime.settings import Port, ServerSettings
 
 
@@ -41,3 +42,15 @@ class MemberLevelSettings(ServerSettings):
         le=1_000_000,
         description="Members that a demotion re-fits in a second, at most; 0 for no limit.",
     )
+    demotion_schedule: str = Field(
+        "",
+        description="When a demotion runs by itself: daily at a time in UTC as `03:30`, or at a"
+        " pace as `every 6h`; empty for never. With several instances one of them begins it.",
+    )
+
+    @field_validator("demotion_schedule")
+    @classmethod
+    def _is_a_schedule(cls, value: str) -> str:
+        if value:
+            Schedule.parse(value)
+        return value

@@ -18,6 +18,8 @@ APPS = "lg:apps"
 DEMOTION = "lg:{demotion}:run"
 # String: which instance drives it, for as long as its lease lasts.
 DEMOTION_DRIVER = "lg:{demotion}:driver"
+# String: the schedule and the number of the run that it began last.
+DEMOTION_SLOT = "lg:{demotion}:slot"
 
 
 @dataclass(frozen=True)
