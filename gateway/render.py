@@ -27,10 +27,17 @@ def render(settings: GatewaySettings) -> str:
         ),
     }
     for name in ("upbot_checks", "member_level", "shop_level"):
-        host, _, port = getattr(settings, name).rpartition(":")
-        values[f"{name.upper()}_HOST"] = host.strip("[]")
-        values[f"{name.upper()}_PORT"] = port
+        values[name.upper()] = json.dumps(_endpoints(getattr(settings, name)))
     return Template((HERE / "envoy.yaml").read_text()).substitute(values)
+
+
+def _endpoints(setting: str) -> list[object]:
+    endpoints: list[object] = []
+    for each in setting.split(","):
+        host, _, port = each.strip().rpartition(":")
+        address = {"address": host.strip("[]"), "port_value": int(port)}
+        endpoints.append({"endpoint": {"address": {"socket_address": address}}})
+    return endpoints
 
 
 def _access_logger(path: str) -> str:

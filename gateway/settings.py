@@ -19,10 +19,11 @@ def _is_address(value: str) -> str:
     return value
 
 
-def _is_endpoint(value: str) -> str:
-    match = _ENDPOINT.fullmatch(value)
-    if not match or not 1 <= int(match[2]) <= 65_535:
-        raise ValueError("must be host:port")
+def _are_endpoints(value: str) -> str:
+    for endpoint in value.split(","):
+        match = _ENDPOINT.fullmatch(endpoint.strip())
+        if not match or not 1 <= int(match[2]) <= 65_535:
+            raise ValueError("must be host:port, or several with a comma between")
     return value
 
 
@@ -41,7 +42,7 @@ def _is_plain(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_is_address)]
-Endpoint = Annotated[str, AfterValidator(_is_endpoint)]
+Endpoints = Annotated[str, AfterValidator(_are_endpoints)]
 PlainPath = Annotated[str, AfterValidator(_is_plain)]
 
 
@@ -57,11 +58,13 @@ class GatewaySettings(BaseSettings):
         description="IP address of Envoy's own pages; whoever reaches it can stop Envoy.",
     )
     admin_port: Port = Field(9901, description="Port of Envoy's own pages.")
-    upbot_checks: Endpoint = Field(
-        "127.0.0.1:50051", description="host:port; a name may stand for several instances."
+    upbot_checks: Endpoints = Field(
+        "127.0.0.1:50051",
+        description="host:port, or several with a comma between; each address that a name has is"
+        " an instance, and names are looked up again every second.",
     )
-    member_level: Endpoint = Field("127.0.0.1:50052", description="As above.")
-    shop_level: Endpoint = Field("127.0.0.1:50053", description="As above.")
+    member_level: Endpoints = Field("127.0.0.1:50052", description="As above.")
+    shop_level: Endpoints = Field("127.0.0.1:50053", description="As above.")
     cors_origins: Annotated[str, NoDecode, AfterValidator(_are_origins)] = Field(
         "", description="Origins whose pages may call, with a comma between; empty: none."
     )

@@ -1,0 +1,103 @@
+"""Several instances of a service: one that fails is left out, one too many calls is refused."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.upstream import Upstream, failing, slow
+
+BUSY = '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}'
+
+
+@pytest.fixture
+def second() -> Iterator[Upstream]:
+    upstream = Upstream()
+    upstream.start()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture
+def both(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Gateway]:
+    ports = [each.ports["member_level"] for each in (upstream, second)]
+    names = ",".join(f"127.0.0.1:{port}" for port in ports)
+    with running_gateway(tmp_path, upstream.ports, GATEWAY_MEMBER_LEVEL=names) as gateway:
+        wait_until(lambda: is_shared(gateway, upstream, second), "both are chosen")
+        yield gateway
+
+
+def is_shared(gateway: Gateway, first: Upstream, second: Upstream) -> bool:
+    show(gateway, 4)
+    return bool(first.calls) and bool(second.calls)
+
+
+def show(gateway: Gateway, times: int) -> Counter[int]:
+    return Counter(gateway.client.get("/show").status_code for _ in range(times))
+
+
+def test_an_instance_that_keeps_failing_is_left_out_and_comes_back(
+    both: Gateway, second: Upstream
+) -> None:
+    second.answers["ListRules"] = failing(grpc.StatusCode.UNAVAILABLE)
+    codes = show(both, 60)
+    # Five failures in a row on that instance, then it is left out, as soon as all threads know.
+    assert 5 <= codes[503] <= 10
+    assert codes[503] + codes[200] == 60
+    assert both.counter("cluster.member_level.outlier_detection.ejections_enforced_total") == 1
+    assert show(both, 20) == {200: 20}
+    del second.answers["ListRules"]
+    second.calls.clear()
+    wait_until(lambda: show(both, 4) == {200: 4} and bool(second.calls), "it is chosen again")
+
+
+def test_a_refusal_of_a_call_is_no_failure_of_the_instance(both: Gateway, second: Upstream) -> None:
+    # A caller's mistake must not take an instance from the others.
+    second.answers["ListRules"] = failing(grpc.StatusCode.NOT_FOUND)
+    show(both, 60)
+    assert both.counter("cluster.member_level.outlier_detection.ejections_enforced_total") == 0
+
+
+def test_an_instance_that_says_not_serving_gets_nothing(both: Gateway, second: Upstream) -> None:
+    second.set_healthy("member_level", False)
+
+    def is_left_out() -> bool:
+        second.calls.clear()
+        show(both, 10)
+        return not second.calls
+
+    wait_until(is_left_out, "the instance that drains gets nothing")
+    second.set_healthy("member_level", True)
+    wait_until(lambda: bool(show(both, 4)) and bool(second.calls), "it is chosen again")
+
+
+def test_an_instance_that_is_gone_costs_no_request(both: Gateway, second: Upstream) -> None:
+    second.servers["member_level"].stop(0).wait()
+    # The connection is refused, so the call goes to the other one.
+    assert show(both, 60) == {200: 60}
+
+
+def test_calls_beyond_what_a_service_may_hold_are_refused_at_once(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.answers["ListRules"] = slow(1.0)
+    with (
+        running_gateway(tmp_path, upstream.ports, {"max_requests: 512": "max_requests: 4"}) as few,
+        ThreadPoolExecutor(12) as pool,
+    ):
+
+        def timed() -> tuple[int, float, str]:
+            started = time.monotonic()
+            reply = few.client.get("/show")
+            return reply.status_code, time.monotonic() - started, reply.text
+
+        replies = [task.result() for task in [pool.submit(timed) for _ in range(12)]]
+        assert Counter(status for status, _, _ in replies) == {200: 4, 503: 8}
+        assert max(seconds for status, seconds, _ in replies if status == 503) < 0.9
+        assert {text for status, _, text in replies if status == 503} == {BUSY}
+        assert few.counter("cluster.member_level.upstream_rq_active_overflow") == 8
