@@ -1,5 +1,6 @@
 """The demo data: the documents' examples come true. `python -m operations.demo` loads it."""
 
+import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 
 from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
 from levelgate.shop.v1.shop_level_pb2 import Goods, ShopSet
+from operations.examples import examples
 from services.access.apps import AppExistsError, Apps
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -152,8 +154,16 @@ def _load_shops(shops: Shops) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m operations.demo", description=__doc__)
+    parser.add_argument("--gateway", default="http://127.0.0.1:8080", help="for the calls to copy")
+    gateway = parser.parse_args().gateway
     demo = prepare(load(StoreSettings).url.get_secret_value())
-    sys.stdout.write(f"demo data is there; app {demo.appid}, secret {demo.app_secret}\n")
+    lines = [
+        f"demo data is there; app {demo.appid}, secret {demo.app_secret}",
+        "",
+        *examples(gateway, demo.token, demo.member_token),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

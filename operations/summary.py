@@ -2,10 +2,10 @@
 
 import json
 import os
-import shlex
 from pathlib import Path
 
 from operations.demo import Demo
+from operations.examples import examples
 from operations.preflight import HOST
 from operations.stack_settings import StackSettings
 
@@ -43,16 +43,6 @@ def banner(settings: StackSettings, demo: Demo, summary: Path, logs: Path) -> st
         f"http://{HOST}:{ports[f'{name.upper()}_METRICS_PORT']}/metrics"
         for name, port in settings.service_ports.items()
     ]
-    level = _curl(
-        f"{gateway}/upbot/api/CheckUserXYLevel",
-        demo.token,
-        *("-H", "Content-Type: application/json"),
-        *("-d", '{"openid":"3dfg4df","level":[1,3]}'),
-    )
-    points = _curl(f"{gateway}/userlevel/42?point=3200", demo.token)
-    shop = _curl(
-        f"{gateway}/addons/yun_shop/api.php?i=6&route=member.member-level.index", demo.member_token
-    )
     return "\n".join(
         [
             "",
@@ -62,18 +52,9 @@ def banner(settings: StackSettings, demo: Demo, summary: Path, logs: Path) -> st
             f"  {'logs':<13} {logs}",
             f"  {'for programs':<13} {summary}",
             "",
-            "  Is 3dfg4df of level 1 or 3?",
-            level,
-            "  Raise user 42 to the level of 3200 points:",
-            points,
-            "  The shop's levels, as the member joe sees them:",
-            shop,
+            *examples(gateway, demo.token, demo.member_token),
             "",
             "  Ctrl-C stops everything.",
             "",
         ]
     )
-
-
-def _curl(url: str, token: str, *options: str) -> str:
-    return shlex.join(["curl", "-s", url, "-H", f"Authorization: {token}", *options])
