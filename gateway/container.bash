@@ -6,7 +6,7 @@ linger=${GATEWAY_LINGER_SECONDS:-1} most=${GATEWAY_DRAIN_SECONDS:-5}
 
 admin() { # METHOD PATH
   exec 3<>/dev/tcp/127.0.0.1/9901 || return
-  printf '%s %s HTTP/1.0\r\n\r\n' "$1" "$2" >&3
+  printf '%s %s HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n' "$1" "$2" >&3
   cat <&3
   exec 3>&-
 } 2>/dev/null

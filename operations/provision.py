@@ -1,7 +1,7 @@
 """What the public images of the compose stack need of this suite: `python -m operations.provision`.
 
 Runs once, before them, and writes into the volumes that they mount: the store's settings, users and
-password, and what Envoy reads. One build is the source of all, and no password is in the repository.
+password, and what Envoy reads. One build is the source of all; no password is committed.
 """
 
 import hashlib

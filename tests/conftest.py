@@ -1,29 +1,49 @@
 """The running suite, once for the whole session."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.compose.running import running_compose
 from tests.support.running import RunningStack, running_stack
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compose", action="store_true", help="the suite runs as containers: needs an engine"
+    )
+
+
+@contextmanager
+def _running(
+    request: pytest.FixtureRequest, directory: Path, **settings: str
+) -> Iterator[RunningStack]:
+    settings["GATEWAY_TOKEN_RATE_LIMIT"] = "1000"
+    if request.config.getoption("--compose"):
+        with running_compose(**settings) as running:
+            yield running
+    else:
+        with running_stack(directory, **settings) as running:
+            yield running
+            running.store.close()
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStack]:
     """The suite as it comes: every call wants a token."""
-    with running_stack(
-        tmp_path_factory.mktemp("stack"), GATEWAY_TOKEN_RATE_LIMIT="1000"
-    ) as running:
+    with _running(request, tmp_path_factory.mktemp("stack")) as running:
         yield running
-        running.store.close()
 
 
 @pytest.fixture(scope="session")
-def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def open_stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStack]:
     """The suite with both older families open."""
-    with running_stack(
-        tmp_path_factory.mktemp("open"),
-        OPEN_FAMILIES="member,shop",
-        GATEWAY_TOKEN_RATE_LIMIT="1000",
-    ) as running:
+    directory = tmp_path_factory.mktemp("open")
+    with _running(request, directory, OPEN_FAMILIES="member,shop") as running:
         yield running
-        running.store.close()

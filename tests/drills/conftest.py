@@ -1,0 +1,90 @@
+"""The stack that the drills break, and where their figures go."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compose.project import ROOT, SERVICES, Project, running_project
+from tests.compose.running import as_stack
+from tests.support.running import RunningStack
+
+RESULTS = ROOT / ".run" / "drill" / "results.json"
+
+_outcome = pytest.StashKey[pytest.CallInfo[None]]()
+_results = pytest.StashKey[list[dict[str, Any]]]()
+
+
+class Drill:
+    """What a drill shows; its figures are written whether it holds or not."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.figures: dict[str, Any] = {}
+
+    def shows(self, **figures: Any) -> None:
+        self.figures |= figures
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if call.when == "call":
+        item.stash[_outcome] = call
+    return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_results] = []
+
+
+@pytest.fixture
+def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
+    """Named by the first line of the test's docstring."""
+    running = Drill((request.function.__doc__ or request.node.name).splitlines()[0])
+    if arguments := getattr(request.node, "callspec", None):
+        running.name += f" ({arguments.id})"
+    yield running
+    call = request.node.stash.get(_outcome, None)
+    is_good = call is not None and call.excinfo is None
+    results = request.config.stash[_results]
+    results.append({"drill": running.name, "ok": is_good, "figures": running.figures})
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for result in config.stash.get(_results, []):
+        terminalreporter.write_line(f"{'ok  ' if result['ok'] else 'FAIL'} {result['drill']}")
+        for name, figure in result["figures"].items():
+            terminalreporter.write_line(f"       {name}: {figure}")
+
+
+@pytest.fixture(scope="session")
+def duo() -> Iterator[Project]:
+    """The stack with two instances of each service."""
+    with running_project({"DEMOTION_SCHEDULE": ""}, scale=dict.fromkeys(SERVICES, 2)) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def stack(duo: Project) -> Iterator[RunningStack]:
+    """The same with demo data and tokens."""
+    running = as_stack(duo)
+    yield running
+    running.store.close()
+
+
+@pytest.fixture(autouse=True)
+def _all_instances_are_there(duo: Project) -> None:
+    """Each drill begins with a stack that is whole."""
+    duo.wait_until_ready()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path

@@ -1,0 +1,80 @@
+"""Restarts that were meant, and crashes that were not."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.compose.project import ROOT, SERVICES, Project
+from tests.drills.conftest import Drill
+from tests.drills.load import Load
+from tests.gateway.gateway import running_gateway, wait_until
+from tests.stack.waiting import until
+from tests.support.running import RunningStack, running_stack
+
+
+def test_rolling_restart_of_every_service(duo: Project, stack: RunningStack, drill: Drill) -> None:
+    """Rolling restart of every service under 200 requests/s"""
+    with Load(stack.gateway, stack.token) as load:
+        done = subprocess.run(
+            [ROOT / "operations" / "roll.bash", *SERVICES],
+            env={**duo.environment, "COMPOSE": " ".join(duo.command)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    drill.shows(**load.figures(), replaced=done.stdout.split("\n")[:-1])
+    assert done.returncode == 0, done.stderr
+    assert load.failures == []
+    assert load.figures()["requests_per_second"] > 180
+
+
+def test_hot_restart_of_the_gateway(drill: Drill, tmp_path: Path) -> None:
+    """Hot restart of the gateway as a process under 200 requests/s"""
+    (tmp_path / "stack").mkdir()
+    with (
+        running_stack(tmp_path / "stack") as running,
+        running_gateway(tmp_path, ports(running)) as gateway,
+        Load(f"http://127.0.0.1:{gateway.port}", running.token) as load,
+    ):
+        log = tmp_path / "gateway.log"
+        for number in (1, 2, 3):
+            os.kill(gateway.process.pid, signal.SIGHUP)
+            wait_until(lambda n=number: log.read_text().count("is done") == n, "it is done")  # type: ignore[misc]
+    running.store.close()
+    drill.shows(**load.figures(), hot_restarts=3)
+    assert load.failures == []
+    assert load.figures()["requests_per_second"] > 180
+
+
+def ports(running: RunningStack) -> dict[str, int]:
+    return {name: int(address.rpartition(":")[2]) for name, address in running.grpc.items()}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_sigkill_of_one_of_two_instances(
+    duo: Project, stack: RunningStack, drill: Drill, service: str
+) -> None:
+    """SIGKILL of one of two instances under 200 requests/s"""
+    with Load(stack.gateway, stack.token) as load:
+        until(lambda: len(load.outcomes) > 200, "the load runs")
+        killed = time.monotonic()
+        duo.kill_inside(duo.containers(service)[0])
+        dead = time.monotonic()
+        duo.wait_until_ready()
+        until(lambda: len(load.since(killed)) > 1_000, "the load went on")
+    # Calls that were under way when the instance died; those that came later must not notice.
+    in_flight = [each for each in load.failures if each.began <= dead and each.ended >= killed]
+    last = max((each.ended for each in load.failures), default=killed)
+    drill.shows(
+        **load.figures(),
+        in_flight_failed=len(in_flight),
+        failed_later=len(load.failures) - len(in_flight),
+        seconds_until_the_last_failure=round(last - killed, 2),
+    )
+    assert load.failures == in_flight
+    assert last - killed < 2
