@@ -74,6 +74,8 @@ class Project:
 
     def up(self, *services: str) -> None:
         scale = [w for name, count in self.scale.items() for w in ("--scale", f"{name}={count}")]
+        # What is tested is what stands here, not an image of yesterday.
+        self.compose("build", "-q")
         self.compose("up", "-d", *scale, *services)
 
     def containers(self, service: str) -> list[str]:

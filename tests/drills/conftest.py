@@ -1,17 +1,19 @@
 """The stack that the drills break, and where their figures go."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.compose.project import ROOT, SERVICES, Project, running_project
+from tests.compose.project import ROOT, SERVICES, Project, docker, running_project
 from tests.compose.running import as_stack
 from tests.support.running import RunningStack
 
 RESULTS = ROOT / ".run" / "drill" / "results.json"
+
+BAD = {"UNAVAILABLE", "INTERNAL", 14, 13, "14", "13"}
 
 _outcome = pytest.StashKey[pytest.CallInfo[None]]()
 _results = pytest.StashKey[list[dict[str, Any]]]()
@@ -85,6 +87,9 @@ def _all_instances_are_there(duo: Project) -> None:
     duo.wait_until_ready()
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    return tmp_path
+def whys(duo: Project) -> dict[str, int]:
+    """What the gateway's log says of the calls that it could not serve."""
+    logged = docker("logs", "--since", "60s", duo.container("gateway"))
+    lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    failed = [line for line in lines if line["code"] >= 500 or line["grpc"] in BAD]
+    return dict(Counter(f"{line['route']}: {line['flags']} {line['details']}" for line in failed))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose.project import ROOT, SERVICES, Project
-from tests.drills.conftest import Drill
+from tests.drills.conftest import Drill, whys
 from tests.drills.load import Load
 from tests.gateway.gateway import running_gateway, wait_until
 from tests.stack.waiting import until
@@ -75,6 +75,7 @@ def test_sigkill_of_one_of_two_instances(
         in_flight_failed=len(in_flight),
         failed_later=len(load.failures) - len(in_flight),
         seconds_until_the_last_failure=round(last - killed, 2),
+        log_of_the_gateway=whys(duo),
     )
     assert load.failures == in_flight
     assert last - killed < 2
