@@ -18,6 +18,8 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 # One lost answer may be a hiccup of the machine; the second in a row is not.
 _FAILURES_UNTIL_DOWN = 2
+# A store that is away is looked for more often, in seconds: every caller waits for it.
+_INTERVAL_DOWN = 0.1
 
 
 class StoreWatch:
@@ -39,6 +41,7 @@ class StoreWatch:
         self._store = store
         self._services = ("", *services)
         self._interval = interval
+        self._interval_down = min(interval, _INTERVAL_DOWN)
         self._on_mismatch = on_mismatch
         self._claim = claim
         # What a service that starts finds out at its first look, it may say at once.
@@ -48,6 +51,7 @@ class StoreWatch:
         self._claimed = False
         self.stopping = threading.Event()
         """Set when the service goes down: what waits or runs in the background ends."""
+        self._look = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
         self._log = structlog.get_logger()
         self._publish(NOT_SERVING)
@@ -58,6 +62,7 @@ class StoreWatch:
     def drain(self) -> None:
         """Says NOT_SERVING from now on, whatever the store does."""
         self.stopping.set()
+        self._look.set()
         self.servicer.enter_graceful_shutdown()
 
     def require_available(self) -> None:
@@ -66,10 +71,20 @@ class StoreWatch:
             code = grpc.StatusCode.UNAVAILABLE
             raise Failure(code, REASON_STORE_UNAVAILABLE, "the store does not answer")
 
+    def suspect(self) -> None:
+        """A call found the store away: look at once, and let that count as the first failure.
+
+        Else calls would go on waiting for a silent store until the second look by the clock.
+        """
+        if self._available:
+            self._failures = max(self._failures, _FAILURES_UNTIL_DOWN - 1)
+            self._look.set()
+
     def _run(self) -> None:
         while not self.stopping.is_set():
+            self._look.clear()
             self._probe()
-            self.stopping.wait(self._interval)
+            self._look.wait(self._interval if self._available else self._interval_down)
 
     def _probe(self) -> None:
         try:

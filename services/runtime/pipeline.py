@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from levelgate.access.v1.reason_pb2 import REASON_TOO_MANY_STREAMS, REASON_UNSPECIFIED
+from levelgate.access.v1.reason_pb2 import (
+    REASON_STORE_UNAVAILABLE,
+    REASON_TOO_MANY_STREAMS,
+    REASON_UNSPECIFIED,
+)
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.call import Call, set_current_caller
@@ -112,7 +116,7 @@ class Pipeline(grpc.ServerInterceptor):
                     self._validator.validate(request)
                     reply = behaviour(request, context)
             except Exception as error:
-                failure = as_failure(error)
+                failure = self._failure(error)
                 self._telemetry.finished(call, started, failure, error)
                 context.abort_with_status(to_status(failure, call.request_id))
             self._telemetry.finished(call, started)
@@ -150,6 +154,12 @@ class Pipeline(grpc.ServerInterceptor):
 
         return self._on_stream_threads(answer)
 
+    def _failure(self, error: Exception) -> Failure:
+        failure = as_failure(error)
+        if failure.reason == REASON_STORE_UNAVAILABLE:
+            self._gate.watch.suspect()
+        return failure
+
     def _on_stream_threads(self, behaviour: Behaviour) -> Behaviour:
         # What grpcio offers for this; `experimental` in name since 2018.
         behaviour.experimental_thread_pool = self._stream_threads  # type: ignore[attr-defined]
@@ -177,7 +187,7 @@ class Pipeline(grpc.ServerInterceptor):
             self._telemetry.finished(call, started, _the_caller_left())
             raise
         except Exception as error:
-            failure = as_failure(error) if context.is_active() else _the_caller_left()
+            failure = self._failure(error) if context.is_active() else _the_caller_left()
             self._telemetry.finished(call, started, failure, error)
             context.abort_with_status(to_status(failure, call.request_id))
         self._telemetry.finished(call, started)

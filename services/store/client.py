@@ -20,6 +20,7 @@ from redis.retry import Retry
 from services.store import deadline
 from services.store.cluster import ClusterStore
 from services.store.credentials import PasswordFile
+from services.store.names import require_known
 from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
@@ -59,6 +60,10 @@ class _ObeysDeadline(Connection):
     @socket_timeout.setter
     def socket_timeout(self, value: float | None) -> None:
         self._socket_timeout = value
+
+    def _connect(self) -> socket.socket:
+        require_known(self.host, self.port, self.socket_connect_timeout)
+        return cast(socket.socket, super()._connect())  # type: ignore[no-untyped-call]
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._sock is not None:
