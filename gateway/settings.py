@@ -69,7 +69,11 @@ class GatewaySettings(BaseSettings):
         "", description="Origins whose pages may call, with a comma between; empty: none."
     )
     rate_limit: int = Field(
-        20_000, ge=1, le=10_000_000, description="Requests a second; the next gets 429."
+        20_000,
+        ge=1,
+        le=10_000_000,
+        description="Requests a second, a tenth of them at once; the next gets 429."
+        " What the suite can serve (`make drill` measures it) is a good value.",
     )
     token_rate_limit: int = Field(
         50,

@@ -29,7 +29,7 @@ class ServerSettings(BaseSettings):
         " RESOURCE_EXHAUSTED.",
     )
     maximum_concurrent_rpcs: int = Field(
-        128,
+        256,
         ge=1,
         le=100_000,
         description="Calls answered or waiting for a thread; the next is RESOURCE_EXHAUSTED.",

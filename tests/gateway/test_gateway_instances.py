@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, failing, slow
+from tests.gateway.wire import Wire
 
 BUSY = '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}'
 
@@ -24,10 +26,22 @@ def second() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def both(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Gateway]:
-    ports = [each.ports["member_level"] for each in (upstream, second)]
-    names = ",".join(f"127.0.0.1:{port}" for port in ports)
-    with running_gateway(tmp_path, upstream.ports, GATEWAY_MEMBER_LEVEL=names) as gateway:
+def wires(second: Upstream) -> Iterator[dict[str, Wire]]:
+    wires = {name: Wire(port) for name, port in second.ports.items()}
+    yield wires
+    for wire in wires.values():
+        wire.cut()
+
+
+@pytest.fixture
+def both(
+    upstream: Upstream, second: Upstream, wires: dict[str, Wire], tmp_path: Path
+) -> Iterator[Gateway]:
+    instances = {
+        f"GATEWAY_{name.upper()}": f"127.0.0.1:{port},127.0.0.1:{wires[name].port}"
+        for name, port in upstream.ports.items()
+    }
+    with running_gateway(tmp_path, upstream.ports, **instances) as gateway:
         wait_until(lambda: is_shared(gateway, upstream, second), "both are chosen")
         yield gateway
 
@@ -76,10 +90,61 @@ def test_an_instance_that_says_not_serving_gets_nothing(both: Gateway, second: U
     wait_until(lambda: bool(show(both, 4)) and bool(second.calls), "it is chosen again")
 
 
-def test_an_instance_that_is_gone_costs_no_request(both: Gateway, second: Upstream) -> None:
-    second.servers["member_level"].stop(0).wait()
+def test_an_instance_that_is_gone_costs_no_request(both: Gateway, wires: dict[str, Wire]) -> None:
+    wires["member_level"].cut()
     # The connection is refused, so the call goes to the other one.
     assert show(both, 60) == {200: 60}
+
+
+READS = [
+    ("POST", "/upbot/api/CheckStarState", "CheckStarState"),
+    ("GET", "/?route=member.member-level.index", "GetMemberLevels"),
+    ("GET", "/userlevel/history/7", "ListHistory"),
+    ("GET", "/userlevel/at/7", "GetLevelAt"),
+    ("GET", "/vipBiz/version", "GetRuleBook"),
+    ("POST", "/vipBiz/preview", "PreviewRules"),
+    ("GET", "/leveldown/atRisk", "ListAtRisk"),
+]
+WRITES = [
+    ("GET", "/userlevel/7", "InitUser"),
+    ("GET", "/userlevel/7?point=1", "UpgradeUser"),
+    ("DELETE", "/userlevel/7", "DeleteUser"),
+    ("POST", "/userlevel/points/7", "AddPoints"),
+    ("POST", "/vipBiz", "CreateRule"),
+    ("GET", "/leveldown", "LevelDown"),
+    ("POST", "/leveldown/plan", "PlanDemotion"),
+    ("POST", "/upbot/api/auth/GetAccessToken", "GetAccessToken"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "is_read"), [(call, True) for call in READS] + [(call, False) for call in WRITES]
+)
+def test_a_call_that_an_instance_died_of_is_sent_again_if_it_only_reads(
+    both: Gateway,
+    upstream: Upstream,
+    second: Upstream,
+    wires: dict[str, Wire],
+    *,
+    call: tuple[str, str, str],
+    is_read: bool,
+) -> None:
+    method, url, rpc = call
+
+    def die(_request: Any, _context: grpc.ServicerContext) -> None:
+        for wire in wires.values():
+            wire.cut()
+
+    second.answers[rpc] = die
+    second.calls.clear()
+    upstream.calls.clear()
+    statuses = []
+    while not second.calls:
+        statuses.append(both.client.request(method, url).status_code)
+    assert statuses[-1] == (200 if is_read else 503)
+    assert len(second.calls) == 1
+    # Every call once on the other one, and the last one there too where that does no harm.
+    assert len(upstream.calls) == len(statuses) - (not is_read)
 
 
 def test_calls_beyond_what_a_service_may_hold_are_refused_at_once(
@@ -87,7 +152,7 @@ def test_calls_beyond_what_a_service_may_hold_are_refused_at_once(
 ) -> None:
     upstream.answers["ListRules"] = slow(1.0)
     with (
-        running_gateway(tmp_path, upstream.ports, {"max_requests: 512": "max_requests: 4"}) as few,
+        running_gateway(tmp_path, upstream.ports, {"max_requests: 1024": "max_requests: 4"}) as few,
         ThreadPoolExecutor(12) as pool,
     ):
 
