@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PACKAGES := services operations gateway tools tests clients bench
 
+COMPOSE ?= $(shell command -v docker-compose >/dev/null && echo docker-compose || echo docker compose)
+
 export PYTHONPATH := $(CURDIR):$(CURDIR)/clients/python
 
 .DEFAULT_GOAL := help
@@ -21,6 +23,23 @@ run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foregrou
 .PHONY: test
 test: $(INSTALLED) ## Run the whole suite on real Valkey and Envoy
 	$(BIN)/python -m pytest
+
+.PHONY: test-compose
+test-compose: $(INSTALLED) ## Contract and drills on the compose stack: needs a container engine
+	$(BIN)/python -m pytest tests/contract/test_contract.py tests/compose --compose
+	$(BIN)/python -m pytest tests/drills
+
+.PHONY: drill
+drill: $(INSTALLED) ## The drills alone, some ten minutes; figures go to .run/drill/results.json
+	$(BIN)/python -m pytest tests/drills
+
+.PHONY: compose-demo
+compose-demo: ## Load the demo data into the running compose stack
+	@$(COMPOSE) exec -T member_level python -m operations.demo --gateway http://127.0.0.1:$${GATEWAY_PORT:-8080}
+
+.PHONY: compose-roll
+compose-roll: ## Replace every instance of the compose stack by one of the present code, losing no request
+	@$(COMPOSE) build -q && COMPOSE="$(COMPOSE)" operations/roll.bash
 
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, contracts, drift, gateway configuration

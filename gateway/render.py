@@ -10,7 +10,7 @@ from gateway.settings import GatewaySettings
 HERE = Path(__file__).resolve().parent
 # Envoy fills at most every 50 ms.
 _FILLS_PER_SECOND = 20
-_BURSTS_PER_SECOND = 10
+_BURSTS_PER_SECOND = 4
 _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
 

@@ -72,7 +72,7 @@ class GatewaySettings(BaseSettings):
         20_000,
         ge=1,
         le=10_000_000,
-        description="Requests a second, a tenth of them at once; the next gets 429."
+        description="Requests a second, a quarter of them at once; the next gets 429."
         " What the suite can serve (`make drill` measures it) is a good value.",
     )
     token_rate_limit: int = Field(

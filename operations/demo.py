@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+import redis
 from pydantic import SecretStr
 
 from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
@@ -18,7 +19,7 @@ from services.member_level.rule_book import Book, RuleBook
 from services.runtime.settings import load
 from services.shop_level.shops import Member, Shops
 from services.store import keys, layout
-from services.store.client import connect
+from services.store.client import connect, why_unavailable
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
@@ -157,7 +158,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.demo", description=__doc__)
     parser.add_argument("--gateway", default="http://127.0.0.1:8080", help="for the calls to copy")
     gateway = parser.parse_args().gateway
-    demo = prepare(load(StoreSettings).url.get_secret_value())
+    try:
+        demo = prepare(load(StoreSettings).url.get_secret_value())
+    except redis.RedisError as error:
+        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
+    except layout.LayoutMismatchError as error:
+        sys.exit(str(error))
     lines = [
         f"demo data is there; app {demo.appid}, secret {demo.app_secret}",
         "",

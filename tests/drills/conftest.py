@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.compose.project import ROOT, SERVICES, Project, docker, running_project
+from tests.compose.project import ROOT, SERVICES, Project, docker, inspected, running_project
 from tests.compose.running import as_stack
 from tests.support.running import RunningStack
 
@@ -93,3 +93,9 @@ def whys(duo: Project) -> dict[str, int]:
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     failed = [line for line in lines if line["code"] >= 500 or line["grpc"] in BAD]
     return dict(Counter(f"{line['route']}: {line['flags']} {line['details']}" for line in failed))
+
+
+def edge_address(duo: Project) -> str:
+    """Past the engine's own proxy on loopback, which is not what is looked at."""
+    networks = inspected(duo.container("gateway"))["NetworkSettings"]["Networks"]
+    return str(networks[f"{duo.name}_edge"]["IPAddress"])

@@ -1,0 +1,107 @@
+"""The compose stack as a stack: who may what, in which order, and how it ends."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compose.project import SERVICES, Project, docker, inspected, leftovers, running_project
+from tests.compose.running import as_stack
+from tests.stack.waiting import until
+
+PARTS = ("redis", *SERVICES, "gateway")
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with running_project({"DEMOTION_SCHEDULE": "every 1s"}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_may_nothing_that_it_need_not(project: Project, part: str) -> None:
+    found = inspected(project.container(part))
+    host = found["HostConfig"]
+    assert found["Config"]["User"] not in {"", "0", "root"}
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0
+    assert host["PidsLimit"] > 0
+    assert found["State"]["Health"]["Status"] == "healthy"
+
+
+def test_only_the_gateway_is_published(project: Project) -> None:
+    published = {part: published_ports(project.container(part)) for part in PARTS}
+    assert published.pop("gateway") == ["8080/tcp"]
+    assert not any(published.values())
+
+
+def published_ports(container: str) -> list[str]:
+    ports = inspected(container)["NetworkSettings"]["Ports"]
+    return [port for port, published in ports.items() if published]
+
+
+@pytest.mark.parametrize("part", ["redis", *SERVICES])
+def test_a_part_behind_the_gateway_has_no_way_out(project: Project, part: str) -> None:
+    networks = inspected(project.container(part))["NetworkSettings"]["Networks"]
+    assert list(networks) == [project.internal]
+    (network,) = json.loads(docker("network", "inspect", project.internal))
+    assert network["Internal"]
+
+
+def test_the_password_is_in_no_variable_and_no_log(project: Project) -> None:
+    password = project.password().strip()
+    assert len(password) > 30
+    for part in (*PARTS, "provision"):
+        assert password not in docker("inspect", *project.compose("ps", "-q", part).split())
+    assert password not in project.logs()
+
+
+def test_nobody_gets_at_the_store_without_it(project: Project) -> None:
+    told = project.execute("redis", "redis-cli", "get", "lg:layout", check=False)
+    assert "NOAUTH" in told
+    probe = ("redis-cli", "--no-auth-warning", "--user", "probe", "--pass", "x")
+    assert "NOPERM" in project.execute("redis", *probe, "get", "lg:layout", check=False)
+    user = ("redis-cli", "--no-auth-warning", "--user", "levelgate", "--pass", project.password())
+    for command in ("config get dir", "flushall", "acl list", "set other 1"):
+        assert "NOPERM" in project.execute("redis", *user, *command.split(), check=False)
+
+
+def test_a_demotion_runs_by_the_stacks_own_setting(project: Project) -> None:
+    # Rules must be there.
+    stack = as_stack(project)
+    until(lambda: "scheduled demotion" in project.logs("member_level"), "it is begun")
+    stack.store.close()
+
+
+def test_parts_start_in_any_order_without_a_restart(project: Project) -> None:
+    containers = {part: project.container(part) for part in PARTS}
+    for part in PARTS:
+        docker("stop", containers[part])
+    for part in reversed(PARTS):
+        docker("start", containers[part])
+    project.wait_until_ready()
+    assert {inspected(each)["RestartCount"] for each in containers.values()} == {0}
+
+
+def test_all_end_with_0_when_they_are_told_to(project: Project) -> None:
+    project.compose("stop")
+    for part in PARTS:
+        (container,) = stopped(project, part)
+        assert inspected(container)["State"]["ExitCode"] == 0, part
+    project.compose("start")
+    project.wait_until_ready()
+
+
+def stopped(project: Project, part: str) -> list[str]:
+    labels = (f"com.docker.compose.project={project.name}", f"com.docker.compose.service={part}")
+    filters = [word for label in labels for word in ("--filter", f"label={label}")]
+    return docker("ps", "-aq", *filters).split()
+
+
+def test_down_leaves_nothing() -> None:
+    with running_project({}) as short:
+        pass
+    assert leftovers(short.name) == []

@@ -1,0 +1,115 @@
+"""Clients that are slow, broken or merely there: the others must not notice."""
+
+import resource
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from tests.compose.project import Project
+from tests.drills.conftest import Drill, edge_address
+from tests.drills.load import Load, milliseconds
+from tests.stack.waiting import until
+from tests.support.running import RunningStack
+
+IDLE = 10_000
+SLOW = 200
+HEAD = b"POST /upbot/api/CheckUserXYLevel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+# The preface of HTTP/2, settings, and the headers of a call whose body never comes.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = bytes.fromhex("000000040000000000")
+# HEADERS of stream 1, END_HEADERS only: POST, http, path "/", authority "x".
+STREAM = bytes.fromhex("000007010400000001") + bytes.fromhex("838684410178") + b"\x88"
+
+Address = tuple[str, int]
+Client = Callable[[Address, ExitStack, threading.Event], None]
+
+
+def connect(address: Address, opened: ExitStack) -> socket.socket:
+    return opened.enter_context(socket.create_connection(address, timeout=10))
+
+
+def idle(address: Address, opened: ExitStack, _over: threading.Event) -> None:
+    """10,000 connections that send nothing"""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for _ in range(IDLE):
+        connect(address, opened)
+
+
+def drip(address: Address, opened: ExitStack, over: threading.Event, start: bytes) -> None:
+    """Connections that send a byte every half second."""
+    clients = [connect(address, opened) for _ in range(SLOW)]
+    for client in clients:
+        client.sendall(start)
+
+    def go_on() -> None:
+        while not over.wait(0.5):
+            for client in clients:
+                with suppress(OSError):
+                    client.send(b"x")
+
+    threading.Thread(target=go_on, daemon=True).start()
+
+
+def slow_headers(address: Address, opened: ExitStack, over: threading.Event) -> None:
+    """200 clients whose headers take for ever"""
+    drip(address, opened, over, HEAD + b"X-Slow: ")
+
+
+def slow_body(address: Address, opened: ExitStack, over: threading.Event) -> None:
+    """200 clients whose body takes for ever"""
+    drip(address, opened, over, HEAD + b"Content-Length: 100000\r\n\r\n{")
+
+
+def resets(address: Address, _opened: ExitStack, over: threading.Event) -> None:
+    """Connections that are reset in the middle of a request, 100 a second"""
+
+    def go_on() -> None:
+        while not over.wait(0.01):
+            with suppress(OSError), socket.create_connection(address, timeout=10) as client:
+                client.sendall(HEAD + b"Content-Length: 40\r\n\r\n{")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    threading.Thread(target=go_on, daemon=True).start()
+
+
+def half_closed(address: Address, opened: ExitStack, _over: threading.Event) -> None:
+    """400 clients that close their half: in a body, and HTTP/2 streams that never go on"""
+    for _ in range(SLOW):
+        client = connect(address, opened)
+        client.sendall(HEAD + b"Content-Length: 40\r\n\r\n{")
+        client.shutdown(socket.SHUT_WR)
+        stream = connect(address, opened)
+        stream.sendall(PREFACE + SETTINGS + STREAM)
+
+
+@contextmanager
+def clients(kind: Client, address: Address) -> Iterator[None]:
+    over = threading.Event()
+    with ExitStack() as opened:
+        try:
+            kind(address, opened, over)
+            yield
+        finally:
+            over.set()
+
+
+@pytest.mark.parametrize("kind", [idle, slow_headers, slow_body, resets, half_closed])
+def test_clients_that_hold_on(
+    duo: Project, stack: RunningStack, drill: Drill, kind: Client
+) -> None:
+    """Slow and broken clients beside 100 requests/s"""
+    address = (edge_address(duo), 8080)
+    with Load(stack.gateway, stack.token, rate=100) as alone:
+        until(lambda: len(alone.outcomes) > 500, "the load runs", seconds=60)
+    with clients(kind, address), Load(stack.gateway, stack.token, rate=100) as load:
+        until(lambda: len(load.outcomes) > 1_000, "the load goes on", seconds=60)
+    p99, p99_alone = (milliseconds(each.outcomes, 0.99) for each in (load, alone))
+    drill.shows(clients=kind.__doc__, **load.figures(), p99_ms_without_them=p99_alone)
+    assert load.failures == []
+    # The machine is noisy: this tells a client that waits from one that does not.
+    assert p99 < 5 * p99_alone + 100

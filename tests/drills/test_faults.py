@@ -1,0 +1,166 @@
+"""What is wrong is told in a clear line, is refused clearly, and mends when its cause is mended."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from levelgate.member.v1.member_level_pb2 import AddPointsRequest
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from services.store.keys import LAYOUT
+from tests.compose.project import ROOT, Project, docker, inspected, running_project
+from tests.compose.running import as_stack
+from tests.drills.conftest import Drill
+from tests.drills.load import BUSY
+from tests.drills.writing import Writing
+from tests.stack.waiting import until
+from tests.support.running import RunningStack
+
+FILES = (ROOT / "docker-compose.yml", Path(__file__).with_name("small_disk.yml"))
+FULL = "Can't recover from AOF write error"
+UNREADABLE = "Unable to parse proto descriptor"
+CHECK = {"openid": "3dfg4df", "level": [1, 3]}
+
+
+def check(stack: RunningStack) -> httpx.Response:
+    url = stack.gateway + "/upbot/api/CheckUserXYLevel"
+    try:
+        return httpx.post(url, json=CHECK, headers={"authorization": stack.token}, timeout=5)
+    except httpx.TransportError:
+        return httpx.Response(0)
+
+
+def is_good(stack: RunningStack) -> bool:
+    return check(stack).status_code == 200
+
+
+@pytest.fixture
+def small() -> Iterator[Project]:
+    with running_project({"DEMOTION_SCHEDULE": ""}, FILES) as project:
+        yield project
+
+
+def test_a_full_disk(small: Project, drill: Drill) -> None:
+    """The store's disk is full under writes, and is freed again"""
+    stack = as_stack(small)
+    target = stack.gateway.removeprefix("http://")
+    redis = small.container("redis")
+    restarts = inspected(redis)["RestartCount"]
+    with Writing(target, stack.token) as wrote:
+        until(lambda: wrote.count > 200, "writes are under way", seconds=60)
+        fill = "dd if=/dev/zero of=/data/filler bs=4k; ls -l /data/filler"
+        small.execute("filler", "sh", "-c", fill, check=False)
+        until(lambda: FULL in small.logs("redis"), "the store says why", seconds=60)
+        refused = refusal(target, stack.token)
+        until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers hear of it")
+        small.execute("filler", "rm", "/data/filler")
+        before = wrote.count
+        until(lambda: wrote.count > before + 100, "writes go on", seconds=90)
+    lost = wrote.lost()
+    line = next(each for each in small.logs("redis").splitlines() if FULL in each)
+    drill.shows(
+        line_in_the_log=line.partition("# ")[2],
+        refusal_of_a_write=refused,
+        restarts_of_the_store=inspected(redis)["RestartCount"] - restarts,
+        acknowledged=wrote.count,
+        acknowledged_and_lost=lost,
+    )
+    assert refused == "UNAVAILABLE"
+    assert lost == 0
+
+
+def refusal(target: str, token: str) -> str:
+    """What a write gets in the end; one may still find room."""
+    found = ""
+
+    def is_refused() -> bool:
+        nonlocal found
+        request = AddPointsRequest(user_id="42", delta=1, bill_no="x" * 64)
+        with grpc.insecure_channel(target) as channel:
+            try:
+                metadata = (("authorization", token),)
+                MemberLevelStub(channel).AddPoints(request, timeout=5, metadata=metadata)
+            except grpc.RpcError as error:
+                found = error.code().name
+        return bool(found)
+
+    until(is_refused, "a write is refused", seconds=60)
+    return found
+
+
+def write_into(project: Project, volume: str, script: str) -> None:
+    """As root, from outside: what an operator's slip would do."""
+    name = f"{project.name}_{volume}"
+    docker("run", "--rm", "-u", "0", "-v", f"{name}:/v", "redis:8-alpine", "sh", "-c", script)
+
+
+def provision(duo: Project) -> None:
+    duo.compose("up", "-d", "--no-deps", "--force-recreate", "provision")
+
+
+def test_a_wrong_descriptor(duo: Project, stack: RunningStack, drill: Drill) -> None:
+    """The gateway's descriptor set is broken, and is provisioned anew"""
+    gateway = duo.container("gateway")
+    write_into(duo, "gateway_settings", "echo broken > /v/levelgate.binpb")
+    docker("restart", gateway)
+    until(lambda: UNREADABLE in docker("logs", gateway), "why, in the log")
+    line = next(each for each in docker("logs", gateway).splitlines() if UNREADABLE in each)
+    assert not is_good(stack)
+    provision(duo)
+    until(lambda: is_good(stack), "it serves again", seconds=90)
+    drill.shows(line_in_the_log=line)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "why"),
+    [
+        ("echo wrong > /v/redis_password", "it refuses REDIS_URL's user or the password"),
+        ("chmod 000 /v/redis_password", "Permission denied"),
+        (": > /v/redis_password", "the file is empty"),
+    ],
+)
+def test_a_wrong_secret(
+    duo: Project, stack: RunningStack, drill: Drill, break_it: str, why: str
+) -> None:
+    """The file with the store's password is wrong, and is mended"""
+    password = duo.password().strip()
+    service = duo.containers("shop_level")[0]
+    write_into(duo, "secrets", f"chmod 600 /v/redis_password; {break_it}")
+    docker("restart", service)
+    try:
+        until(lambda: why in docker("logs", "--tail", "50", service), "why, in the log", seconds=60)
+        line = next(each for each in docker("logs", service).splitlines() if why in each)
+        # The other instance goes on: it has its connections.
+        assert is_good(stack)
+    finally:
+        write_into(
+            duo,
+            "secrets",
+            f"echo '{password}' > /v/redis_password;"
+            " chown 10001:10001 /v/redis_password; chmod 400 /v/redis_password",
+        )
+    duo.wait_until_ready()
+    drill.shows(line_in_the_log=line, mended="without a hand on the service")
+    assert password not in duo.logs()
+
+
+def test_a_store_of_another_format(duo: Project, stack: RunningStack, drill: Drill) -> None:
+    """A service meets data of another format, and refuses to touch them"""
+    service = duo.containers("member_level")[0]
+    mark = stack.store.get(LAYOUT)
+    assert mark is not None
+    stack.store.set(LAYOUT, json.dumps({**json.loads(mark), "format": 99}))
+    docker("restart", service)
+    try:
+        until(lambda: "refusing to serve" in docker("logs", service), "why, in the log", seconds=60)
+        lines = docker("logs", service).splitlines()
+        line = next(each for each in lines if "refusing to serve" in each)
+        assert is_good(stack)
+    finally:
+        stack.store.set(LAYOUT, mark)
+    duo.wait_until_ready()
+    drill.shows(line_in_the_log=line)
+    assert "99" in line
