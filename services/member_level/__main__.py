@@ -14,6 +14,7 @@ from levelgate.member.v1.member_bulk_pb2_grpc import add_MemberBulkServicer_to_s
 from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryServicer_to_server
 from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
 from services.access.apps import Apps
+from services.access.known_tokens import KnownTokens
 from services.access.tokens import Tokens
 from services.member_level.bulk_servicer import MemberBulk
 from services.member_level.demotion_driver import DemotionDriver
@@ -66,7 +67,7 @@ def main() -> int:
     tokens = Tokens(store, Apps(store))
     telemetry = Telemetry()
     validator = Validator(CHECKS)
-    policy = Policy(CONTRACTS, tokens, access.open_families)
+    policy = Policy(CONTRACTS, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     pipeline = Pipeline(gate, validator, telemetry, settings.streams)
 

@@ -12,8 +12,8 @@ from levelgate.access.v1.reason_pb2 import (
     REASON_TOKEN_MISSING,
     Reason,
 )
+from services.access.known_tokens import Finder
 from services.access.scopes import access_of
-from services.access.tokens import Tokens
 from services.runtime.call import ANYBODY, Caller
 from services.runtime.errors import Failure
 
@@ -27,7 +27,7 @@ class Policy:
     def __init__(
         self,
         services: Iterable[ServiceDescriptor],
-        tokens: Tokens,
+        tokens: Finder,
         open_families: frozenset[str] = frozenset(),
     ) -> None:
         self._access = access_of(services)

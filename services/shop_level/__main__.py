@@ -7,6 +7,7 @@ from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.shop.v1.shop_admin_pb2_grpc import add_ShopAdminServicer_to_server
 from levelgate.shop.v1.shop_level_pb2_grpc import add_ShopLevelServicer_to_server
 from services.access.apps import Apps
+from services.access.known_tokens import KnownTokens
 from services.access.tokens import Tokens
 from services.runtime import pages, server
 from services.runtime.app_rate import AppRate
@@ -47,7 +48,7 @@ def main() -> int:
     tokens = Tokens(store, Apps(store))
     shops = Shops(store, buckets)
     telemetry = Telemetry()
-    policy = Policy(CONTRACTS, tokens, access.open_families)
+    policy = Policy(CONTRACTS, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     pipeline = Pipeline(gate, Validator(CHECKS), telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)

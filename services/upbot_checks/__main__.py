@@ -9,6 +9,7 @@ from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
 from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
 from services.access.apps import Apps
+from services.access.known_tokens import KnownTokens
 from services.access.tokens import Tokens
 from services.runtime import pages, server
 from services.runtime.app_rate import AppRate
@@ -53,7 +54,7 @@ def main() -> int:
     facts = Facts(store, buckets)
     validator = Validator(CHECKS)
     telemetry = Telemetry()
-    policy = Policy(CONTRACTS, tokens, access.open_families)
+    policy = Policy(CONTRACTS, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     pipeline = Pipeline(gate, validator, telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)

@@ -1,0 +1,70 @@
+"""A token that was found is known for less than a second, and a revocation reaches it by then."""
+
+from services.access import known_tokens
+from services.access.known_tokens import KnownTokens
+from services.access.tokens import Grant
+
+GRANT = Grant("app", frozenset({"upbot:check"}), None)
+
+
+class Store:
+    """Stands in for the tokens of the store: counts who asks."""
+
+    def __init__(self) -> None:
+        self.live = {"good"}
+        self.asked: list[str] = []
+
+    def find(self, token: str) -> Grant | None:
+        self.asked.append(token)
+        return GRANT if token in self.live else None
+
+
+def test_a_good_token_is_looked_up_once_in_a_second() -> None:
+    store, clock = Store(), [0.0]
+    tokens = KnownTokens(store, now=lambda: clock[0])
+    for _ in range(100):
+        assert tokens.find("good") == GRANT
+    assert store.asked == ["good"]
+    clock[0] = 0.95
+    assert tokens.find("good") == GRANT
+    assert store.asked == ["good", "good"]
+
+
+def test_a_revoked_token_is_refused_within_a_second() -> None:
+    store, clock = Store(), [0.0]
+    tokens = KnownTokens(store, now=lambda: clock[0])
+    tokens.find("good")
+    store.live.clear()
+    clock[0] = 1.0
+    assert tokens.find("good") is None
+
+
+def test_using_a_token_does_not_keep_it_known() -> None:
+    store, clock = Store(), [0.0]
+    tokens = KnownTokens(store, now=lambda: clock[0])
+    tokens.find("good")
+    store.live.clear()
+    for step in range(1, 10):
+        clock[0] = step / 10
+        tokens.find("good")
+    clock[0] = 1.0
+    assert tokens.find("good") is None
+
+
+def test_a_bad_token_is_looked_up_each_time_and_takes_no_room() -> None:
+    store = Store()
+    tokens = KnownTokens(store)
+    assert [tokens.find("new"), tokens.find("new")] == [None, None]
+    store.live.add("new")
+    assert tokens.find("new") == GRANT
+    assert store.asked == ["new"] * 3
+
+
+def test_it_holds_so_many_and_no_more() -> None:
+    store = Store()
+    tokens = KnownTokens(store, now=lambda: 0.0)
+    names = [f"token-{number}" for number in range(known_tokens._MOST + 10)]
+    store.live.update(names)
+    for name in names:
+        assert tokens.find(name) == GRANT
+    assert len(tokens._known) == 10
