@@ -35,7 +35,8 @@ drill: $(INSTALLED) ## The drills alone, some ten minutes; figures go to .run/dr
 
 .PHONY: compose-demo
 compose-demo: ## Load the demo data into the running compose stack
-	@$(COMPOSE) exec -T member_level python -m operations.demo --gateway http://127.0.0.1:$${GATEWAY_PORT:-8080}
+	@port=$${GATEWAY_PORT:-8080}; $(COMPOSE) exec -T member_level \
+	  python -m operations.demo --gateway http://127.0.0.1:$${port##*:}
 
 .PHONY: compose-roll
 compose-roll: ## Replace every instance of the compose stack by one of the present code, losing no request

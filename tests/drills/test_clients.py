@@ -12,18 +12,13 @@ import pytest
 from tests.compose.project import Project
 from tests.drills.conftest import Drill, edge_address
 from tests.drills.load import Load, milliseconds
+from tests.gateway.http2 import greeting, unfinished
 from tests.stack.waiting import until
 from tests.support.running import RunningStack
 
 IDLE = 10_000
 SLOW = 200
 HEAD = b"POST /upbot/api/CheckUserXYLevel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-# The preface of HTTP/2, settings, and the headers of a call whose body never comes.
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-SETTINGS = bytes.fromhex("000000040000000000")
-# HEADERS of stream 1, END_HEADERS only: POST, http, path "/", authority "x".
-STREAM = bytes.fromhex("000007010400000001") + bytes.fromhex("838684410178") + b"\x88"
-
 Address = tuple[str, int]
 Client = Callable[[Address, ExitStack, threading.Event], None]
 
@@ -84,7 +79,7 @@ def half_closed(address: Address, opened: ExitStack, _over: threading.Event) -> 
         client.sendall(HEAD + b"Content-Length: 40\r\n\r\n{")
         client.shutdown(socket.SHUT_WR)
         stream = connect(address, opened)
-        stream.sendall(PREFACE + SETTINGS + STREAM)
+        stream.sendall(greeting() + unfinished(1, b"/upbot/api/CheckUserXYLevel"))
 
 
 @contextmanager
