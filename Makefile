@@ -70,6 +70,14 @@ apps: $(INSTALLED) ## Create, list, rotate and revoke apps: make apps ARGS="list
 members: $(INSTALLED) ## Import or export members: make members ARGS="import members.csv"
 	@$(BIN)/python -m operations.members $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/bench ## Measure what a check costs, against the floor and other ways to write it: some minutes
+	@$(BIN)/python -m bench.checks
+
+$(VENV)/bench: $(INSTALLED) requirements/bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
 .PHONY: bench-state
 bench-state: $(INSTALLED) ## Measure what the state costs, with up to 5 million members: some minutes, 3 GB
 	@$(BIN)/python -m bench.state
@@ -77,7 +85,7 @@ bench-state: $(INSTALLED) ## Measure what the state costs, with up to 5 million 
 .PHONY: requirements
 requirements: $(INSTALLED) ## Pin the newest versions of requirements/*.in, with hashes
 	$(BIN)/pip install --quiet uv
-	cd requirements && for name in run dev; do \
+	cd requirements && for name in run dev bench; do \
 	  ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-header --quiet $$name.in -o $$name.txt || exit 1; done
 

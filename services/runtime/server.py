@@ -24,6 +24,9 @@ def build(
     settings: ServerSettings, pipeline: Pipeline, watch: StoreWatch, services: Sequence[str]
 ) -> grpc.Server:
     """A server with health and reflection; the caller adds its own servicers."""
+    if settings.core is not None:
+        # Before there are threads: they inherit it.
+        os.sched_setaffinity(0, {settings.core})
     server = grpc.server(
         ThreadPoolExecutor(settings.threads, thread_name_prefix="call"),
         interceptors=[pipeline],

@@ -1,5 +1,6 @@
 """Settings from the environment: one class a process, one clear line for a wrong one."""
 
+import os
 import sys
 from typing import Annotated, TypeVar
 
@@ -55,12 +56,26 @@ class ServerSettings(BaseSettings):
     health_interval_seconds: float = Field(
         0.5, gt=0, le=60, description="How often the store is asked whether it is there."
     )
+    core: int | None = Field(
+        None,
+        ge=0,
+        description="Core that the process keeps to; empty: any. Python uses one at a time, and"
+        " going from one to another doubles the CPU of a call: docs/performance.md.",
+    )
     reflection: bool = Field(True, description="Serve gRPC reflection.")
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
         description="debug logs every call; info those that failed.",
     )
+
+    @field_validator("core")
+    @classmethod
+    def _may_be_used(cls, value: int | None) -> int | None:
+        allowed = os.sched_getaffinity(0)
+        if value is not None and value not in allowed:
+            raise ValueError(f"must be one of the cores {sorted(allowed)}; got {value}")
+        return value
 
 
 class AccessSettings(BaseSettings):

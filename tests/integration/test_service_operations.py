@@ -160,3 +160,22 @@ def test_an_app_beyond_its_rate_is_refused_and_others_are_not(
         assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
         assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
         until(lambda: "an app may make 3 calls a second here" in service.lines, "why, in the log")
+
+
+def test_a_service_keeps_to_the_core_that_it_is_given(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    core = max(os.sched_getaffinity(0))
+    log = tmp_path / "service.log"
+    with running_service(store_server.address, log, MEMBER_LEVEL_CORE=str(core)) as service:
+        service.wait_for("SERVING")
+        threads = Path(f"/proc/{service.process.pid}/task").iterdir()
+        assert {frozenset(os.sched_getaffinity(int(each.name))) for each in threads} == {
+            frozenset({core})
+        }
+
+
+def test_a_core_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with running_service("redis://127.0.0.1:1", tmp_path / "log", MEMBER_LEVEL_CORE="9999") as one:
+        assert one.process.wait(15) == 1
+        assert one.lines.startswith("wrong setting MEMBER_LEVEL_CORE: must be one of the cores [")

@@ -1,0 +1,1 @@
+"""What this suite is compared with: other ways to answer the same check from the same store."""

@@ -1,0 +1,51 @@
+"""What a Python user would write instead: FastAPI, pydantic and redis.asyncio.
+
+Run by uvicorn with uvloop and httptools; REDIS_URL says where the store is. It reads the store for
+each request, as it is ordinarily written.
+"""
+
+import json
+import os
+from typing import Annotated, Any
+
+import redis.asyncio
+from fastapi import FastAPI, Header, HTTPException
+from pydantic import BaseModel, Field
+
+from services.access.secrets import digest
+from services.store import keys
+from services.user_state.record import unpack
+
+
+class Request(BaseModel):
+    """The body that the document gives."""
+
+    openid: str = Field(min_length=1, max_length=128)
+    levels: list[int] = Field(min_length=1, max_length=1_000)
+
+
+class Result(BaseModel):
+    ok: bool
+
+
+class Reply(BaseModel):
+    ret: int = 0
+    msg: str = ""
+    data: Result
+
+
+def make() -> FastAPI:
+    store = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], protocol=3)
+    buckets = keys.Buckets()
+
+    async def check(request: Request, authorization: Annotated[str, Header()]) -> Reply:
+        granted = await store.get(keys.token(digest(authorization)))
+        if granted is None or "upbot:check" not in json.loads(granted)["scope"].split():
+            raise HTTPException(401)
+        packed: Any = await store.get(buckets.of(request.openid).record(request.openid))
+        ok = packed is not None and unpack(packed).level in request.levels
+        return Reply(data=Result(ok=ok))
+
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/upbot/api/CheckUserXYLevel", check, methods=["POST"])
+    return app
