@@ -86,11 +86,11 @@ class Generations:
         return not was_newest
 
     def terminate(self) -> None:
-        for envoy in self._running:
+        for envoy in list(self._running):
             envoy.terminate()
 
     def kill(self) -> None:
-        for envoy in self._running:
+        for envoy in list(self._running):
             envoy.kill()
 
     @property

@@ -20,6 +20,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _FAILURES_UNTIL_DOWN = 2
 # A store that is away is looked for more often, in seconds: every caller waits for it.
 _INTERVAL_DOWN = 0.1
+_SHORTEST_INTERVAL = 0.05
 
 
 class StoreWatch:
@@ -84,6 +85,8 @@ class StoreWatch:
         while not self.stopping.is_set():
             self._look.clear()
             self._probe()
+            # A store that answers a ping but refuses writes makes every write look here.
+            self.stopping.wait(_SHORTEST_INTERVAL)
             self._look.wait(self._interval if self._available else self._interval_down)
 
     def _probe(self) -> None:
