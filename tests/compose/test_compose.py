@@ -1,8 +1,11 @@
 """The compose stack as a stack: who may what, in which order, and how it ends."""
 
 import json
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.compose.project import SERVICES, Project, docker, inspected, leftovers, running_project
@@ -84,6 +87,40 @@ def test_parts_start_in_any_order_without_a_restart(project: Project) -> None:
         docker("start", containers[part])
     project.wait_until_ready()
     assert {inspected(each)["RestartCount"] for each in containers.values()} == {0}
+
+
+def test_the_gateway_lets_a_request_finish_that_is_under_way(project: Project) -> None:
+    stack = as_stack(project)
+    stack.store.close()
+    gateway = project.container("gateway")
+    body = b'{"openid":"3dfg4df","level":[1,3]}'
+    head = (
+        "POST /upbot/api/CheckUserXYLevel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: {stack.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", project.port), timeout=20) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        client.sendall(head.encode() + body[:5])
+        stopping = pool.submit(docker, "stop", gateway)
+        until(lambda: is_leaving(project), "/healthz says that it leaves")
+        client.sendall(body[5:])
+        answer = client.recv(65_536)
+        stopping.result()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'{"ret":0,"msg":"","data":{"ok":true}}')
+    assert inspected(gateway)["State"]["ExitCode"] == 0
+    docker("start", gateway)
+    project.wait_until_ready()
+
+
+def is_leaving(project: Project) -> bool:
+    try:
+        return httpx.get(project.gateway + "/healthz").status_code == 503
+    except httpx.TransportError:
+        # Its second of saying so may pass between two looks.
+        return True
 
 
 def test_all_end_with_0_when_they_are_told_to(project: Project) -> None:
