@@ -13,6 +13,9 @@ from gateway.envoy import Generations, refusal
 from gateway.render import render
 from gateway.settings import GatewaySettings
 
+# A signal may go to any thread, but Python runs its handler when the main thread wakes.
+_WAKE_SECONDS = 0.5
+
 
 class GatewayProcess:
     """Runs Envoy until SIGTERM or SIGINT, which drain it; a second one ends it at once.
@@ -38,7 +41,10 @@ class GatewayProcess:
         try:
             code = 0
             while not self._envoys.is_over:
-                event = self._events.get()
+                try:
+                    event = self._events.get(timeout=_WAKE_SECONDS)
+                except queue.Empty:
+                    continue
                 if isinstance(event, subprocess.Popen):
                     code = self._on_ended(event)
                 elif event == signal.SIGHUP:

@@ -1,11 +1,15 @@
 """The server of a service: how it listens, and how it ends."""
 
+import math
 import os
+import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc
 import structlog
@@ -16,6 +20,9 @@ from services.runtime.health import StoreWatch
 from services.runtime.pipeline import Pipeline
 from services.runtime.settings import ServerSettings
 
+# A signal may go to any thread, but Python runs its handler when the main thread wakes, and
+# one that waits for ever would not hear of it. Seen once: a service that SIGTERM did not end.
+_WAKE_SECONDS = 0.5
 # How long a connection that is asked to go may still finish its calls, in milliseconds.
 _CONNECTION_AGE_GRACE = 30_000
 
@@ -53,24 +60,26 @@ class Stop:
     """What ends a service: a signal, or a finding of its own. A second signal ends it at once."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
-        self._code = 0
+        # Not an Event: a handler may interrupt the very lines that hold an Event's lock.
+        self._codes: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._is_asked = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def fail(self) -> None:
-        self._code = 1
-        self._asked.set()
+        self._codes.put(1)
 
     def wait(self) -> int:
         """Waits to be asked; returns the exit code."""
-        self._asked.wait()
-        return self._code
+        while True:
+            with suppress(queue.Empty):
+                return self._codes.get(timeout=_WAKE_SECONDS)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        if self._asked.is_set():
+        if self._is_asked:
             os._exit(1)
-        self._asked.set()
+        self._is_asked = True
+        self._codes.put(0)
 
 
 def run(settings: ServerSettings, server: grpc.Server, watch: StoreWatch, stop: Stop) -> int:
@@ -91,7 +100,14 @@ def run(settings: ServerSettings, server: grpc.Server, watch: StoreWatch, stop: 
     watch.drain()
     if code == 0:
         log.info("draining", seconds=settings.drain_seconds, grace=settings.grace_seconds)
-        threading.Event().wait(settings.drain_seconds)
-    server.stop(settings.grace_seconds).wait()
+        _wait(threading.Event(), settings.drain_seconds)
+    _wait(server.stop(settings.grace_seconds))
     log.info("stopped")
     return code
+
+
+def _wait(event: threading.Event, seconds: float = math.inf) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if event.wait(min(left, _WAKE_SECONDS)):
+            return

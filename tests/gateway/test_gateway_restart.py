@@ -23,8 +23,12 @@ def said(gateway: Gateway) -> str:
     return (gateway.directory / "gateway.log").read_text(encoding="utf-8")
 
 
-def epoch(gateway: Gateway) -> int:
-    return gateway.counter("server.hot_restart_epoch")
+def epoch(gateway: Gateway) -> int | None:
+    try:
+        return gateway.counter("server.hot_restart_epoch")
+    except httpx.TransportError:
+        # The admin page goes from one to the other, and nobody has it for a moment.
+        return None
 
 
 def own_directory(path: Path) -> Path:
