@@ -8,12 +8,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # In a process of its own, as signal handlers are the process's.
 PROGRAM = """
-import signal, sys, threading
+import signal, sys, threading, time
 from services.runtime.server import Stop
 
 stop = Stop()
 
 def other_thread():
+    # The main thread waits by now; if not, the test proves less and fails no less.
+    time.sleep(0.3)
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     threading.Event().wait()
 
