@@ -105,3 +105,10 @@ def member(address: str, tmp_path: Path) -> Iterator[Service]:
         service.token = demo.token
         service.wait_for("SERVING")
         yield service
+
+
+@pytest.fixture
+def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A store of the test's own, which it may stop, or give another password."""
+    with server(SERVERS["valkey"], tmp_path) as running:
+        yield running

@@ -28,12 +28,6 @@ SHOW = "levelgate.member.v1.MemberLevel"
 
 
 @pytest.fixture
-def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with server(SERVERS["valkey"], tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def service(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
     demo = prepare(store_server.address)
     with running_service(store_server.address, tmp_path / "service.log") as started:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -12,17 +11,11 @@ import pytest
 import redis
 
 from operations.demo import prepare
-from tests.integration.conftest import SERVERS, ServerProcess, server
+from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.service import Service, running_service
 
 PASSWORD = "a password of the store"
-
-
-@pytest.fixture
-def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with server(SERVERS["valkey"], tmp_path) as running:
-        yield running
 
 
 @pytest.fixture
