@@ -21,9 +21,11 @@ from services.store import deadline
 from services.store.cluster import ClusterStore
 from services.store.credentials import PasswordFile
 from services.store.names import require_known
+from services.store.reads import Reads, StoreReads
 from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from services.store.tracked_reads import TrackedReads
 
 # Answers by which the store says that it cannot serve now, though it is up. redis-py has classes
 # for some of them, whose text is without the first word: memory full, a replica instead of the
@@ -95,6 +97,35 @@ def connect(settings: StoreSettings) -> Store:
 
     Raises ValueError if the address is none.
     """
+    if settings.is_cluster:
+        return cast(Store, ClusterStore(settings.address, _never_again(), _options(settings)))
+    return cast(Store, _Single(connection_pool=_pool(settings)))
+
+
+def connect_reads(settings: StoreSettings, store: Store) -> Reads:
+    """What answers the reads of busy paths: from memory where the store can say what changed.
+
+    On a cluster each read asks the store: a connection for each node would have to follow the
+    slots as they move.
+    """
+    if settings.is_cluster or not settings.cache_values:
+        return StoreReads(store)
+    pool = _pool(settings)
+    return TrackedReads(pool.make_connection, settings.cache_values, settings.timeout_seconds)
+
+
+def _pool(settings: StoreSettings) -> redis.ConnectionPool:
+    return redis.ConnectionPool.from_url(
+        settings.address, retry=_never_again(), **_options(settings)
+    )
+
+
+def _never_again() -> Retry:
+    # A repeated write could be done twice, so nothing is.
+    return Retry(NoBackoff(), 0)
+
+
+def _options(settings: StoreSettings) -> dict[str, Any]:
     is_secure = urlsplit(settings.address).scheme == "rediss"
     options: dict[str, Any] = {
         "connection_class": _SecureObeysDeadline if is_secure else _ObeysDeadline,
@@ -106,12 +137,7 @@ def connect(settings: StoreSettings) -> Store:
     }
     if settings.password_file is not None:
         options["credential_provider"] = PasswordFile(settings.user, settings.password_file)
-    # A repeated write could be done twice, so nothing is.
-    never_again = Retry(NoBackoff(), 0)
-    if settings.is_cluster:
-        return cast(Store, ClusterStore(settings.address, never_again, options))
-    pool = redis.ConnectionPool.from_url(settings.address, retry=never_again, **options)
-    return cast(Store, _Single(connection_pool=pool))
+    return options
 
 
 def is_unavailable(error: BaseException) -> bool:

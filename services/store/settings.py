@@ -43,6 +43,13 @@ class StoreSettings(BaseSettings):
     connect_seconds: float = Field(
         0.4, gt=0, le=60, description="Longest wait for a connection to the store."
     )
+    cache_values: int = Field(
+        50_000,
+        ge=0,
+        le=10_000_000,
+        description="Values that upbot_checks keeps in memory, some 500 bytes each; the store says"
+        " when one has changed. 0 for none, so that each check reads the store, as on a cluster.",
+    )
     max_connections: int = Field(
         64, ge=1, le=10_000, description="Connections that one service may hold."
     )

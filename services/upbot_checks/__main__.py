@@ -20,7 +20,7 @@ from services.runtime.settings import AccessSettings, load
 from services.runtime.telemetry import Telemetry, configure_logging
 from services.runtime.validation import Validator
 from services.store import layout
-from services.store.client import connect
+from services.store.client import connect, connect_reads
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.upbot_checks.facts import Facts
@@ -51,14 +51,16 @@ def main() -> int:
     watch = StoreWatch(store, names, settings.health_interval_seconds, stop.fail, claim)
     apps = Apps(store)
     tokens = Tokens(store, apps)
-    facts = Facts(store, buckets)
+    reads = connect_reads(store_settings, store)
+    facts = Facts(store, buckets, reads)
     validator = Validator(CHECKS)
     telemetry = Telemetry()
     policy = Policy(CONTRACTS, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     pipeline = Pipeline(gate, validator, telemetry, settings.streams)
     grpc_server = server.build(settings, pipeline, watch, names)
-    add_UpbotChecksServicer_to_server(UpbotChecks(UserState(store, buckets), facts), grpc_server)
+    users = UserState(store, buckets, reads=reads)
+    add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), grpc_server)
     add_UserFactsServicer_to_server(UserFacts(facts, validator), grpc_server)
     add_AccessTokensServicer_to_server(AccessTokens(apps, tokens), grpc_server)
     pages.serve(settings, telemetry.registry)

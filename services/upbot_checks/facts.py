@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from services.store.keys import Buckets
+from services.store.reads import Reads, StoreReads
 from services.store.store import Store
 
 ANDROID, IOS = 1, 2
@@ -48,14 +49,20 @@ NO_FACT = GameFact()
 class Facts:
     """Stars and game facts. Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        store: Store,
+        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
+        reads: Reads | None = None,
+    ) -> None:
         self._store = store
+        self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether one of the games is lit on one of the devices."""
         fields = [_star_field(Star(*pair)) for pair in product(set(gids), devices)]
-        return any(self._store.hmget(self._buckets.of(user).facts(user), fields))
+        return any(self._reads.hmget(self._buckets.of(user).facts(user), fields))
 
     def put_star(self, user: str, star: Star, *, lit: bool) -> None:
         key = self._buckets.of(user).facts(user)
@@ -66,7 +73,7 @@ class Facts:
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, NO_FACT if there is none."""
-        packed = self._store.hget(self._buckets.of(user).facts(user), _game_field(key))
+        (packed,) = self._reads.hmget(self._buckets.of(user).facts(user), [_game_field(key)])
         return NO_FACT if packed is None else GameFact(**json.loads(packed))
 
     def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from services.store.keys import Buckets
+from services.store.reads import Reads, StoreReads
 from services.store.store import Store, Value
 from services.user_state.record import Record, unpack
 from services.user_state.scripts import Kept, Scripts
@@ -78,14 +79,15 @@ class UserState:
         buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
         kept: Kept = Kept(),  # noqa: B008
         now: Callable[[], float] = time.time,
+        reads: Reads | None = None,
     ) -> None:
-        self._store = store
+        self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
         self._kept = kept
         self._scripts = Scripts(store, kept, now)
 
     def get(self, user: str) -> Record | None:
-        packed = self._store.get(self._buckets.of(user).record(user))
+        packed = self._reads.get(self._buckets.of(user).record(user))
         return None if packed is None else unpack(packed)
 
     def initialise(self, user: str, lowest: Step, rule_version: int, app: str = "") -> Record:
