@@ -1,11 +1,11 @@
 """One policy: what the scope on a method says."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
-from levelgate.access.v1.access_pb2 import Access
 from levelgate.access.v1.reason_pb2 import (
     REASON_SCOPE_MISSING,
     REASON_TOKEN_INVALID,
@@ -14,11 +14,24 @@ from levelgate.access.v1.reason_pb2 import (
 )
 from services.access.known_tokens import Finder
 from services.access.scopes import access_of
+from services.access.tokens import Grant
 from services.runtime.call import ANYBODY, Caller
 from services.runtime.errors import Failure
 
 # Longer than any token that was ever issued: not worth a question to the store.
 _LONGEST_TOKEN = 512
+
+
+class _Rule(NamedTuple):
+    """The option on a method, and the setting that may open it."""
+
+    scope: str
+    takes_member: bool
+    is_open: bool
+    is_public: bool
+
+    def allows(self, grant: Grant) -> bool:
+        return self.takes_member if grant.member is not None else self.scope in grant.scopes
 
 
 class Policy:
@@ -30,9 +43,16 @@ class Policy:
         tokens: Finder,
         open_families: frozenset[str] = frozenset(),
     ) -> None:
-        self._access = access_of(services)
+        self._rules = {
+            method: _Rule(
+                access.scope,
+                access.member,
+                access.openable and _family(method) in open_families,
+                access.public,
+            )
+            for method, access in access_of(services).items()
+        }
         self._tokens = tokens
-        self._open_families = open_families
 
     def admit(self, method: str, authorization: Sequence[str]) -> Caller:
         """Whom the call is made for.
@@ -41,20 +61,19 @@ class Policy:
         does not hold the method's scope. A token that is given must be good even where the
         family is open: a caller who sends one means it.
         """
-        access = self._access[method]
-        if access.public:
+        rule = self._rules[method]
+        if rule.is_public:
             return ANYBODY
-        is_open = access.openable and _family(method) in self._open_families
         token = token_in(authorization)
         if token is None:
-            if is_open:
+            if rule.is_open:
                 return ANYBODY
             raise _unauthenticated(REASON_TOKEN_MISSING, "send an access token in `authorization`")
         grant = self._tokens.find(token) if len(token) <= _LONGEST_TOKEN else None
         if grant is None:
             raise _unauthenticated(REASON_TOKEN_INVALID, "the token is unknown or expired")
-        if not is_open and not _allows(access, grant.scopes, grant.member):
-            message = f"the token does not hold the scope {access.scope}"
+        if not rule.is_open and not rule.allows(grant):
+            message = f"the token does not hold the scope {rule.scope}"
             raise Failure(grpc.StatusCode.PERMISSION_DENIED, REASON_SCOPE_MISSING, message)
         return Caller(grant.appid, grant.member)
 
@@ -64,17 +83,17 @@ def token_in(authorization: Sequence[str]) -> str | None:
 
     Several headers are one token that nobody has: which of them counts is not ours to guess.
     """
+    if len(authorization) == 1:
+        return _without_scheme(authorization[0].strip()) or None
     tokens = {_without_scheme(value.strip()) for value in authorization} - {""}
     return ",".join(sorted(tokens)) if tokens else None
 
 
 def _without_scheme(value: str) -> str:
+    if " " not in value:
+        return "" if value.lower() == "bearer" else value
     scheme, _, rest = value.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else value
-
-
-def _allows(access: Access, scopes: frozenset[str], member: str | None) -> bool:
-    return access.member if member is not None else access.scope in scopes
 
 
 def _family(method: str) -> str:

@@ -2,16 +2,17 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import grpc
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """Whom the token speaks for. Neither: nobody, in a family that is open."""
 
     appid: str | None = None
@@ -37,14 +38,20 @@ def set_current_caller(caller: Caller) -> None:
     _caller.set(caller)
 
 
-@dataclass(frozen=True)
 class Call:
     """What a caller sent beside the request."""
 
-    method: str
-    request_id: str
-    authorization: tuple[str, ...]
-    seconds_left: float | None
+    def __init__(
+        self,
+        method: str,
+        sent_request_id: str,
+        authorization: Sequence[str],
+        seconds_left: float | None,
+    ) -> None:
+        self.method = method
+        self.authorization = authorization
+        self.seconds_left = seconds_left
+        self._sent_request_id = sent_request_id
 
     @classmethod
     def of(cls, method: str, context: grpc.ServicerContext) -> "Call":
@@ -54,6 +61,11 @@ class Call:
                 authorization.append(str(value))
             elif key == "x-request-id":
                 request_id = str(value)
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = str(uuid.uuid4())
-        return cls(method, request_id, tuple(authorization), context.time_remaining())
+        return cls(method, request_id, authorization, context.time_remaining())
+
+    @cached_property
+    def request_id(self) -> str:
+        """The caller's, or one of ours. Asked for only where something is logged or refused."""
+        if _REQUEST_ID.fullmatch(self._sent_request_id):
+            return self._sent_request_id
+        return str(uuid.uuid4())

@@ -111,10 +111,10 @@ class Pipeline(grpc.ServerInterceptor):
             started = time.perf_counter()
             call = Call.of(method, context)
             try:
-                with deadline.within(call.seconds_left):
-                    self._gate.admit(call)
-                    self._validator.validate(request)
-                    reply = behaviour(request, context)
+                deadline.begin(call.seconds_left)
+                self._gate.admit(call)
+                self._validator.validate(request)
+                reply = behaviour(request, context)
             except Exception as error:
                 failure = self._failure(error)
                 self._telemetry.finished(call, started, failure, error)

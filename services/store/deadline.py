@@ -12,6 +12,14 @@ class DeadlinePassedError(Exception):
     """There is no time left to ask the store."""
 
 
+def begin(seconds: float | None) -> None:
+    """Gives what follows in this context this many seconds; None sets no limit.
+
+    For who has a context to himself, as a unary call has, which grpcio runs in one of its own.
+    """
+    _deadline.set(None if seconds is None else time.monotonic() + seconds)
+
+
 @contextmanager
 def within(seconds: float | None) -> Iterator[None]:
     """Gives what happens inside this many seconds; None sets no limit."""

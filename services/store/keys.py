@@ -5,6 +5,7 @@ transition of a user with its index entries is one script on one slot, on a clus
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from zlib import crc32
 
 DEFAULT_BUCKETS = 1024
@@ -28,7 +29,7 @@ class Bucket:
 
     number: int
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         return f"lg:{{{self.number}}}:"
 
@@ -90,13 +91,18 @@ class Buckets:
 
     def of(self, user: str) -> Bucket:
         """The bucket of a user; the same in every process and for all time."""
-        return Bucket(self.number_of(user))
+        return _bucket(self.number_of(user))
 
     def number_of(self, user: str) -> int:
         return crc32(user.encode()) % self.count
 
     def all(self) -> list[Bucket]:
-        return [Bucket(number) for number in range(self.count)]
+        return [_bucket(number) for number in range(self.count)]
+
+
+@cache
+def _bucket(number: int) -> Bucket:
+    return Bucket(number)
 
 
 def demotion_plan(plan: str) -> str:

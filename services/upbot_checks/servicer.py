@@ -12,6 +12,12 @@ from services.user_state.state import UserState
 # The document's default for partition_id.
 DEFAULT_PARTITION = "0"
 
+# There are two answers, made once: nothing behind the servicer writes into them.
+_LEVEL_ANSWERS = {
+    ok: pb.CheckUserXYLevelResponse(data=pb.CheckResult(ok=ok)) for ok in (False, True)
+}
+_STAR_ANSWERS = {ok: pb.CheckStarStateResponse(data=pb.CheckResult(ok=ok)) for ok in (False, True)}
+
 
 class UpbotChecks(UpbotChecksServicer):
     """Three reads; an unknown user is not an error."""
@@ -24,15 +30,14 @@ class UpbotChecks(UpbotChecksServicer):
         self, request: pb.CheckUserXYLevelRequest, _context: grpc.ServicerContext
     ) -> pb.CheckUserXYLevelResponse:
         record = self._users.get(request.openid)
-        ok = record is not None and record.level in request.level
-        return pb.CheckUserXYLevelResponse(data=pb.CheckResult(ok=ok))
+        return _LEVEL_ANSWERS[record is not None and record.level in request.level]
 
     def CheckStarState(
         self, request: pb.CheckStarStateRequest, _context: grpc.ServicerContext
     ) -> pb.CheckStarStateResponse:
         devices = [request.device] if request.HasField("device") else DEVICES
         ok = self._facts.is_any_lit(request.openid, request.gid, devices)
-        return pb.CheckStarStateResponse(data=pb.CheckResult(ok=ok))
+        return _STAR_ANSWERS[ok]
 
     def CheckGameInfo(
         self, request: pb.CheckGameInfoRequest, _context: grpc.ServicerContext

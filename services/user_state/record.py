@@ -6,15 +6,15 @@ the next format reads this one: record.lua and this module know both, and write 
 
 import math
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 FORMAT = 2
 # format, source, level, points, protected_until, version; then the partner's id.
 # The same layout stands in record.lua; a test holds the two together.
-_LAYOUT = struct.Struct(">BBIIIQ")
-_LENGTH = struct.Struct(">H")
-_PARTNER = _LAYOUT.size + _LENGTH.size
+_FIRST_LAYOUT = struct.Struct(">BBIIIQ")
+# The same and the partner's length.
+_LAYOUT = struct.Struct(">BBIIIQH")
 
 SECONDS_PER_DAY = 86_400
 
@@ -26,12 +26,14 @@ class Source(IntEnum):
     MANUAL = 1
 
 
+_SOURCES = tuple(Source)
+
+
 class UnknownFormatError(Exception):
     """The record was written by a newer service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A user's level and why it holds it. Times are seconds since 1970, 0 for never."""
 
     level: int
@@ -54,12 +56,12 @@ def unpack(packed: bytes) -> Record:
     """Reads what a script wrote. Raises UnknownFormatError for another format."""
     written = packed[0] if packed else 0
     if written == FORMAT:
-        _, source, level, points, protected_until, version = _LAYOUT.unpack_from(packed)
-        end = _PARTNER + _LENGTH.unpack_from(packed, _LAYOUT.size)[0]
-        partner, history = packed[_PARTNER:end].decode(), packed[end:]
+        _, source, level, points, protected_until, version, length = _LAYOUT.unpack_from(packed)
+        end = _LAYOUT.size + length
+        partner, history = packed[_LAYOUT.size : end].decode(), packed[end:]
     elif written == 1:
-        _, source, level, points, protected_until, version = _LAYOUT.unpack_from(packed)
-        partner, history = packed[_LAYOUT.size :].decode(), b""
+        _, source, level, points, protected_until, version = _FIRST_LAYOUT.unpack_from(packed)
+        partner, history = packed[_FIRST_LAYOUT.size :].decode(), b""
     else:
         raise UnknownFormatError(f"format {written or 'none'}, known: 1 to {FORMAT}")
-    return Record(level, points, Source(source), protected_until, version, partner, history)
+    return Record(level, points, _SOURCES[source], protected_until, version, partner, history)
