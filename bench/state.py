@@ -23,7 +23,7 @@ from levelgate.member.v1.member_bulk_pb2 import ImportUsersRequest, UserRow
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_level_pb2 import PreviewRulesRequest, ProposedRule
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
-from services.member_level.rule_book import RuleBook
+from services.rules.rule_book import RuleBook
 from services.user_state.crowd import Crowd
 from services.user_state.rows import Row
 

@@ -14,8 +14,8 @@ from operations.examples import examples
 from services.access.apps import AppExistsError, Apps
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
-from services.member_level.ladder import Ladder, Rule
-from services.member_level.rule_book import Book, RuleBook
+from services.rules.ladder import Ladder, Rule
+from services.rules.rule_book import Book, RuleBook
 from services.runtime.settings import load
 from services.shop_level.shops import Member, Shops
 from services.store import keys, layout
@@ -23,7 +23,8 @@ from services.store.client import connect, why_unavailable
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from services.upbot_checks.facts import ANDROID, Facts, GameFact, GameKey, Star
+from services.upbot_checks.fact import ANDROID, GameFact, GameKey, Star
+from services.upbot_checks.facts import Facts
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import UserState
 from services.user_state.steps import Steps

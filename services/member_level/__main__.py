@@ -22,12 +22,12 @@ from services.member_level.demotion_runs import DemotionRuns
 from services.member_level.demotion_servicer import Demotion
 from services.member_level.demotions import Demotions
 from services.member_level.history_servicer import MemberHistory
-from services.member_level.rule_book import RuleBook
 from services.member_level.schedule import Schedule
 from services.member_level.scheduled_demotions import ScheduledDemotions
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
+from services.rules.rule_book import RuleBook
 from services.runtime import pages, server
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy

@@ -16,7 +16,7 @@ from services.member_level.cursors import (
 )
 from services.member_level.import_rows import RowReader
 from services.member_level.messages import row_message
-from services.member_level.rule_book import RuleBook
+from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.validation import Validator
 from services.store.batches import batched

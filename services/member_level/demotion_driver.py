@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from services.member_level.demotion_runs import DemotionRuns, Run, RunState
-from services.member_level.rule_book import RuleBook
+from services.rules.rule_book import RuleBook
 from services.store.batches import batched
 from services.user_state.crowd import BATCH, DEMOTED_AT_A_TIME, Crowd
 

@@ -12,10 +12,10 @@ from levelgate.member.v1.demotion_pb2_grpc import DemotionServicer
 from services.member_level import failures, preview
 from services.member_level.demotion_runs import DemotionRuns, Plan, Run, RunState
 from services.member_level.demotions import Demotions
-from services.member_level.ladder import Ladder
 from services.member_level.messages import SUCCESS, move_message
 from services.member_level.risk import RiskPages
-from services.member_level.rule_book import Book, RuleBook
+from services.rules.ladder import Ladder
+from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.store.keys import Bucket
 from services.user_state.crowd import Crowd

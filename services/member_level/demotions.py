@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from services.member_level.demotion_driver import DemotionDriver
 from services.member_level.demotion_runs import DemotionRuns, Run, RunState, new_run_id
-from services.member_level.rule_book import RuleBook
+from services.rules.rule_book import RuleBook
 
 _LOOK_SECONDS = 0.1
 

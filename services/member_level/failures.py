@@ -8,7 +8,7 @@ import re
 import grpc
 
 from levelgate.access.v1 import reason_pb2 as reasons
-from services.member_level.ladder import Conflict
+from services.rules.ladder import Conflict
 from services.runtime.errors import Failure, Violation
 
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND

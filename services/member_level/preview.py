@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.member_level.ladder import Ladder
+from services.rules.ladder import Ladder
 from services.user_state.crowd import Span
 
 # Above every total of points, which are int32.

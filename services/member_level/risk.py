@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from levelgate.member.v1 import demotion_pb2 as pb
 from services.member_level import cursors, failures
 from services.member_level.cursors import CursorError, RiskCursor
-from services.member_level.ladder import Ladder
+from services.rules.ladder import Ladder
 from services.store.keys import Bucket
 from services.user_state.crowd import Crowd, Place, Span
 

@@ -8,9 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from levelgate.member.v1 import member_level_pb2 as pb
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
 from services.member_level import failures, preview
-from services.member_level.ladder import Conflict, Ladder, Rule
 from services.member_level.messages import SUCCESS, move_message
-from services.member_level.rule_book import Book, RuleBook
+from services.rules.ladder import Conflict, Ladder, Rule
+from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.user_state.crowd import Crowd
 

@@ -9,8 +9,8 @@ import structlog
 
 from services.member_level.demotion_runs import Run, new_run_id
 from services.member_level.demotions import Demotions
-from services.member_level.rule_book import RuleBook
 from services.member_level.schedule import Schedule
+from services.rules.rule_book import RuleBook
 from services.store import keys
 from services.store.store import Store
 

@@ -2,48 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
 from services.store.store import Store
-
-ANDROID, IOS = 1, 2
-DEVICES = (ANDROID, IOS)
+from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 
 _STAR, _GAME = "star", "game"
-
-
-@dataclass(frozen=True)
-class Star:
-    """A game whose star can be lit, on one device."""
-
-    gid: int
-    device: int
-
-
-@dataclass(frozen=True)
-class GameKey:
-    """What a game fact is found by."""
-
-    game_code: str
-    area_id: str
-    plat_id: str
-    partition_id: str
-    role_name: str
-    game_check_info_id: int
-
-
-@dataclass(frozen=True)
-class GameFact:
-    """What is known: a code, a number, or both."""
-
-    code: str | None = None
-    number: int | None = None
-
-
-NO_FACT = GameFact()
 
 
 class Facts:

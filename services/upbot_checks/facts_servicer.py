@@ -7,7 +7,8 @@ import grpc
 from levelgate.upbot.v1 import user_facts_pb2 as pb
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
 from services.runtime.validation import Validator
-from services.upbot_checks.facts import Facts, GameFact, GameKey, Star
+from services.upbot_checks.fact import GameFact, GameKey, Star
+from services.upbot_checks.facts import Facts
 from services.upbot_checks.servicer import game_key
 
 # Rejects that are told one by one; the rest are only counted, as the reply has to end.

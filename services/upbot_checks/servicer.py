@@ -6,7 +6,8 @@ from levelgate.upbot.v1 import upbot_checks_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksServicer
 from levelgate.upbot.v1.user_facts_pb2 import GameInfo
 from services.upbot_checks.compare import CompareType, Comparison
-from services.upbot_checks.facts import DEVICES, Facts, GameKey
+from services.upbot_checks.fact import DEVICES, GameKey
+from services.upbot_checks.facts import Facts
 from services.user_state.state import UserState
 
 # The document's default for partition_id.

@@ -10,13 +10,14 @@ from operations import archive
 from operations.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
-from services.member_level.rule_book import RuleBook
+from services.rules.rule_book import RuleBook
 from services.shop_level.shops import Shops
 from services.store import keys, layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.upbot_checks.facts import ANDROID, Facts
+from services.upbot_checks.fact import ANDROID
+from services.upbot_checks.facts import Facts
 from services.user_state.crowd import Crowd
 from services.user_state.history import changes_of
 from services.user_state.scripts import Kept

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.member_level import preview
-from services.member_level.ladder import Ladder, Rule
+from services.rules.ladder import Ladder, Rule
 from services.store.store import Store
 from services.user_state import history
 from services.user_state.crowd import BATCH, Crowd, Demoted, Place, Span

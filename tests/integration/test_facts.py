@@ -7,16 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.store.store import Store
-from services.upbot_checks.facts import (
+from services.upbot_checks.fact import (
     ANDROID,
     DEVICES,
     IOS,
     NO_FACT,
-    Facts,
     GameFact,
     GameKey,
     Star,
 )
+from services.upbot_checks.facts import Facts
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -4,8 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from services.member_level.ladder import Rule
-from services.member_level.rule_book import Book, RuleBook
+from services.rules.ladder import Rule
+from services.rules.rule_book import Book, RuleBook
 from services.store import keys
 from services.store.store import Store
 

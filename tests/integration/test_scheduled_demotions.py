@@ -8,9 +8,9 @@ from operations.demo import prepare
 from services.member_level.demotion_driver import DemotionDriver
 from services.member_level.demotion_runs import DemotionRuns, Run
 from services.member_level.demotions import Demotions
-from services.member_level.rule_book import RuleBook
 from services.member_level.schedule import Schedule
 from services.member_level.scheduled_demotions import ScheduledDemotions
+from services.rules.rule_book import RuleBook
 from services.store.keys import DEMOTION_SLOT
 from services.store.store import Store
 from services.user_state.state import UserState

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from services.member_level.ladder import Ladder
+from services.rules.ladder import Ladder
 from services.store.store import Store
 from services.user_state.crowd import Crowd
 from services.user_state.feed import Feed

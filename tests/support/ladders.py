@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from services.member_level.ladder import Ladder, Rule
+from services.rules.ladder import Ladder, Rule
 
 MAX_POINT = 2**31 - 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.member_level.ladder import Ladder, Rule
+from services.rules.ladder import Ladder, Rule
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.user_state.record import Record

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.member_level.ladder import Conflict, Ladder, Rule
+from services.rules.ladder import Conflict, Ladder, Rule
 from tests.support.ladders import ladders
 
 # The /show example: there is no rule for [2000, 3000).

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-from services.member_level.ladder import Ladder, Rule
+from services.rules.ladder import Ladder, Rule
 from services.store import keys
 from services.store.store import Store
 from services.user_state.steps import Step, Steps
