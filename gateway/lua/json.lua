@@ -2,8 +2,8 @@
 local json = {}
 
 local DEEPEST = 64 -- far above any contract, far below what a stack holds
--- No contract takes more than a list of 1,000 rules with three values each. A mebibyte of tiny values would keep one of
--- Envoy's few threads busy for half a second (measured).
+-- Hardly a contract takes more than a list of 1,000 rules with three values each. A mebibyte of tiny values would keep
+-- one of Envoy's few threads busy for half a second (measured).
 local MOST_VALUES = 4096
 local ESCAPED = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 local LITERALS = { t = "true", f = "false", n = "null" }
@@ -110,10 +110,11 @@ function read_value(text, at, depth)
   return { literal = literal }, at + #literal
 end
 
--- The members of a JSON object in their order, each {name, value, raw}; nil for anything else.
+-- The members of a JSON object in their order, each {name, value, raw}; nil for anything else, and for more than
+-- `most` values (4,096).
 -- Arrays are tables, objects are {members = ...}, true, false and null {literal = ...}.
-function json.object(text)
-  values_left = MOST_VALUES
+function json.object(text, most)
+  values_left = most or MOST_VALUES
   local value, after = read_value(text, after_space(text, 1), DEEPEST)
   if type(value) ~= "table" or not value.members then return nil end
   if after_space(text, after) <= #text then return nil end

@@ -24,9 +24,9 @@ function parameters.from_form(form)
 end
 
 -- From a JSON body, in the same shape; nil for what is no JSON object.
-function parameters.from_json(body)
+function parameters.from_json(body, most)
   if not text.is_utf8(body) then return nil end
-  return json.object(body)
+  return json.object(body, most)
 end
 
 -- vip_level and vipLevel are one parameter: contracts give both spellings, callers know the latter.

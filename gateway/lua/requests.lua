@@ -40,28 +40,48 @@ local function split(url)
   return url:match("^([^?]*)%??(.*)$")
 end
 
--- Arrays of numbers or strings. The transcoder flattens an array in them, and drops a null.
-local LISTS = { level = true, levels = true, gid = true, gids = true, xinyue_codes = true }
+-- Arrays of numbers or strings, and arrays of objects. The transcoder flattens an array in an array, drops a null, and
+-- takes a lone object: a service would check another thing than the caller's.
+local LISTS = {
+  level = true, levels = true, gid = true, gids = true, xinyue_codes = true, xinyueCodes = true, openids = true,
+}
+local OBJECT_LISTS = { rules = true, conditions = true, min_versions = true, minVersions = true }
 
-local function has_odd_item(members)
+local has_odd_list
+
+local function is_odd_item(name, item)
+  if type(item) ~= "table" then return false end -- the transcoder says which one
+  return LISTS[name] or OBJECT_LISTS[name] and not item.members or item.members and has_odd_list(item.members)
+end
+
+function has_odd_list(members)
   for _, member in ipairs(members) do
-    if LISTS[member.name] and type(member.value) == "table" then
-      for _, item in ipairs(member.value) do
-        if type(item) == "table" then return true end
+    local name, value = member.name, member.value
+    if type(value) == "table" then
+      if value.members then
+        if OBJECT_LISTS[name] or has_odd_list(value.members) then return true end
+      else
+        for _, item in ipairs(value) do
+          if is_odd_item(name, item) then return true end
+        end
       end
     end
   end
   return false
 end
 
+-- 10,000 users with a version each.
+local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 45000 }
+
 local function upbot(handle)
   local headers = handle:headers()
-  headers:replace(":path", (split(headers:get(":path"))))
+  local path = split(headers:get(":path"))
+  headers:replace(":path", path)
   headers:replace("content-type", "application/json") -- the body is JSON or refused, whatever this said
   local body = handle:body()
   if not body then return nil end
-  local members = parameters.from_json(body:getBytes(0, body:length()))
-  if not members or has_odd_item(members) then return bad() end
+  local members = parameters.from_json(body:getBytes(0, body:length()), MOST_VALUES[path])
+  if not members or has_odd_list(members) then return bad() end
 end
 
 local SHOP_ROUTE = "member.member-level.index"
@@ -132,20 +152,6 @@ local function to_json(...)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
--- Whether `rules` is anything but a list of objects. The transcoder takes a lone object, flattens an
--- array in the list and drops a null: a service would name another rule than the caller's.
-local function has_odd_rules(members)
-  for _, member in ipairs(members) do
-    if member.name == "rules" and type(member.value) == "table" then
-      if member.value.members then return true end
-      for _, item in ipairs(member.value) do
-        if type(item) == "table" and not item.members then return true end
-      end
-    end
-  end
-  return false
-end
-
 -- Query, form and JSON body become one JSON body, so that there is one place to look at and a
 -- parameter given twice is seen wherever it was given.
 local function member(handle)
@@ -165,7 +171,7 @@ local function member(handle)
   in_body = without_user(in_body)
   local twice = parameters.repeated(prefix or path, in_query, in_body)
   if twice then return bad(twice .. ": given twice") end
-  if path == "/vipBiz/preview" and has_odd_rules(in_body) then return bad("rules: no list of objects") end
+  if path == "/vipBiz/preview" and has_odd_list(in_body) then return bad("rules: no list of objects") end
 
   headers = handle:headers() -- reading the body yields, and what was got before is dead
   if user then path = prefix .. text.escape(user) end

@@ -12,11 +12,12 @@ from levelgate.member.v1 import (
     member_level_pb2,
 )
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
 
 _CONTRACTS = (
     access_tokens_pb2,
     demotion_pb2,
+    eligibility_pb2,
     member_bulk_pb2,
     member_history_pb2,
     member_level_pb2,

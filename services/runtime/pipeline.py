@@ -101,9 +101,11 @@ class Pipeline(grpc.ServerInterceptor):
             behaviour = self._answer_stream(method, handler.stream_unary)
             return grpc.stream_unary_rpc_method_handler(behaviour, *serialisation)
         if handler.unary_stream is not None:
-            behaviour = self._answer_with_stream(method, handler.unary_stream)
+            behaviour = self._answer_with_stream(method, handler.unary_stream, self._validator)
             return grpc.unary_stream_rpc_method_handler(behaviour, *serialisation)
-        raise TypeError(f"{method}: the pipeline does not serve calls that stream both ways")
+        assert handler.stream_stream is not None  # noqa: S101  (the only kind that is left)
+        behaviour = self._answer_with_stream(method, handler.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(behaviour, *serialisation)
 
     def _answer(self, method: str, behaviour: Behaviour) -> Behaviour:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
@@ -137,12 +139,17 @@ class Pipeline(grpc.ServerInterceptor):
 
         return self._on_stream_threads(answer)
 
-    def _answer_with_stream(self, method: str, behaviour: Behaviour) -> Behaviour:
+    def _answer_with_stream(
+        self, method: str, behaviour: Behaviour, validator: Validator | None = None
+    ) -> Behaviour:
+        """Without a validator the request is a stream too, and left to the servicer."""
+
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with self._told(method, context) as call, self._stream_of(call):
                 with deadline.within(call.seconds_left):
                     self._gate.admit(call)
-                    self._validator.validate(request)
+                    if validator is not None:
+                        validator.validate(request)
                     replies = iter(behaviour(request, context))
                 while True:
                     # A deadline does not outlive a step: between two the thread is not ours.

@@ -32,16 +32,28 @@ def identifier(name: str, *, optional: bool = False) -> Check:
     return check
 
 
-def identifiers(name: str) -> Check:
-    """At most 1,000 identifiers; may be empty."""
+def identifiers(name: str, least: int = 0, most: int = MAX_ENTRIES) -> Check:
+    """A list of identifiers."""
 
     def check(message: Message) -> Iterator[Violation]:
         values = getattr(message, name)
-        if len(values) > MAX_ENTRIES:
-            yield _too_many(name, len(values))
-        else:
-            for value in values:
-                yield from _identifier(name, value)
+        if not least <= len(values) <= most:
+            yield Violation(name, f"must have {least}-{most} entries; got {len(values)}")
+            return
+        for position, value in enumerate(values):
+            if not _is_identifier(value):
+                yield from _identifier(f"{name}[{position}]", value)
+
+    return check
+
+
+def at_most(name: str, most: int) -> Check:
+    """A list that may be empty."""
+
+    def check(message: Message) -> Iterator[Violation]:
+        count = len(getattr(message, name))
+        if count > most:
+            yield _too_many(name, count, most)
 
     return check
 
@@ -168,8 +180,12 @@ def json_path(descriptor: Any, path: str) -> str:
     return f"{field.json_name}{bracket}{position}.{json_path(field.message_type, rest)}"
 
 
+def _is_identifier(value: str) -> bool:
+    return 1 <= len(value) <= MAX_ID and value.isprintable()
+
+
 def _identifier(name: str, value: str) -> Iterator[Violation]:
-    if not 1 <= len(value) <= MAX_ID or not value.isprintable():
+    if not _is_identifier(value):
         yield Violation(name, f"must be 1-{MAX_ID} printable characters; got {_described(value)}")
 
 

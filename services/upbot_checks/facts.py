@@ -27,24 +27,24 @@ class Facts:
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether one of the games is lit on one of the devices."""
-        fields = [_star_field(Star(*pair)) for pair in product(set(gids), devices)]
+        fields = [star_field(Star(*pair)) for pair in product(set(gids), devices)]
         return any(self._reads.hmget(self._buckets.of(user).facts(user), fields))
 
     def put_star(self, user: str, star: Star, *, lit: bool) -> None:
         key = self._buckets.of(user).facts(user)
         if lit:
-            self._store.hset(key, _star_field(star), b"1")
+            self._store.hset(key, star_field(star), b"1")
         else:
-            self._store.hdel(key, _star_field(star))
+            self._store.hdel(key, star_field(star))
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, NO_FACT if there is none."""
-        (packed,) = self._reads.hmget(self._buckets.of(user).facts(user), [_game_field(key)])
-        return NO_FACT if packed is None else GameFact(**json.loads(packed))
+        (packed,) = self._reads.hmget(self._buckets.of(user).facts(user), [game_field(key)])
+        return unpack_fact(packed)
 
     def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:
         packed = json.dumps({"code": fact.code, "number": fact.number})
-        self._store.hset(self._buckets.of(user).facts(user), _game_field(key), packed)
+        self._store.hset(self._buckets.of(user).facts(user), game_field(key), packed)
 
     def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
         stars, games = [], []
@@ -53,7 +53,7 @@ class Facts:
             if kind == _STAR:
                 stars.append(Star(*rest))
             else:
-                games.append((GameKey(*rest), GameFact(**json.loads(packed))))
+                games.append((GameKey(*rest), unpack_fact(packed)))
         return stars, games
 
     def delete(self, user: str) -> None:
@@ -61,9 +61,14 @@ class Facts:
 
 
 # JSON arrays: the parts are opaque strings, and no separator is safe from them.
-def _star_field(star: Star) -> str:
+def star_field(star: Star) -> str:
     return json.dumps([_STAR, star.gid, star.device])
 
 
-def _game_field(key: GameKey) -> str:
+def game_field(key: GameKey) -> str:
     return json.dumps([_GAME, *vars(key).values()])
+
+
+def unpack_fact(packed: bytes | None) -> GameFact:
+    """NO_FACT where there is none."""
+    return NO_FACT if packed is None else GameFact(**json.loads(packed))

@@ -9,7 +9,7 @@ from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
 from services.runtime.validation import Validator
 from services.upbot_checks.fact import GameFact, GameKey, Star
 from services.upbot_checks.facts import Facts
-from services.upbot_checks.servicer import game_key
+from services.upbot_checks.game_keys import game_key
 
 # Rejects that are told one by one; the rest are only counted, as the reply has to end.
 MAX_REJECTS = 1_000

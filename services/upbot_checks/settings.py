@@ -13,3 +13,9 @@ class UpbotChecksSettings(ServerSettings):
 
     port: Port = Field(50051, description="Port for gRPC.")
     metrics_port: Port = Field(9101, description="Port for Prometheus.")
+    maximum_message_bytes: int = Field(
+        4_194_304,
+        ge=1_024,
+        le=67_108_864,
+        description="Largest message that is read: BatchCheck takes 10,000 openids of any length.",
+    )

@@ -1,6 +1,6 @@
 """What each request of this service must be; the ranges are told in the contracts' comments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from google.protobuf.message import Message
 
@@ -8,6 +8,12 @@ from levelgate.access.v1.access_tokens_pb2 import (
     GetAccessTokenRequest,
     IssueMemberTokenRequest,
     RefreshTokenRequest,
+)
+from levelgate.upbot.v1.eligibility_pb2 import (
+    EligibilityBatchCheckRequest,
+    EligibilityCheckRequest,
+    EligibilityStreamCheckRequest,
+    GameInfoIs,
 )
 from levelgate.upbot.v1.upbot_checks_pb2 import (
     COMPARE_TYPE_BETWEEN,
@@ -26,9 +32,12 @@ from levelgate.upbot.v1.user_facts_pb2 import (
 )
 from services.runtime.errors import Violation
 from services.runtime.validation import (
+    MAX_ENTRIES,
     MAX_INT32,
     Check,
     Checks,
+    at_most,
+    each,
     entries,
     exactly,
     identifier,
@@ -38,6 +47,12 @@ from services.runtime.validation import (
     required,
     text,
 )
+from services.upbot_checks.condition_validation import condition
+
+_MOST_USERS = 10_000
+# In a list inside a condition, which an explanation repeats for each user.
+_MOST_VALUES = 100
+_HIGHEST_VERSION = 2**50
 
 ANY_INT32 = (-MAX_INT32 - 1, MAX_INT32)
 
@@ -53,7 +68,7 @@ def _bounds(compare: Message) -> Iterator[Violation]:
 
 
 def _something_to_check(request: Message) -> Iterator[Violation]:
-    assert isinstance(request, CheckGameInfoRequest)  # noqa: S101  (narrows the type)
+    assert isinstance(request, CheckGameInfoRequest | GameInfoIs)  # noqa: S101  (narrows the type)
     if not request.xinyue_codes and not request.HasField("compare_info"):
         yield Violation("xinyue_codes", "is required where compare_info is absent")
 
@@ -62,6 +77,13 @@ def _something_known(fact: Message) -> Iterator[Violation]:
     assert isinstance(fact, GameInfo)  # noqa: S101  (narrows the type)
     if not fact.HasField("code") and not fact.HasField("number"):
         yield Violation("code", "is required where number is absent")
+
+
+def _few_to_explain(request: Message) -> Iterator[Violation]:
+    assert isinstance(request, EligibilityBatchCheckRequest | EligibilityStreamCheckRequest)  # noqa: S101  (narrows the type)
+    count = len(request.openids)
+    if request.explain and count > MAX_ENTRIES:
+        yield Violation("openids", f"must be at most {MAX_ENTRIES} with explain; got {count}")
 
 
 def _one_fact(request: Message) -> Iterator[Violation]:
@@ -80,6 +102,32 @@ _GAME_KEY: tuple[Check, ...] = (
 _STAR = nested("star", integer("device", 1, 2))
 _GAME_INFO = nested("game_info", *_GAME_KEY, identifier("code", optional=True), _something_known)
 
+_COMPARE: tuple[Check, ...] = (
+    integer("compare_type", 1, 6),
+    required("value"),
+    _bounds,
+)
+_CONDITION = condition(
+    "condition",
+    nested("level_in", entries("levels", _MOST_VALUES)),
+    nested("points", *_COMPARE),
+    nested("star", entries("gids", _MOST_VALUES), integer("device", 1, 2, optional=True)),
+    nested(
+        "game_info",
+        *_GAME_KEY,
+        identifiers("xinyue_codes", most=_MOST_VALUES),
+        _something_to_check,
+        nested("compare_info", *_COMPARE),
+    ),
+)
+_BATCH: Sequence[Check] = (
+    identifiers("openids", 1, _MOST_USERS),
+    _CONDITION,
+    _few_to_explain,
+    at_most("min_versions", _MOST_USERS),
+    each("min_versions", identifier("openid"), integer("version", 1, _HIGHEST_VERSION)),
+)
+
 CHECKS: Checks = {
     CheckUserXYLevelRequest: [identifier("openid"), entries("level")],
     CheckStarStateRequest: [
@@ -92,13 +140,21 @@ CHECKS: Checks = {
         *_GAME_KEY,
         identifiers("xinyue_codes"),
         _something_to_check,
-        nested("compare_info", integer("compare_type", 1, 6), required("value"), _bounds),
+        nested("compare_info", *_COMPARE),
     ],
     PutStarStateRequest: [identifier("openid"), required("star"), _STAR],
     PutGameInfoRequest: [identifier("openid"), required("game_info"), _GAME_INFO],
     ImportFactsRequest: [identifier("openid"), _one_fact, _STAR, _GAME_INFO],
     GetUserFactsRequest: [identifier("openid")],
     DeleteUserFactsRequest: [identifier("openid")],
+    EligibilityCheckRequest: [
+        identifier("openid"),
+        required("condition"),
+        _CONDITION,
+        integer("min_version", 1, _HIGHEST_VERSION, optional=True),
+    ],
+    EligibilityBatchCheckRequest: [*_BATCH, required("condition")],
+    EligibilityStreamCheckRequest: _BATCH,
     GetAccessTokenRequest: [
         identifier("appid"),
         identifier("app_secret"),

@@ -20,13 +20,14 @@ from levelgate.member.v1 import (
     member_level_pb2,
 )
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
 from tests.contract.cases import NO_TOKEN
 
 # The services that the gateway passes on, and those that operators reach on the inner network.
 _AT_THE_GATEWAY = (
     access_tokens_pb2,
     demotion_pb2,
+    eligibility_pb2,
     member_history_pb2,
     member_level_pb2,
     shop_level_pb2,

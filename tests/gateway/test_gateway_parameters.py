@@ -578,6 +578,52 @@ def test_upbots_arrays_hold_no_arrays(gateway: Gateway, upstream: Upstream, leve
     assert upstream.calls == []
 
 
+BATCH = "/upbot/api/BatchCheckEligibility"
+
+
+def test_ten_thousand_users_and_their_versions_pass_as_they_stand(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    openids = [f"openid-of-somebody-{number:08d}" for number in range(10_000)]
+    versions = [{"openid": openid, "version": "7"} for openid in openids]
+    body = {"openids": openids, "condition": {"level_at_least": 1}, "min_versions": versions}
+    reply = gateway.client.post(BATCH, json=body)
+    assert reply.status_code == 200
+    (call,) = upstream.calls
+    assert list(call.request.openids) == openids
+    assert [each.openid for each in call.request.min_versions] == openids
+
+
+def test_more_values_than_a_batch_can_have_are_refused(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    reply = gateway.client.post(BATCH, content=b'{"openids":[' + b"1," * 50_000 + b"1]}")
+    assert answered(reply) == (200, UPBOT.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '{"all":{"conditions":[{"level_in":{"levels":[1,null]}}]}}',
+        '{"all":{"conditions":[{"not":{"level_in":{"levels":[[1]]}}}]}}',
+        '{"all":{"conditions":[{"level_at_least":1},null]}}',
+        '{"all":{"conditions":[[{"level_at_least":1}]]}}',
+        '{"all":{"conditions":{"level_at_least":1}}}',
+        '{"star":{"gids":[{}]}}',
+        '{"game_info":{"xinyue_codes":["a",true]}}',
+        '{"game_info":{"xinyueCodes":["a",null]}}',
+    ],
+)
+def test_lists_inside_a_condition_hold_what_they_should(
+    gateway: Gateway, upstream: Upstream, condition: str
+) -> None:
+    body = f'{{"openid":"a","condition":{condition}}}'.encode()
+    reply = gateway.client.post("/upbot/api/CheckEligibility", content=body)
+    assert answered(reply) == (200, UPBOT.failure(1001, BAD))
+    assert upstream.calls == []
+
+
 def test_an_empty_upbot_body_is_the_services_to_refuse(
     gateway: Gateway, upstream: Upstream
 ) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -18,6 +19,12 @@ from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest, ImportUsersR
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest, WatchLevelsResponse
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
+from levelgate.upbot.v1.eligibility_pb2 import (
+    BatchResult,
+    EligibilityStreamCheckRequest,
+    EligibilityStreamCheckResponse,
+)
+from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.families import UNKNOWN_PATH, none_failure
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, failing, slow
@@ -74,6 +81,24 @@ def test_a_stream_may_be_silent_for_longer_than_any_limit(
         upstream.news.put(news)
         assert next(stream) == news
         stream.cancel()
+
+
+def test_a_stream_both_ways_passes_each_message_at_once_and_may_pause(
+    impatient: Gateway, upstream: Upstream
+) -> None:
+    asked: SimpleQueue[EligibilityStreamCheckRequest | None] = SimpleQueue()
+    upstream.answers["StreamCheck"] = lambda request, _context: EligibilityStreamCheckResponse(
+        data=BatchResult(openids=request.openids)
+    )
+    with channel_to(impatient) as channel:
+        replies = EligibilityStub(channel).StreamCheck(iter(asked.get, None))
+        for openid in ("a", "b"):
+            asked.put(EligibilityStreamCheckRequest(openids=[openid]))
+            assert list(next(replies).data.openids) == [openid]
+            time.sleep(2.5)
+        asked.put(None)
+        assert list(replies) == []
+    assert upstream.calls[0].seconds_left > 10**8  # none: grpcio's word for for ever
 
 
 def test_other_calls_meet_the_limit(impatient: Gateway, upstream: Upstream) -> None:

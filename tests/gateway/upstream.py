@@ -22,11 +22,12 @@ from levelgate.member.v1 import (
     member_level_pb2,
 )
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
+from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
 
 SERVED_BY = {
     "upbot_checks": [
         upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
+        eligibility_pb2.DESCRIPTOR.services_by_name["Eligibility"],
         access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
         user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
     ],
@@ -81,6 +82,14 @@ def slow(seconds: float, *, headers_first: bool = False) -> Answer:
 def raising(_request: Any, _context: grpc.ServicerContext) -> None:
     """A bug that no interceptor caught: grpcio sends the exception's text."""
     raise RuntimeError("secret")
+
+
+def _each(handle: Answer) -> Any:
+    def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        for request in requests:
+            yield handle(request, context)
+
+    return answer
 
 
 @dataclass
@@ -148,7 +157,9 @@ class Upstream:
 
         make: Any = grpc.unary_unary_rpc_method_handler
         behaviour: Any = handle
-        if method.server_streaming:
+        if method.server_streaming and method.client_streaming:
+            make, behaviour = grpc.stream_stream_rpc_method_handler, _each(handle)
+        elif method.server_streaming:
             make, behaviour = grpc.unary_stream_rpc_method_handler, stream
         elif method.client_streaming:
             make = grpc.stream_unary_rpc_method_handler

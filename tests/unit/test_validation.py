@@ -73,7 +73,7 @@ def wrong_fields(message: Message) -> list[str]:
         (game(role_name="甲" * 129), ["role_name"]),
         (game(game_check_info_id=None), ["game_check_info_id"]),
         (game(xinyue_codes=[]), ["xinyue_codes"]),
-        (game(xinyue_codes=[""]), ["xinyue_codes"]),
+        (game(xinyue_codes=[""]), ["xinyue_codes[0]"]),
         (game(xinyue_codes=["1"] * 1_000), []),
         (game(xinyue_codes=["1"] * 1_001), ["xinyue_codes"]),
         (compared(compare_type=1, value=-5), []),

@@ -83,6 +83,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
     REASON_APP_RATE_LIMITED: _Reason.ValueType  # 29
     """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
+    REASON_VERSION_NOT_REACHED: _Reason.ValueType  # 30
+    """FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -151,4 +153,6 @@ REASON_TOO_MANY_STREAMS: Reason.ValueType  # 28
 """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
 REASON_APP_RATE_LIMITED: Reason.ValueType  # 29
 """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
+REASON_VERSION_NOT_REACHED: Reason.ValueType  # 30
+"""FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,0 +1,201 @@
+"""Conditions: what holds, why not, and how many points are missing."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.rules.ladder import Ladder, Rule
+from services.upbot_checks.compare import CompareType, Comparison
+from services.upbot_checks.condition import (
+    All,
+    AnyOf,
+    AnyStar,
+    Condition,
+    GameInfo,
+    LevelAtLeast,
+    LevelIn,
+    Needs,
+    Not,
+    Points,
+    Snapshot,
+    points_missing,
+    unmet,
+)
+from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
+from tests.support.ladders import ladders
+
+KEY, OTHER_KEY = GameKey("cfm", "1", "2", "0", "bbb", 1), GameKey("cfm", "1", "2", "0", "bbb", 2)
+NOBODY = Snapshot()
+FROM_10 = Comparison(CompareType.GREATER_OR_EQUAL, 10)
+
+small = st.integers(0, 4)
+stars = st.builds(Star, small, st.sampled_from([ANDROID, IOS]))
+comparisons = st.builds(
+    lambda kind, value, more: Comparison(kind, value, value + more),
+    st.sampled_from(CompareType),
+    small,
+    small,
+)
+games = st.builds(GameFact, st.none() | st.sampled_from(["a", "b"]), st.none() | small)
+keys = st.sampled_from([KEY, OTHER_KEY])
+leaves = st.one_of(
+    st.builds(LevelIn, st.frozensets(small, min_size=1)),
+    st.builds(LevelAtLeast, small),
+    st.builds(Points, comparisons),
+    st.builds(AnyStar, st.frozensets(stars, min_size=1)),
+    st.builds(GameInfo, keys, st.frozensets(st.sampled_from(["a", "b"])), st.none() | comparisons),
+)
+conditions = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(All, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+    ),
+    max_leaves=8,
+)
+users = st.builds(
+    Snapshot,
+    st.none() | small,
+    small,
+    small,
+    st.frozensets(stars),
+    st.dictionaries(keys, games),
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "user", "holds"),
+    [
+        (LevelIn(frozenset({1, 3})), Snapshot(level=3), True),
+        (LevelIn(frozenset({1, 3})), Snapshot(level=2), False),
+        (LevelIn(frozenset({0})), NOBODY, False),
+        (LevelAtLeast(3), Snapshot(level=3), True),
+        (LevelAtLeast(3), Snapshot(level=2), False),
+        (LevelAtLeast(0), NOBODY, False),
+        (Points(FROM_10), Snapshot(level=0, points=10), True),
+        (Points(FROM_10), Snapshot(level=9, points=9), False),
+        (Points(Comparison(CompareType.EQUAL, 0)), NOBODY, False),
+        (AnyStar(frozenset({Star(1, IOS)})), Snapshot(lit=frozenset({Star(1, IOS)})), True),
+        (AnyStar(frozenset({Star(1, IOS)})), Snapshot(lit=frozenset({Star(1, ANDROID)})), False),
+        (GameInfo(KEY, frozenset({"a"})), Snapshot(games={KEY: GameFact("a")}), True),
+        (GameInfo(KEY, frozenset({"a"})), Snapshot(games={KEY: GameFact("b")}), False),
+        (GameInfo(KEY, frozenset({"a"})), Snapshot(games={OTHER_KEY: GameFact("a")}), False),
+        (GameInfo(KEY, comparison=FROM_10), Snapshot(games={KEY: GameFact(None, 10)}), True),
+        (GameInfo(KEY, comparison=FROM_10), Snapshot(games={KEY: GameFact("10")}), False),
+        (
+            GameInfo(KEY, frozenset({"a"}), FROM_10),
+            Snapshot(games={KEY: GameFact("a", 9)}),
+            False,
+        ),
+        (Not(LevelAtLeast(0)), NOBODY, True),
+    ],
+)
+def test_what_a_user_satisfies(condition: Condition, user: Snapshot, holds: bool) -> None:
+    assert condition.holds(user) is holds
+
+
+@given(st.lists(conditions, min_size=1, max_size=4).map(tuple), users)
+def test_all_any_and_not_are_what_they_say(parts: tuple[Condition, ...], user: Snapshot) -> None:
+    each = [part.holds(user) for part in parts]
+    assert All(parts).holds(user) == all(each)
+    assert AnyOf(parts).holds(user) == any(each)
+    assert Not(parts[0]).holds(user) is not each[0]
+
+
+@given(conditions, users)
+def test_what_a_condition_needs_is_enough(condition: Condition, user: Snapshot) -> None:
+    needs = condition.needs()
+    known = Snapshot(
+        user.level if needs.level else None,
+        user.points if needs.level else 0,
+        lit=user.lit & needs.stars,
+        games={key: fact for key, fact in user.games.items() if key in needs.games},
+    )
+    assert condition.holds(known) == condition.holds(user)
+
+
+@dataclass(frozen=True)
+class Never(Condition):
+    """A part that must not be asked."""
+
+    def holds(self, user: Snapshot) -> bool:
+        raise AssertionError(f"asked of {user}")
+
+    def needs(self) -> Needs:
+        return Needs()
+
+
+def test_what_is_decided_is_not_asked_further() -> None:
+    yes, no = LevelAtLeast(0), LevelAtLeast(9)
+    assert not All((no, Never())).holds(Snapshot(level=0))
+    assert AnyOf((yes, Never())).holds(Snapshot(level=0))
+
+
+@given(conditions, users)
+def test_something_is_unmet_exactly_where_the_condition_does_not_hold(
+    condition: Condition, user: Snapshot
+) -> None:
+    found = list(unmet(condition, user))
+    assert bool(found) is not condition.holds(user)
+    for place, part in found:
+        inner = condition
+        for position in place:
+            assert isinstance(inner, All | AnyOf)
+            inner = inner.parts[position]
+        assert inner == part
+        assert not part.holds(user)
+        assert not isinstance(part, All | AnyOf)
+
+
+def test_of_all_the_failed_parts_are_unmet_and_of_any_every_part() -> None:
+    one, two, three = LevelAtLeast(1), LevelAtLeast(2), LevelAtLeast(3)
+    user = Snapshot(level=1)
+    assert [part.place for part in unmet(All((one, two, three)), user)] == [(1,), (2,)]
+    assert [part.place for part in unmet(AnyOf((two, three)), user)] == [(0,), (1,)]
+    assert [part.place for part in unmet(AnyOf((one, two)), user)] == []
+    assert [part.place for part in unmet(All((one, AnyOf((two, Not(one))))), user)] == [
+        (1, 0),
+        (1, 1),
+    ]
+
+
+RULES = Ladder([Rule(1, 1, "a", 500, 800), Rule(2, 2, "b", 800, 1200), Rule(4, 4, "d", 2000, 3000)])
+
+
+@pytest.mark.parametrize(
+    ("condition", "user", "missing"),
+    [
+        (LevelAtLeast(2), Snapshot(level=1, points=600), 200),
+        (LevelAtLeast(3), Snapshot(level=1, points=600), 1400),
+        (LevelAtLeast(5), Snapshot(level=1, points=600), None),
+        (LevelAtLeast(1), NOBODY, 500),
+        (LevelIn(frozenset({4, 2})), Snapshot(level=1, points=600), 200),
+        (LevelIn(frozenset({1, 4})), Snapshot(level=2, points=900), 1100),
+        (LevelIn(frozenset({1})), Snapshot(level=2, points=900), None),
+        (LevelIn(frozenset({3})), Snapshot(level=2, points=900), None),
+        # The rules changed: the points are there, and the next transition gives the level.
+        (LevelAtLeast(2), Snapshot(level=1, points=900), 0),
+        (Points(FROM_10), Snapshot(level=1), None),
+        (Not(LevelAtLeast(1)), Snapshot(level=1), None),
+    ],
+)
+def test_points_missing_to_a_level(
+    condition: Condition, user: Snapshot, missing: int | None
+) -> None:
+    assert points_missing(condition, user, RULES) == missing
+
+
+@given(ladders(), small, st.integers(0, 100), small)
+def test_with_the_missing_points_the_condition_holds(
+    ladder: Ladder, level: int, points: int, asked: int
+) -> None:
+    assume(level < asked)
+    missing = points_missing(LevelAtLeast(asked), Snapshot(level=level, points=points), ladder)
+    if missing is None:
+        assert not any(rule.level >= asked for rule in ladder.rules)
+    else:
+        earned = ladder.level_for(points + missing)
+        assert LevelAtLeast(asked).holds(Snapshot(level=earned))
