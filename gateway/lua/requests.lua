@@ -70,8 +70,8 @@ function has_odd_list(members)
   return false
 end
 
--- 10,000 users with a version each.
-local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 45000 }
+-- 10,000 users, and 1,000 of them with a version. It takes Envoy's thread 10-20 ms (measured).
+local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 16384 }
 
 local function upbot(handle)
   local headers = handle:headers()

@@ -124,7 +124,7 @@ _BATCH: Sequence[Check] = (
     identifiers("openids", 1, _MOST_USERS),
     _CONDITION,
     _few_to_explain,
-    at_most("min_versions", _MOST_USERS),
+    at_most("min_versions", MAX_ENTRIES),
     each("min_versions", identifier("openid"), integer("version", 1, _HIGHEST_VERSION)),
 )
 

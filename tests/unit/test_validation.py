@@ -14,6 +14,7 @@ from levelgate.member.v1 import member_history_pb2 as history
 from levelgate.member.v1 import member_level_pb2 as member
 from levelgate.shop.v1 import shop_admin_pb2 as shop_admin
 from levelgate.shop.v1 import shop_level_pb2 as shop
+from levelgate.upbot.v1 import eligibility_pb2 as eligibility
 from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
@@ -51,6 +52,28 @@ def wrong_fields(message: Message) -> list[str]:
     return [each.json_field for each in violations(ALL[type(message)], message)]
 
 
+PAIR = ("min_versions[0].openid", "min_versions[0].version")
+VERSION = eligibility.MinVersion(openid="u", version=1)
+
+
+def nested_condition(depth: int) -> eligibility.Condition:
+    """So many negations around a level."""
+    condition = eligibility.Condition(level_at_least=1)
+    for _ in range(depth):
+        condition = eligibility.Condition(negated=condition)
+    return condition
+
+
+def wide_condition(parts: int) -> eligibility.Condition:
+    each = [eligibility.Condition(level_at_least=1)] * parts
+    return eligibility.Condition(all=eligibility.ConditionList(conditions=each))
+
+
+def batch(**fields: Any) -> eligibility.EligibilityBatchCheckRequest:
+    given = {"openids": ["u"], "condition": eligibility.Condition(level_at_least=1), **fields}
+    return eligibility.EligibilityBatchCheckRequest(**given)
+
+
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
@@ -76,6 +99,24 @@ def wrong_fields(message: Message) -> list[str]:
         (game(xinyue_codes=[""]), ["xinyue_codes[0]"]),
         (game(xinyue_codes=["1"] * 1_000), []),
         (game(xinyue_codes=["1"] * 1_001), ["xinyue_codes"]),
+        (batch(), []),
+        (batch(openids=[]), ["openids"]),
+        (batch(openids=["u"] * 10_000), []),
+        (batch(openids=["u"] * 10_001), ["openids"]),
+        (batch(openids=["u", "u" * 129]), ["openids[1]"]),
+        (batch(openids=["u"] * 1_000, explain=True), []),
+        (batch(openids=["u"] * 1_001, explain=True), ["openids"]),
+        (batch(min_versions=[VERSION] * 1_000), []),
+        (batch(min_versions=[VERSION] * 1_001), ["min_versions"]),
+        (batch(min_versions=[eligibility.MinVersion()]), [*PAIR]),
+        (batch(condition=None), ["condition"]),
+        (batch(condition=nested_condition(7)), []),
+        (batch(condition=nested_condition(8)), ["condition"]),
+        (batch(condition=nested_condition(90)), ["condition"]),
+        (batch(condition=wide_condition(63)), []),
+        (batch(condition=wide_condition(64)), ["condition"]),
+        (eligibility.EligibilityStreamCheckRequest(openids=["u"]), []),
+        (eligibility.EligibilityStreamCheckRequest(), ["openids"]),
         (compared(compare_type=1, value=-5), []),
         (compared(compare_type=1), ["compare_info.value"]),
         (compared(value=1), ["compare_info.compare_type"]),

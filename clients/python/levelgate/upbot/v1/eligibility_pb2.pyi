@@ -547,7 +547,7 @@ class EligibilityBatchCheckRequest(_message.Message):
 
     @_builtins.property
     def min_versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinVersion]:
-        """At most 10,000. Users that are not among the openids do not matter."""
+        """At most 1,000. Users that are not among the openids do not matter."""
 
     def __init__(
         self,
