@@ -100,7 +100,7 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
     the end if it is broken off.
     """
     header = _header(lines)
-    if next(iter(store.scan_iter()), keys.LAYOUT.encode()) != keys.LAYOUT.encode():
+    if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
         raise ArchiveError("the store is not empty; an archive goes into one that is")
     layout.claim(store, buckets, is_writer=True)
     crowd, write = Crowd(store, buckets), store.register_script(_WRITE)

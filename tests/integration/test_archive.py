@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -115,6 +116,19 @@ def test_an_archive_that_breaks_off_is_told(store: Store, other: Store) -> None:
     broken = archived(store).getvalue().rpartition('{"end"')[0]
     with pytest.raises(archive.ArchiveError, match="breaks off"):
         archive.restore(other, Buckets(), io.StringIO(broken))
+
+
+class LayoutFirst:
+    """A store that lists its layout first, as one of some seventeen does by chance."""
+
+    def scan_iter(self) -> list[bytes]:
+        return [keys.LAYOUT.encode(), keys.RULES.encode()]
+
+
+def test_a_store_is_not_empty_because_its_layout_is_listed_first(store: Store) -> None:
+    layout.claim(store, Buckets())
+    with pytest.raises(archive.ArchiveError, match="not empty"):
+        archive.restore(cast(Store, LayoutFirst()), Buckets(), archived(store))
 
 
 def test_on_the_command_line(
