@@ -74,6 +74,10 @@ members: $(INSTALLED) ## Import or export members: make members ARGS="import mem
 bench: $(VENV)/bench ## Measure what a check costs, against the floor and other ways to write it: some minutes
 	@$(BIN)/python -m bench.checks
 
+.PHONY: flame
+flame: $(VENV)/bench ## Draw where the time of a check goes into docs/flame-check.svg
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.flame
+
 $(VENV)/bench: $(INSTALLED) requirements/bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -6,24 +6,22 @@ the machine is shared, and what slows one slows its neighbour in the round.
 """
 
 import json
-import re
-import shutil
 import statistics
-import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import httpx
 
+from bench import report, users
+from bench.generator import HOST, Generator, Target, require_h2load
 from bench.parts import (
     EMPTY,
+    EMPTY_GATEWAY,
     FASTAPI,
     GATEWAY,
-    HOST,
+    GO,
     OURS,
+    STORE,
     TRANSCODER,
     Parts,
     running_parts,
@@ -38,163 +36,158 @@ ROUNDS = 7
 REQUESTS = 4_000
 FIRST_PORT = 46_000
 OPENID, LEVELS = "3dfg4df", (1, 3)
+BODY = {"openid": OPENID, "levels": LEVELS}
 REPLY = {"ret": 0, "msg": "", "data": {"ok": True}}
 RPC = "/levelgate.upbot.v1.UpbotChecks/CheckUserXYLevel"
+BATCH_RPC = "/levelgate.upbot.v1.Eligibility/BatchCheck"
 PATH = "/upbot/api/CheckUserXYLevel"
 
-
-@dataclass(frozen=True)
-class Target:
-    """One way to answer the check."""
-
-    name: str
-    port: int
-    path: str
-    processes: Sequence[str]
-    is_grpc: bool = False
+# Users that a batch asks about, and batches in a round.
+BATCH, BATCHES = 1_000, 200
+# Users that the service is asked about for its memory.
+CROWD = 1_000_000
+# Requests at half of the peak in a round, and how many rounds.
+PACED, PACED_ROUNDS = 6_000, 5
 
 
 def targets(parts: Parts) -> list[Target]:
-    envoy_floor = Target("Envoy, direct response", parts.port(TRANSCODER), "/floor", ["transcoder"])
-    return [
-        Target("grpcio, empty handler", parts.port(EMPTY), RPC, ["empty"], is_grpc=True),
-        Target("gRPC check", parts.port(OURS), RPC, ["upbot_checks", "store"], is_grpc=True),
-        envoy_floor,
-        Target("JSON check", parts.port(GATEWAY), PATH, ["gateway", "upbot_checks", "store"]),
-        Target("FastAPI", parts.port(FASTAPI), PATH, ["fastapi", "store"]),
-        Target(
-            "grpc.aio behind Envoy",
-            parts.port(TRANSCODER),
-            PATH,
-            ["transcoder", "ordinary", "store"],
-        ),
+    ours, go, envoy = parts.port(OURS), parts.port(GO), parts.port(TRANSCODER)
+    service = ("upbot_checks", "store")
+    found = [
+        Target(report.EMPTY, parts.port(EMPTY), RPC, ("empty",), is_grpc=True),
+        Target(report.GRPC, ours, RPC, service, is_grpc=True),
+        Target(report.FLOOR, envoy, "/floor", ("transcoder",)),
+        Target(report.EMPTY_JSON, envoy, PATH, ("transcoder", "empty"), host="empty"),
+        Target(report.JSON, parts.port(GATEWAY), PATH, ("gateway", *service)),
+        Target(report.FASTAPI, parts.port(FASTAPI), PATH, ("fastapi", "store")),
+        Target(report.ORDINARY, envoy, PATH, ("transcoder", "ordinary", "store")),
     ]
+    if "go" in parts.running:
+        found.append(Target(report.GO_GRPC, go, RPC, ("go", "store"), is_grpc=True))
+        found.append(Target(report.GO_JSON, go + 1, PATH, ("go", "store")))
+    return found
 
 
-# Which ratio is asked for, under the name that .run/bench/checks.json has it.
-RATIOS = {
-    "grpc_unary_vs_empty_cpu": ("gRPC check", "grpcio, empty handler"),
-    "json_vs_fastapi_cpu": ("JSON check", "FastAPI"),
-    "json_vs_ordinary_cpu": ("JSON check", "grpc.aio behind Envoy"),
-}
-TO_REACH = {
-    "grpc_unary_vs_empty_cpu": 1.60,
-    "json_vs_fastapi_cpu": 0.95,
-    "json_vs_ordinary_cpu": 0.50,
-    "start_cpu_seconds": 1.5,
-}
+def batch_target(parts: Parts) -> Target:
+    service = ("upbot_checks", "store")
+    return Target(report.BATCH, parts.port(OURS), BATCH_RPC, service, is_grpc=True, body="batch")
 
 
-@dataclass
-class Generator:
-    """h2load with the bodies that it sends."""
-
-    directory: Path
-    token: str
-
-    def __post_init__(self) -> None:
-        message = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS).SerializeToString()
-        (self.directory / "grpc").write_bytes(b"\0" + len(message).to_bytes(4) + message)
-        body = json.dumps({"openid": OPENID, "levels": LEVELS})
-        (self.directory / "json").write_text(body)
-
-    def send(self, target: Target, count: int) -> None:
-        """Raises ValueError if not every request was answered with 200."""
-        kind = "grpc" if target.is_grpc else "json"
-        headers = ["-H", f"authorization: {self.token}"]
-        if target.is_grpc:
-            headers += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-            options = ["-c", "1", "-m", "16"]
-        else:
-            headers += ["-H", "content-type: application/json"]
-            options = ["-c", "16", "--h1"]
-        command = ["h2load", "-t1", "-n", str(count), *options, *headers]
-        command += ["-d", str(self.directory / kind), f"http://{HOST}:{target.port}{target.path}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-        good = re.search(r"status codes: (\d+) 2xx", done.stdout)
-        if good is None or int(good[1]) != count:
-            raise ValueError(f"{target.name}: not every request was answered:\n{done.stdout}")
-
-
-def require_right_answers(parts: Parts, demo: Demo) -> None:
-    """Each says the same, and each refuses a wrong token: else the comparison is none."""
-    body = {"openid": OPENID, "levels": LEVELS}
+def prepare(parts: Parts, demo: Demo) -> Generator:
+    """A generator that has what it sends, once all targets say the same to it."""
+    generator = Generator(parts.directory, demo.token)
+    message = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
+    generator.add_body("check", message.SerializeToString(), BODY)
+    some = users.names(0, BATCH)
+    users.copy_user(parts.store_url, OPENID, some)
+    generator.add_body("batch", users.batch(some).SerializeToString())
     for target in targets(parts):
-        if target.is_grpc:
-            with grpc.insecure_channel(f"{HOST}:{target.port}") as channel:
-                stub = UpbotChecksStub(channel)
-                request = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
-                metadata = (("authorization", demo.token),)
-                reply = stub.CheckUserXYLevel(request, timeout=5, metadata=metadata)
-                if not reply.data.ok:
-                    raise ValueError(f"{target.name} says no")
-            continue
-        url = f"http://{HOST}:{target.port}{target.path}"
-        found = httpx.post(url, json=body, headers={"authorization": demo.token})
-        if found.json() != REPLY:
-            raise ValueError(f"{target.name} says {found.text}")
-        if (
-            target.path == PATH
-            and httpx.post(url, json=body, headers={"authorization": "x"}).is_success
-        ):
-            raise ValueError(f"{target.name} takes any token")
+        if target.name != report.EMPTY_JSON:
+            _require_right_answer(target, demo.token)
+    return generator
 
 
-def measure(parts: Parts, generator: Generator) -> dict[str, list[float]]:
-    """Microseconds of CPU for a request, of each target in each round."""
-    found: dict[str, list[float]] = {target.name: [] for target in targets(parts)}
+def _require_right_answer(target: Target, token: str) -> None:
+    """Each says the same, and each refuses a wrong token: else the comparison is none."""
+    if target.is_grpc:
+        request = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
+        with grpc.insecure_channel(f"{HOST}:{target.port}") as channel:
+            check = UpbotChecksStub(channel).CheckUserXYLevel
+            if not check(request, timeout=5, metadata=(("authorization", token),)).data.ok:
+                raise ValueError(f"{target.name} says no")
+        return
+    url = f"http://{HOST}:{target.port}{target.path}"
+    found = httpx.post(url, json=BODY, headers={"authorization": token})
+    if found.json() != REPLY:
+        raise ValueError(f"{target.name} says {found.text}")
+    refused = httpx.post(url, json=BODY, headers={"authorization": "x"})
+    if target.path == PATH and refused.is_success:
+        raise ValueError(f"{target.name} takes any token")
+
+
+def measure_costs(parts: Parts, generator: Generator) -> dict[str, list[float]]:
+    """Microseconds of CPU for a check, of each target in each round."""
+    found: dict[str, list[float]] = {}
+
+    def measure(target: Target, requests: int, checks: int) -> None:
+        before = parts.cpu_seconds(target.processes)
+        generator.send(target, requests)
+        spent = parts.cpu_seconds(target.processes) - before
+        found.setdefault(target.name, []).append(1e6 * spent / checks)
+
     for target in targets(parts):
         generator.send(target, REQUESTS // 4)
+    generator.send(batch_target(parts), BATCHES // 4)
     for number in range(ROUNDS):
         for target in targets(parts):
-            before = parts.cpu_seconds(target.processes)
-            generator.send(target, REQUESTS)
-            spent = parts.cpu_seconds(target.processes) - before
-            found[target.name].append(1e6 * spent / REQUESTS)
+            measure(target, REQUESTS, REQUESTS)
+        measure(batch_target(parts), BATCHES, BATCHES * BATCH)
+        before = parts.cpu_seconds(["store"])
+        users.get_repeatedly(parts.port(STORE), OPENID, REQUESTS)
+        spent = parts.cpu_seconds(["store"]) - before
+        found.setdefault(report.STORE_GET, []).append(1e6 * spent / REQUESTS)
         sys.stderr.write(f"round {number + 1} of {ROUNDS}\n")
     return found
 
 
-def ratios(costs: dict[str, list[float]]) -> dict[str, list[float]]:
-    return {
-        name: sorted(one / other for one, other in zip(costs[of], costs[to], strict=True))
-        for name, (of, to) in RATIOS.items()
-    }
+def measure_p99(parts: Parts, generator: Generator) -> list[float]:
+    """At half of our peak through the gateway: our p99 against that of an empty handler."""
+    ours = next(target for target in targets(parts) if target.name == report.JSON)
+    empty = Target("empty handler", parts.port(EMPTY_GATEWAY), PATH, ())
+    generator.send(empty, REQUESTS)
+    rate = statistics.median(generator.send(ours, REQUESTS) for _ in range(3)) / 2
+    found = []
+    for number in range(PACED_ROUNDS):
+        one, other = (
+            generator.latencies(target, rate, PACED)[int(PACED * 0.99)] for target in (ours, empty)
+        )
+        sys.stderr.write(
+            f"p99 at {rate:.0f} requests a second, round {number + 1} of {PACED_ROUNDS}:"
+            f" {1e3 * one:.2f} ms, empty handler {1e3 * other:.2f} ms\n"
+        )
+        found.append(one / other)
+    return found
 
 
-def report(costs: dict[str, list[float]], found: dict[str, list[float]], start: float) -> str:
-    lines = ["| one check | CPU us a request, median | least-most |", "|---|---|---|"]
-    for name, each in costs.items():
-        median = statistics.median(each)
-        lines.append(f"| {name} | {median:.0f} | {min(each):.0f}-{max(each):.0f} |")
-    lines += ["", "| ratio | median | least-most | to reach |", "|---|---|---|---|"]
-    for name, each in found.items():
-        median = statistics.median(each)
-        spread = f"{each[0]:.2f}-{each[-1]:.2f}"
-        lines.append(f"| {name} | {median:.2f} | {spread} | <= {TO_REACH[name]:.2f} |")
-    lines.append(f"| start_cpu_seconds | {start:.2f} | | <= {TO_REACH['start_cpu_seconds']:.2f} |")
-    return "\n".join(lines) + "\n"
+def measure_memory(parts: Parts, token: str) -> tuple[float, float]:
+    """Mebibytes of the service after checks of many users, and by how much they grew in the
+    second half of them.
+    """
+    crowd = users.names(0, CROWD)
+    users.copy_user(parts.store_url, OPENID, crowd)
+    half = 0.0
+    for checked in users.check_all(f"{HOST}:{parts.port(OURS)}", token, crowd, BATCH):
+        if checked == CROWD // 2:
+            half = parts.resident_mebibytes("upbot_checks")
+    end = parts.resident_mebibytes("upbot_checks")
+    return end, end - half
+
+
+def write(costs: dict[str, list[float]], found: dict[str, list[float]]) -> None:
+    text = report.table(costs, found)
+    sys.stdout.write(text)
+    medians = {name: statistics.median(each) for name, each in found.items()}
+    (ROOT / ".run" / "bench" / "checks.json").write_text(json.dumps(medians, indent=2) + "\n")
+    head = "# What a check costs\n\nWritten by `make bench`.\n\n"
+    (ROOT / "bench" / "results.md").write_text(head + text + "\n![CPU a check](results.svg)\n")
+    bars_of = {name: statistics.median(each) for name, each in costs.items()}
+    (ROOT / "bench" / "results.svg").write_text(bars(bars_of, "CPU us a check"))
 
 
 def main() -> int:
-    if shutil.which("h2load") is None:
-        sys.exit("h2load is missing; Debian has it in nghttp2-client")
+    require_h2load()
     directory = ROOT / ".run" / "bench" / "checks"
     with running_parts(directory, FIRST_PORT) as (parts, demo):
         start = parts.cpu_seconds(["upbot_checks"])
-        require_right_answers(parts, demo)
-        costs = measure(parts, Generator(directory, demo.token))
-        resident = parts.resident_mebibytes("upbot_checks")
-    found = ratios(costs)
-    table = report(costs, found, start)
-    sys.stdout.write(table)
-    medians = {name: statistics.median(each) for name, each in found.items()}
-    figures = {**medians, "start_cpu_seconds": start, "service_rss_mib": resident}
-    (directory.parent / "checks.json").write_text(json.dumps(figures, indent=2) + "\n")
-    head = "# What a check costs\n\nWritten by `make bench`.\n\n"
-    (ROOT / "bench" / "results.md").write_text(head + table + "\n![CPU a request](results.svg)\n")
-    medians_of_costs = {name: statistics.median(each) for name, each in costs.items()}
-    (ROOT / "bench" / "results.svg").write_text(bars(medians_of_costs, "CPU us a request"))
+        generator = prepare(parts, demo)
+        costs = measure_costs(parts, generator)
+        p99 = measure_p99(parts, generator)
+        resident, growth = measure_memory(parts, demo.token)
+    found = report.ratios(costs)
+    found["p99_vs_floor_at_half_peak"] = p99
+    found["service_rss_mib"], found["service_rss_growth_mib"] = [resident], [growth]
+    found["start_cpu_seconds"] = [start]
+    write(costs, found)
     return 0
 
 

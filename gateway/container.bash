@@ -30,7 +30,7 @@ trap 'is_asked=1; end' TERM INT
 # At error level `http` names the path that was called, and with it the user.
 envoy -c /etc/levelgate/envoy.yaml --log-level warning --component-log-level http:critical \
   --disable-hot-restart --drain-time-s "$linger" --drain-strategy immediate \
-  --file-flush-interval-msec 1000 &
+  --file-flush-interval-msec 1000 ${GATEWAY_WORKER_THREADS:+--concurrency "$GATEWAY_WORKER_THREADS"} &
 envoy=$!
 # A signal ends a wait before Envoy has ended.
 while kill -0 $envoy 2>/dev/null; do wait $envoy; code=$?; done

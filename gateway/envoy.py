@@ -70,6 +70,8 @@ class Generations:
             # A line of the access log is there when someone looks: the default is 10 seconds.
             *("--file-flush-interval-msec", "1000"),
         ]
+        if self._settings.worker_threads is not None:
+            command += ["--concurrency", str(self._settings.worker_threads)]
         envoy = subprocess.Popen(command)  # noqa: S603
         self._running.append(envoy)
         threading.Thread(target=self._wait_for, args=(envoy,), daemon=True).start()

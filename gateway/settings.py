@@ -81,6 +81,13 @@ class GatewaySettings(BaseSettings):
         le=100_000,
         description="Requests for tokens a second: each costs a service 50 ms for its slow hash.",
     )
+    worker_threads: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Envoy's threads for requests; empty: one for each core. Each has a connection"
+        " of its own to each instance, so fewer of them save CPU there: docs/performance.md.",
+    )
     access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
     directory: PlainPath = Field(
         "",

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from levelgate.upbot.v1.upbot_checks_pb2 import (
     CheckResult,
@@ -26,6 +27,8 @@ def main(port: str) -> None:
     service = "levelgate.upbot.v1.UpbotChecks"
     handlers = grpc.method_handlers_generic_handler(service, {"CheckUserXYLevel": handler})
     server.add_generic_rpc_handlers((handlers,))
+    # The gateway asks before it sends anything here.
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     server.wait_for_termination()

@@ -7,7 +7,7 @@ function envoy_on_request(handle)
   local route = handle:filterContext()
   local family = route:get("family")
   -- For local_reply_config, which answers where no response passes this filter.
-  handle:streamInfo():dynamicMetadata():set("levelgate", "fault", replies.fault(family))
+  handle:streamInfo():dynamicMetadata():set("levelgate", "fault", replies.FAULTS[family])
   local refusal = requests.shape(handle, family, route:get("methods"))
   if refusal then
     handle:respond({ [":status"] = tostring(refusal.status), allow = refusal.allow }, refusal.detail or "")

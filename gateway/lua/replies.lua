@@ -125,9 +125,8 @@ local function clean(headers)
 end
 
 -- What a caller of the family reads where a service fails: the answer of `replies.shape` at 500.
-function replies.fault(family)
-  return ENVELOPES[family](failure_at(500))
-end
+replies.FAULTS = {}
+for family, envelope in pairs(ENVELOPES) do replies.FAULTS[family] = envelope(failure_at(500)) end
 
 -- What is left to do to an answer that is no failure.
 local SUCCESSES = {
@@ -145,10 +144,11 @@ local function set_body(handle, method, make)
   body:setBytes(make(body:getBytes(0, body:length())))
 end
 
-local function shape_success(handle, family, method)
-  local headers = handle:headers()
+local function shape_success(handle, headers, family)
   if headers:get("content-type") or family == "health" then headers:replace("content-type", JSON) end
-  if SUCCESSES[family] then set_body(handle, method, SUCCESSES[family]) end
+  if not SUCCESSES[family] then return end
+  local method = (handle:streamInfo():dynamicMetadata():get("levelgate") or {}).method
+  set_body(handle, method, SUCCESSES[family])
 end
 
 local function shape_failure(handle, family, method, status, grpc)
@@ -163,23 +163,28 @@ local function shape_failure(handle, family, method, status, grpc)
   set_body(handle, method, function() return ENVELOPES[family](failure) end)
 end
 
+-- What a service sends with an answer that is none of a JSON client's business. A failure may come from anywhere, with
+-- anything: `clean` looks at all it has. Looking at each header of each answer would cost every call 5 us.
+local GRPC_HEADERS = { "grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding" }
+
 function replies.shape(handle, family)
   local headers = handle:headers()
-  local status = tonumber(headers:get(":status"))
+  local status = headers:get(":status")
+  local code = headers:get("grpc-status")
+  headers:replace("cache-control", "no-store")
+  if #status == 3 and status < "400" and (not code or code == "0") then
+    for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
+    return shape_success(handle, headers, family)
+  end
   local grpc = {
-    code = headers:get("grpc-status"),
+    code = code,
     message = headers:get("grpc-message") or "",
     content_type = headers:get("content-type"),
   }
   clean(headers)
-  headers:replace("cache-control", "no-store")
   local method = (handle:streamInfo():dynamicMetadata():get("levelgate") or {}).method
   if not method then return end -- refused before any filter saw it: local_reply_config wrote the body
-  if status < 400 and (grpc.code or "0") == "0" then
-    shape_success(handle, family, method)
-  else
-    shape_failure(handle, family, method, status, grpc)
-  end
+  shape_failure(handle, family, method, tonumber(status), grpc)
 end
 
 return replies

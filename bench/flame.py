@@ -1,0 +1,36 @@
+"""`make flame`: where the time of a gRPC check goes, as a flame graph of the service's Python.
+
+py-spy samples the threads that hold Python's lock; what the C core of grpcio does without it is
+not in the picture.
+"""
+
+import subprocess
+import sys
+
+from bench.checks import FIRST_PORT, REQUESTS, prepare, targets
+from bench.generator import require_h2load
+from bench.parts import running_parts
+from bench.processes import ROOT
+from bench.report import GRPC
+
+SECONDS, RATE = 12, 500
+GRAPH = ROOT / "docs" / "flame-check.svg"
+
+
+def main() -> int:
+    require_h2load()
+    with running_parts(ROOT / ".run" / "bench" / "flame", FIRST_PORT) as (parts, demo):
+        generator = prepare(parts, demo)
+        target = next(target for target in targets(parts) if target.name == GRPC)
+        generator.send(target, REQUESTS)
+        pid = parts.running["upbot_checks"].pid
+        command = ["py-spy", "record", "--gil", "--pid", str(pid), "-d", str(SECONDS)]
+        command += ["-r", str(RATE), "-f", "flamegraph", "-o", str(GRAPH)]
+        sampler = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        while sampler.poll() is None:
+            generator.send(target, REQUESTS)
+    return sampler.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

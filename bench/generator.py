@@ -1,0 +1,75 @@
+"""h2load with the requests that it sends."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """One way to answer a request, and the processes that it costs."""
+
+    name: str
+    port: int
+    path: str
+    processes: Sequence[str]
+    is_grpc: bool = False
+    body: str = "check"
+    host: str = HOST
+
+
+def require_h2load() -> None:
+    if shutil.which("h2load") is None:
+        sys.exit("h2load is missing; Debian has it in nghttp2-client")
+
+
+@dataclass
+class Generator:
+    """Raises ValueError where not every request was answered with 200."""
+
+    directory: Path
+    token: str
+
+    def add_body(self, name: str, message: bytes, document: object = None) -> None:
+        """What targets of this `body` send: as a gRPC frame, and as JSON."""
+        (self.directory / f"{name}.grpc").write_bytes(b"\0" + len(message).to_bytes(4) + message)
+        (self.directory / f"{name}.json").write_text(json.dumps(document))
+
+    def send(self, target: Target, count: int) -> float:
+        """As fast as it goes; returns requests a second."""
+        out = self._run(target, ["-n", str(count)], count)
+        found = re.search(r"finished in .*?, ([\d.]+) req/s", out)
+        return float(found[1]) if found else 0.0
+
+    def latencies(self, target: Target, rate: float, count: int) -> list[float]:
+        """Seconds that each request took, at so many a second."""
+        log = self.directory / "latencies.log"
+        log.unlink(missing_ok=True)
+        options = ["-n", str(count), f"--rps={rate / CONNECTIONS:.2f}", f"--log-file={log}"]
+        self._run(target, options, count)
+        return sorted(int(line.split("\t")[2]) / 1e6 for line in log.read_text().splitlines())
+
+    def _run(self, target: Target, options: Sequence[str], count: int) -> str:
+        headers = ["-H", f"authorization: {self.token}", "-H", f":authority: {target.host}"]
+        if target.is_grpc:
+            headers += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+            clients = ["-c", "1", "-m", str(CONNECTIONS)]
+        else:
+            headers += ["-H", "content-type: application/json"]
+            clients = ["-c", str(CONNECTIONS), "--h1"]
+        body = self.directory / f"{target.body}.{'grpc' if target.is_grpc else 'json'}"
+        command = ["h2load", "-t1", *clients, *options, *headers, "-d", str(body)]
+        command.append(f"http://{HOST}:{target.port}{target.path}")
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        good = re.search(r"status codes: (\d+) 2xx", done.stdout)
+        if good is None or int(good[1]) != count:
+            raise ValueError(f"{target.name}: not every request was answered:\n{done.stdout}")
+        return done.stdout

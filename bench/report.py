@@ -1,0 +1,65 @@
+"""What `make bench` found, as a table and as figures under the names that are asked for."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+GRPC, EMPTY = "gRPC check", "grpcio, empty handler"
+JSON, FASTAPI, ORDINARY = "JSON check", "FastAPI", "grpc.aio behind Envoy"
+FLOOR, BATCH, STORE_GET = "Envoy, direct response", "BatchCheck, a user", "the store's GET"
+EMPTY_JSON = "empty handler, bare transcoder"
+GO_GRPC, GO_JSON = "Go: grpc-go", "Go: grpc-gateway"
+
+# Which cost is divided by which, under the name that .run/bench/checks.json has it.
+RATIOS = {
+    "grpc_unary_vs_empty_cpu": (GRPC, EMPTY),
+    "json_vs_fastapi_cpu": (JSON, FASTAPI),
+    "json_vs_ordinary_cpu": (JSON, ORDINARY),
+    "json_floor_vs_fastapi_cpu": (EMPTY_JSON, FASTAPI),
+    "batch_vs_unary_checks_per_cpu": (GRPC, BATCH),
+    "grpc_unary_vs_go_cpu": (GRPC, GO_GRPC),
+    "json_vs_go_cpu": (JSON, GO_JSON),
+}
+TO_REACH = {
+    "grpc_unary_vs_empty_cpu": "<= 1.60",
+    "json_vs_fastapi_cpu": "<= 0.95",
+    "json_vs_ordinary_cpu": "<= 0.50",
+    "batch_vs_unary_checks_per_cpu": ">= 40",
+    "p99_vs_floor_at_half_peak": "<= 2",
+    "service_rss_mib": "<= 150",
+    "service_rss_growth_mib": "flat",
+    "start_cpu_seconds": "<= 1.5",
+}
+
+Rounds = Mapping[str, Sequence[float]]
+
+
+def ratios(costs: Rounds) -> dict[str, list[float]]:
+    """Of each round; those whose peers were measured."""
+    return {
+        name: [one / other for one, other in zip(costs[of], costs[to], strict=True)]
+        for name, (of, to) in RATIOS.items()
+        if of in costs and to in costs
+    }
+
+
+def table(costs: Rounds, found: Rounds) -> str:
+    """Both as Markdown: the median, and the least and the most of all rounds."""
+    lines = ["| one check | CPU us, median | least-most |", "|---|---|---|"]
+    lines += [f"| {name} | {_median(each)} | {_spread(each)} |" for name, each in costs.items()]
+    lines += ["", "| figure | median | least-most | to reach |", "|---|---|---|---|"]
+    for name, each in found.items():
+        aim = TO_REACH.get(name, "")
+        lines.append(f"| {name} | {_median(each)} | {_spread(each)} | {aim} |")
+    return "\n".join(lines) + "\n"
+
+
+def _median(figures: Sequence[float]) -> str:
+    return _short(statistics.median(figures))
+
+
+def _spread(figures: Sequence[float]) -> str:
+    return f"{_short(min(figures))}-{_short(max(figures))}" if len(figures) > 1 else ""
+
+
+def _short(figure: float) -> str:
+    return f"{figure:.0f}" if abs(figure) >= 20 else f"{figure:.2f}"
