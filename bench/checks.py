@@ -150,17 +150,14 @@ def measure_p99(parts: Parts, generator: Generator) -> list[float]:
 
 
 def measure_memory(parts: Parts, token: str) -> tuple[float, float]:
-    """Mebibytes of the service after checks of many users, and by how much they grew in the
-    second half of them.
-    """
+    """Mebibytes of the service after checks of many users, and what as many more add."""
     crowd = users.names(0, CROWD)
     users.copy_user(parts.store_url, OPENID, crowd)
-    half = 0.0
-    for checked in users.check_all(f"{HOST}:{parts.port(OURS)}", token, crowd, BATCH):
-        if checked == CROWD // 2:
-            half = parts.resident_mebibytes("upbot_checks")
-    end = parts.resident_mebibytes("upbot_checks")
-    return end, end - half
+    resident = []
+    for _ in range(2):
+        users.check_all(f"{HOST}:{parts.port(OURS)}", token, crowd, BATCH)
+        resident.append(parts.resident_mebibytes("upbot_checks"))
+    return resident[0], resident[1] - resident[0]
 
 
 def write(costs: dict[str, list[float]], found: dict[str, list[float]]) -> None:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import grpc
@@ -37,17 +37,15 @@ def batch(users: Sequence[str]) -> EligibilityBatchCheckRequest:
     return EligibilityBatchCheckRequest(openids=users, condition=CONDITION)
 
 
-def check_all(address: str, token: str, users: Sequence[str], at_a_time: int) -> Iterator[int]:
-    """Checks users in batches; yields how many have been checked. Raises grpc.RpcError."""
-    checked = 0
+def check_all(address: str, token: str, users: Sequence[str], at_a_time: int) -> None:
+    """Checks users in batches. Raises grpc.RpcError; ValueError where one is not in the store."""
+    metadata = (("authorization", token),)
     with grpc.insecure_channel(address) as channel:
         stub: Any = EligibilityStub(channel)
         for some in batched(users, at_a_time):
-            reply = stub.BatchCheck(batch(some), timeout=30, metadata=(("authorization", token),))
-            if len(reply.data.openids) != len(some):
-                raise ValueError(f"{len(some) - len(reply.data.openids)} users were not found")
-            checked += len(some)
-            yield checked
+            found = stub.BatchCheck(batch(some), timeout=30, metadata=metadata).data.openids
+            if len(found) != len(some):
+                raise ValueError(f"{len(some) - len(found)} users were not found")
 
 
 def get_repeatedly(port: int, user: str, count: int) -> float:

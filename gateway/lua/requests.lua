@@ -17,6 +17,7 @@ end
 
 -- What goes on to a service. gRPC fails a call for a header name or a "-bin" value that HTTP
 -- allows, for more than 8 KiB of headers, and for a client's own grpc-encoding.
+local HTTP = { [":authority"] = true, [":method"] = true, [":path"] = true, [":scheme"] = true }
 local PASSED_ON = {
   authorization = true, ["content-length"] = true, ["content-type"] = true, ["transfer-encoding"] = true,
   traceparent = true, tracestate = true, ["user-agent"] = true, ["x-request-id"] = true,
@@ -26,7 +27,7 @@ local LONGEST_HEADER = 1024
 local function clean(headers)
   local others = {}
   for name, value in pairs(headers) do
-    if name:sub(1, 1) ~= ":" and (not PASSED_ON[name] or #value > LONGEST_HEADER) then others[#others + 1] = name end
+    if not HTTP[name] and (not PASSED_ON[name] or #value > LONGEST_HEADER) then others[#others + 1] = name end
   end
   for _, name in ipairs(others) do headers:remove(name) end
   headers:replace(":authority", "gateway")
@@ -73,10 +74,10 @@ end
 -- 10,000 users, and 1,000 of them with a version. It takes Envoy's thread 10-20 ms (measured).
 local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 16384 }
 
-local function upbot(handle)
-  local headers = handle:headers()
-  local path = split(headers:get(":path"))
-  headers:replace(":path", path)
+local function upbot(handle, headers)
+  local url = headers:get(":path")
+  local path = split(url)
+  if path ~= url then headers:replace(":path", path) end
   headers:replace("content-type", "application/json") -- the body is JSON or refused, whatever this said
   local body = handle:body()
   if not body then return nil end
@@ -87,8 +88,7 @@ end
 local SHOP_ROUTE = "member.member-level.index"
 
 -- In the old API the parameter `route` is the path; the shop and the member are all that goes on.
-local function shop(handle, methods)
-  local headers = handle:headers()
+local function shop(handle, headers, methods)
   local _, query = split(headers:get(":path"))
   local list = parameters.from_form(query)
   if not list then return bad() end
@@ -154,8 +154,7 @@ end
 
 -- Query, form and JSON body become one JSON body, so that there is one place to look at and a
 -- parameter given twice is seen wherever it was given.
-local function member(handle)
-  local headers = handle:headers()
+local function member(handle, headers)
   local path, query = split(headers:get(":path"))
   local prefix, escaped_user = path:match("^(/userlevel/)([^/]+)$")
   if not prefix then prefix, escaped_user = path:match("^(/userlevel/%l+/)([^/]+)$") end
@@ -194,7 +193,7 @@ function requests.shape(handle, family, methods)
   end
   if not can_be_token(headers:get("authorization") or "") then return { status = 401 } end
   clean(headers)
-  return FAMILIES[family](handle, methods)
+  return FAMILIES[family](handle, headers, methods)
 end
 
 return requests

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import grpc
@@ -84,3 +85,28 @@ def test_calls_are_counted_by_method_and_code() -> None:
             'grpc_service="levelgate.member.v1.MemberLevel"'
         )
         assert f"grpc_server_handled_total{{{labels}}} 1.0" in text
+
+
+def test_no_call_is_lost_or_counted_twice_whoever_counts_and_reads() -> None:
+    telemetry = Telemetry()
+
+    def call() -> None:
+        for _ in range(1_001):
+            telemetry.finished(CALL, time.perf_counter())
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        generate_latest(telemetry.registry)
+    text = generate_latest(telemetry.registry).decode()
+    labels = 'grpc_method="ShowUser",grpc_service="levelgate.member.v1.MemberLevel"'
+    assert f'grpc_server_handled_total{{grpc_code="OK",{labels}}} 4004.0' in text
+    assert f"grpc_server_handling_seconds_count{{{labels}}} 4004.0" in text
+
+
+@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "é"])
+def test_a_call_without_a_good_request_id_has_one_of_ours_and_keeps_it(sent: str) -> None:
+    call = Call(CALL.method, sent, (), None)
+    assert len(call.request_id) == 36
+    assert call.request_id == call.request_id
