@@ -110,8 +110,9 @@ def connect_reads(settings: StoreSettings, store: Store) -> Reads:
     """
     if settings.is_cluster or not settings.cache_values:
         return StoreReads(store)
-    pool = _pool(settings)
-    return TrackedReads(pool.make_connection, settings.cache_values, settings.timeout_seconds)
+    # Made once and connected anew as often as it must: a pool counts what it makes, and ends.
+    connection = _pool(settings).make_connection()
+    return TrackedReads(connection, settings.cache_values, settings.timeout_seconds)
 
 
 def _pool(settings: StoreSettings) -> redis.ConnectionPool:

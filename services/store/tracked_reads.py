@@ -45,17 +45,17 @@ class TrackedReads:
 
     def __init__(
         self,
-        connect: Callable[[], Connection],
+        connection: Connection,
         most: int,
         wait: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._make = connect
+        self._connection = connection
+        self._is_connected = False
         self._most = most
         self._wait = wait
         self._now = now
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
         # Not `poll`, which two threads may not do at a time.
         self._news = select.epoll()
         self._heard = -math.inf
@@ -81,7 +81,7 @@ class TrackedReads:
     def many(
         self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
     ) -> Found:
-        with self._exchange() as connection:
+        with self._exchange():
             found = {key: self._known[key] for key in strings if key in self._known}
             known = {key: _fields_of(self._known.get(key), fields) for key in hashes}
             unknown = [key for key in strings if key not in found]
@@ -89,7 +89,7 @@ class TrackedReads:
             asked = list(batched(dict.fromkeys(unknown), _KEYS_A_COMMAND))
             commands = [("MGET", *keys) for keys in asked]
             commands += [("HMGET", key, *fields) for key in unknown_hashes]
-            answers = self._ask(connection, commands)
+            answers = self._ask(commands)
             # Each answer is remembered before the next is read: between two of them may be the
             # news that the first is old.
             for keys in asked:
@@ -109,15 +109,15 @@ class TrackedReads:
         return self._now() - self._heard < _TRUSTED and not self._news.poll(0, 1)
 
     @contextmanager
-    def _exchange(self) -> Iterator[Connection]:
-        """The connection, for one thread, with everything known that the store has told."""
+    def _exchange(self) -> Iterator[None]:
+        """The connection for one thread, with everything known that the store has told."""
         if not self._lock.acquire(timeout=deadline.budget(self._wait)):
             raise redis.TimeoutError("the connection that is told of changes is waited for")
         try:
-            connection = self._current()
-            yield connection
+            self._make_current()
+            yield
             # News that came with the last answer lies where `poll` does not see it.
-            self._drain(connection)
+            self._drain()
         except BaseException:
             # There may be answers on the way that nobody waits for.
             self._disconnect()
@@ -125,56 +125,52 @@ class TrackedReads:
         finally:
             self._lock.release()
 
-    def _current(self) -> Connection:
-        if self._connection is None:
-            return self._connect()
-        try:
-            self._drain(self._connection)
-            if self._now() - self._heard >= _TRUSTED:
-                next(self._ask(self._connection, [("PING",)]))
-        except redis.ConnectionError:
-            # The store, or something between, closed a connection that was idle.
-            self._disconnect()
-            return self._connect()
-        return self._connection
+    def _make_current(self) -> None:
+        if self._is_connected:
+            try:
+                self._drain()
+                if self._now() - self._heard >= _TRUSTED:
+                    next(self._ask([("PING",)]))
+            except redis.ConnectionError:
+                # The store, or something between, closed a connection that was idle.
+                self._disconnect()
+        if not self._is_connected:
+            self._connect()
 
-    def _connect(self) -> Connection:
-        connection = self._make()
-        connection.connect()
-        self._connection = connection
+    def _connect(self) -> None:
+        self._connection.connect()
+        self._is_connected = True
         # What redis-py's own cache does; there is no public way to be told.
-        connection._parser.set_invalidation_push_handler(self._forget)
+        self._connection._parser.set_invalidation_push_handler(self._forget)
         try:
-            next(self._ask(connection, [("CLIENT", "TRACKING", "ON")]))
+            next(self._ask([("CLIENT", "TRACKING", "ON")]))
             self._is_told = True
         except redis.ResponseError:
             self._is_told = False
             why = "the store does not let REDIS_URL's user do CLIENT TRACKING"
             structlog.get_logger().warning("every read asks the store", why=why)
         # A socket that is closed leaves it by itself.
-        self._news.register(connection._sock, select.EPOLLIN)
-        return connection
+        self._news.register(self._connection._sock, select.EPOLLIN)
 
     def _disconnect(self) -> None:
         self._heard = -math.inf
         self._known = {}
         self._size = 0
-        if self._connection is not None:
-            self._connection.disconnect()
-            self._connection = None
+        self._is_connected = False
+        self._connection.disconnect()
 
-    def _drain(self, connection: Connection) -> None:
-        while connection.can_read(0):
-            connection.read_response(push_request=True)
+    def _drain(self) -> None:
+        while self._connection.can_read(0):
+            self._connection.read_response(push_request=True)
 
-    def _ask(self, connection: Connection, commands: Sequence[tuple[str, ...]]) -> Iterator[Any]:
+    def _ask(self, commands: Sequence[tuple[str, ...]]) -> Iterator[Any]:
         """The answers, one by one: all of them must be read."""
         if not commands:
             return
         asked = self._now()
-        connection.send_packed_command(connection.pack_commands(commands))
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
         for _ in commands:
-            answer = connection.read_response()
+            answer = self._connection.read_response()
             self._heard = asked
             yield answer
 

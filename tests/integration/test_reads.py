@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
@@ -16,6 +17,7 @@ from services.store.store import Store
 from services.store.tracked_reads import TrackedReads
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import until
+from tests.support.scripted_store import ScriptedStore, changed, running, values
 
 
 @pytest.fixture
@@ -70,8 +72,7 @@ class Tracked:
         settings = store_settings(server.port, timeout=wait)
         self.store = connect(settings)
         pool = redis.ConnectionPool.from_url(server.address, protocol=3, socket_timeout=wait)
-        self.connection = pool.make_connection
-        self.reads = TrackedReads(self.connection, most, wait, now=lambda: self.time)
+        self.reads = TrackedReads(pool.make_connection(), most, wait, now=lambda: self.time)
 
     def asked(self) -> int:
         """How many reads the store has answered."""
@@ -180,6 +181,17 @@ def test_a_connection_that_was_closed_is_made_anew_and_nothing_is_remembered(
     assert tracked.reads.get("a") == b"2"
 
 
+def test_a_connection_may_be_closed_any_number_of_times(store_server: ServerProcess) -> None:
+    settings = store_settings(store_server.port)
+    store = connect(settings)
+    reads = connect_reads(settings, store)
+    with redis.Redis(port=store_server.port) as client:
+        for number in range(2 * settings.max_connections):
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            client.set("a", number)
+            assert reads.get("a") == str(number).encode()
+
+
 def test_a_store_that_comes_back_empty_is_believed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -265,3 +277,49 @@ def without_memory(any_store: StoreSettings, store: Store) -> Reads:
 
 def test_without_memory_each_read_is_the_store_s(without_memory: Reads) -> None:
     assert isinstance(without_memory, StoreReads)
+
+
+def scripted(**script: list[bytes]) -> ScriptedStore:
+    return ScriptedStore(script)
+
+
+@contextmanager
+def reads_of(store: ScriptedStore) -> Iterator[Reads]:
+    with running(store) as port:
+        settings = store_settings(port)
+        yield connect_reads(settings, connect(settings))
+
+
+def test_news_that_comes_right_behind_the_answer_is_heard() -> None:
+    store = scripted(MGET=[values("old") + changed("a"), values("new")])
+    with reads_of(store) as reads:
+        assert reads.get("a") == b"old"
+        assert reads.get("a") == b"new"
+        assert reads.get("a") == b"new"
+    assert store.asked == ["MGET", "MGET"]
+
+
+def test_news_between_two_answers_is_about_the_first() -> None:
+    store = scripted(
+        MGET=[values("old") + changed("a"), values("new")],
+        HMGET=[values("1")],
+    )
+    with reads_of(store) as reads:
+        assert reads.many(["a"], ["h"], ["x"]) == ([b"old"], [[b"1"]])
+        assert reads.many(["a"], ["h"], ["x"]) == ([b"new"], [[b"1"]])
+    assert store.asked == ["MGET", "HMGET", "MGET"]
+
+
+def test_news_before_an_answer_is_not_about_it() -> None:
+    store = scripted(MGET=[changed("a") + values("new")])
+    with reads_of(store) as reads:
+        assert [reads.get("a"), reads.get("a")] == [b"new", b"new"]
+    assert store.asked == ["MGET"]
+
+
+def test_an_error_is_raised_and_the_next_read_begins_anew() -> None:
+    store = scripted(MGET=[b"-ERR broken\r\n", values("good", "good")])
+    with reads_of(store) as reads:
+        with pytest.raises(redis.RedisError):
+            reads.many(["a", "b"])
+        assert reads.many(["a", "b"]).strings == [b"good", b"good"]

@@ -1,0 +1,70 @@
+"""A store that says when it says what: what a real one does only now and then."""
+
+import socketserver
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
+
+
+def changed(key: str) -> bytes:
+    """The news that a key has changed."""
+    return b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(key), key.encode())
+
+
+def values(*texts: str) -> bytes:
+    """The answer to MGET or HMGET."""
+    each = b"".join(b"$%d\r\n%b\r\n" % (len(text), text.encode()) for text in texts)
+    return b"*%d\r\n%b" % (len(texts), each)
+
+
+class ScriptedStore:
+    """Answers each command by its name with the next bytes of its script, sent at once."""
+
+    def __init__(self, script: Mapping[str, list[bytes]]) -> None:
+        self.script = {name: list(answers) for name, answers in script.items()}
+        self.asked: list[str] = []
+
+    def answer(self, command: list[bytes]) -> bytes:
+        name = command[0].decode()
+        if name == "HELLO":
+            return HELLO
+        if name not in self.script:
+            return b"+OK\r\n"
+        self.asked.append(name)
+        return self.script[name].pop(0)
+
+
+@contextmanager
+def running(store: ScriptedStore) -> Iterator[int]:
+    """Yields the port."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while command := _command(cast(BinaryIO, self.rfile)):
+                self.wfile.write(store.answer(command))
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _command(stream: BinaryIO) -> list[bytes]:
+    head = stream.readline()
+    if not head:
+        return []
+    words = []
+    for _ in range(int(head[1:])):
+        length = int(stream.readline()[1:])
+        words.append(stream.read(length + 2)[:-2])
+    return words
