@@ -25,8 +25,8 @@ def main() -> int:
         generator.send(target, REQUESTS)
         pid = parts.running["upbot_checks"].pid
         command = ["py-spy", "record", "--gil", "--pid", str(pid), "-d", str(SECONDS)]
-        command += ["-r", str(RATE), "-f", "flamegraph", "-o", str(GRAPH)]
-        sampler = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        command += ["-r", str(RATE), "-f", "flamegraph", "-o", str(GRAPH.relative_to(ROOT))]
+        sampler = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603
         while sampler.poll() is None:
             generator.send(target, REQUESTS)
     return sampler.returncode
