@@ -57,6 +57,7 @@ local function read_number(text, at)
 end
 
 local function after_space(text, at)
+  if (text:byte(at) or 0) > 32 then return at end -- most often there is none
   return text:find("[^ \t\r\n]", at) or #text + 1
 end
 

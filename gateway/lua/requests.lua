@@ -187,8 +187,9 @@ local FAMILIES = { upbot = upbot, member = member, shop = shop }
 function requests.shape(handle, family, methods)
   if not methods then return nil end -- an unknown path: its route answers
   local headers = handle:headers()
+  local method = headers:get(":method")
   -- A path of the shop is only known by its query, so the shop looks at the method itself.
-  if family ~= "shop" and not (", " .. methods .. ","):find(", " .. headers:get(":method") .. ",", 1, true) then
+  if family ~= "shop" and method ~= methods and not (", " .. methods .. ","):find(", " .. method .. ",", 1, true) then
     return not_allowed(methods)
   end
   if not can_be_token(headers:get("authorization") or "") then return { status = 401 } end
