@@ -60,9 +60,18 @@ class TrackedReads:
         self._news = select.epoll()
         self._heard = -math.inf
         self._is_told = False
+        self.asked = 0
+        """Values that the store was asked for."""
+        self.connected = 0
+        """How often the connection was made."""
         # A string's value, or the known fields of a hash.
         self._known: dict[str, bytes | _Hash | None] = {}
         self._size = 0
+
+    @property
+    def kept(self) -> int:
+        """Values that are known."""
+        return self._size
 
     def get(self, key: str) -> bytes | None:
         if self._is_current():
@@ -86,6 +95,7 @@ class TrackedReads:
             known = {key: _fields_of(self._known.get(key), fields) for key in hashes}
             unknown = [key for key in strings if key not in found]
             unknown_hashes = [key for key, values in known.items() if values is None]
+            self.asked += len(unknown) + len(unknown_hashes) * len(fields)
             asked = list(batched(dict.fromkeys(unknown), _KEYS_A_COMMAND))
             commands = [("MGET", *keys) for keys in asked]
             commands += [("HMGET", key, *fields) for key in unknown_hashes]
@@ -140,6 +150,7 @@ class TrackedReads:
     def _connect(self) -> None:
         self._connection.connect()
         self._is_connected = True
+        self.connected += 1
         # What redis-py's own cache does; there is no public way to be told.
         self._connection._parser.set_invalidation_push_handler(self._forget)
         try:

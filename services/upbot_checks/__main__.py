@@ -13,7 +13,7 @@ from services.access.apps import Apps
 from services.access.known_tokens import KnownTokens
 from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
-from services.runtime import pages, server
+from services.runtime import pages, read_metrics, server
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.health import StoreWatch
@@ -61,6 +61,7 @@ def main() -> int:
     facts = Facts(store, buckets, reads)
     validator = Validator(CHECKS)
     telemetry = Telemetry()
+    read_metrics.show(telemetry.registry, reads)
     policy = Policy(CONTRACTS, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     pipeline = Pipeline(gate, validator, telemetry, settings.streams)

@@ -10,7 +10,7 @@ from services.upbot_checks.facts import game_field, star_field, unpack_fact
 from services.user_state.record import unpack
 
 # Asked together: more would keep the single checks of other callers waiting.
-_AT_A_TIME = 500
+_VALUES_AT_A_TIME = 500
 _UNKNOWN = Snapshot()
 
 
@@ -41,7 +41,7 @@ class Snapshots:
         Raises VersionNotReachedError.
         """
         question = _Question(needs, self._buckets)
-        for some in batched(users, _AT_A_TIME):
+        for some in batched(users, question.users_at_a_time):
             snapshots = question.ask(self._reads, some)
             if min_versions:
                 self._renew(question, some, snapshots, min_versions)
@@ -81,6 +81,7 @@ class _Question:
         self._stars = tuple(needs.stars)
         self._games = tuple(needs.games)
         self._fields = [*map(star_field, self._stars), *map(game_field, self._games)]
+        self.users_at_a_time = max(1, _VALUES_AT_A_TIME // (1 + len(self._fields)))
 
     def ask(self, reads: Reads, users: Sequence[str]) -> list[Snapshot]:
         if not users:

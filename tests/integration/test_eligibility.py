@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from operations.demo import prepare
+from services.store import deadline
 from services.store.client import connect_reads
 from services.store.keys import Buckets
 from services.store.reads import Found, Reads, StoreReads, Values
@@ -129,6 +130,38 @@ def test_a_deleted_user_is_newer_than_its_versions(users: UserState, snapshots: 
     users.delete("a")
     (seen,) = snapshots.take(["a"], Needs(level=True), {"a": record.version})
     assert seen == Snapshot()
+
+
+class Counting(StoreReads):
+    """Notes how many values each question is about."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.counts: list[int] = []
+
+    def many(
+        self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
+    ) -> Found:
+        self.counts.append(len(strings) + len(hashes) * len(fields))
+        return super().many(strings, hashes, fields)
+
+
+@pytest.mark.parametrize(("gids", "questions"), [(0, 3), (4, 12), (300, 1_200)])
+def test_no_question_is_so_long_that_others_wait_for_it(
+    store: Store, gids: int, questions: int
+) -> None:
+    counting = Counting(store)
+    needs = Needs(level=True, stars=frozenset(Star(gid, IOS) for gid in range(gids)))
+    names = [f"u{number}" for number in range(1_200)]
+    found = list(Snapshots(counting, StoreReads(store), BUCKETS).take(names, needs, {}))
+    assert found == [Snapshot()] * 1_200
+    assert max(counting.counts) <= 500
+    assert len(counting.counts) == questions
+
+
+def test_a_batch_ends_at_its_deadline(snapshots: Snapshots) -> None:
+    with deadline.within(0), pytest.raises(deadline.DeadlinePassedError):
+        list(snapshots.take(["a", "b"], Needs(level=True), {}))
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry, generate_latest
 
+from services.runtime import read_metrics
 from services.store import deadline
 from services.store.client import connect, connect_reads
 from services.store.reads import Reads, StoreReads
@@ -224,11 +226,11 @@ def test_no_more_is_kept_than_may_be(store_server: ServerProcess, count: int) ->
     tracked = Tracked(store_server, most=100)
     for number in range(count):
         tracked.reads.many([f"s{number}"], [f"h{number}"], ["x", "y"])
-        assert tracked.reads._size <= 100
+        assert tracked.reads.kept <= 100
     tracked.reads.many([f"t{number}" for number in range(1_000)])
-    assert tracked.reads._size <= 100
+    assert tracked.reads.kept <= 100
     assert sum(len(v) if isinstance(v, dict) else 1 for v in tracked.reads._known.values()) == (
-        tracked.reads._size
+        tracked.reads.kept
     )
 
 
@@ -323,3 +325,15 @@ def test_an_error_is_raised_and_the_next_read_begins_anew() -> None:
         with pytest.raises(redis.RedisError):
             reads.many(["a", "b"])
         assert reads.many(["a", "b"]).strings == [b"good", b"good"]
+
+
+def test_operators_see_what_memory_does(tracked: Tracked) -> None:
+    registry = CollectorRegistry()
+    read_metrics.show(registry, tracked.reads)
+    read_metrics.show(registry, StoreReads(tracked.store))
+    for _ in range(3):
+        tracked.reads.many(["a", "b"], ["h"], ["x", "y", "z"])
+    text = generate_latest(registry).decode()
+    assert "levelgate_store_values_read_total 5.0" in text
+    assert "levelgate_values_kept 5.0" in text
+    assert "levelgate_store_tracking_connections_total 1.0" in text

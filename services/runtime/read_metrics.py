@@ -1,0 +1,37 @@
+"""What operators see of the reads that are answered from memory."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from services.store.reads import Reads
+from services.store.tracked_reads import TrackedReads
+
+
+def show(registry: CollectorRegistry, reads: Reads) -> None:
+    """Adds the metrics to a registry, where there is a memory at all."""
+    if isinstance(reads, TrackedReads):
+        registry.register(_Collector(reads))
+
+
+class _Collector:
+    def __init__(self, reads: TrackedReads) -> None:
+        self._reads = reads
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "levelgate_store_values_read",
+            "Values that checks asked the store for, because memory had them not.",
+            value=self._reads.asked,
+        )
+        yield GaugeMetricFamily(
+            "levelgate_values_kept",
+            "Values in memory, up to REDIS_CACHE_VALUES.",
+            value=self._reads.kept,
+        )
+        yield CounterMetricFamily(
+            "levelgate_store_tracking_connections",
+            "Connections that the store tells of changes; each new one begins with no value kept.",
+            value=self._reads.connected,
+        )
