@@ -12,7 +12,7 @@ from services.rules.rule_book import RuleBook
 from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
 from services.upbot_checks.condition import Condition, Snapshot, unmet
-from services.upbot_checks.conditions import explanation, from_message
+from services.upbot_checks.condition_messages import explanation, from_message
 from services.upbot_checks.snapshots import Snapshots, VersionNotReachedError
 
 _Request = pb.EligibilityBatchCheckRequest | pb.EligibilityStreamCheckRequest

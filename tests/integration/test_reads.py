@@ -118,7 +118,7 @@ def test_what_is_asked_together_is_asked_once_and_only_what_is_not_known(tracked
 def test_a_store_that_falls_silent_is_trusted_for_a_second_and_no_longer(
     store_server: ServerProcess,
 ) -> None:
-    tracked = Tracked(store_server, wait=0.3)
+    tracked = Tracked(store_server, wait=1.0)
     tracked.store.set("a", b"1")
     assert tracked.reads.get("a") == b"1"
     store_server.process.send_signal(signal.SIGSTOP)
@@ -153,7 +153,7 @@ def test_a_deadline_ends_the_wait_for_a_silent_store(store_server: ServerProcess
 def test_who_waits_for_another_read_waits_no_longer_than_for_the_store(
     store_server: ServerProcess,
 ) -> None:
-    tracked = Tracked(store_server, wait=0.4)
+    tracked = Tracked(store_server, wait=1.0)
     tracked.reads.get("a")
     store_server.process.send_signal(signal.SIGSTOP)
     errors: list[Exception] = []
