@@ -1,6 +1,7 @@
 """Conditions between the contract and the domain."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2 import CompareInfo
@@ -88,9 +89,9 @@ def _has(condition: Condition, user: Snapshot) -> pb.UserHas:
     has = pb.UserHas()
     if needs.level and user.level is not None:
         has.level, has.points = user.level, user.points
-    for star in sorted(needs.stars & user.lit, key=lambda star: (star.gid, star.device)):
+    for star in sorted(needs.stars & user.lit, key=astuple):
         has.stars.add(gid=star.gid, device=star.device)
-    for key in needs.games & user.games.keys():
+    for key in sorted(needs.games & user.games.keys(), key=astuple):
         fact = user.games[key]
         has.game_infos.add(**vars(key), code=fact.code, number=fact.number)
     return has

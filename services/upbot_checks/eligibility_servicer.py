@@ -57,7 +57,10 @@ class Eligibility(EligibilityServicer):
 
     def _batch(self, request: _Request, message: pb.Condition) -> pb.BatchResult:
         condition = from_message(message)
-        versions = {each.openid: each.version for each in request.min_versions}
+        versions: dict[str, int] = {}
+        for each in request.min_versions:
+            # Who demands two versions of a user means the newer one.
+            versions[each.openid] = max(each.version, versions.get(each.openid, 0))
         openids = list(request.openids)
         users = self._take(openids, condition, versions, "min_versions")
         if not (request.detail or request.explain):
@@ -66,7 +69,7 @@ class Eligibility(EligibilityServicer):
             return pb.BatchResult(openids=[openid for openid, user in pairs if holds(user)])
         ladder = self._ladder() if request.explain else None
         results = [_result(message, condition, user, ladder) for user in users]
-        eligible = [openid for openid, each in zip(openids, results, strict=True) if each.ok]
+        eligible = [openid for openid, found in zip(openids, results, strict=True) if found.ok]
         return pb.BatchResult(openids=eligible, results=results)
 
     def _take(

@@ -1,20 +1,10 @@
-"""Snapshots of users on each kind of store, and the call that streams both ways."""
+"""What a condition is decided by: snapshots of users, on each kind of store."""
 
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import grpc
 import pytest
 
-from levelgate.upbot.v1 import eligibility_pb2 as pb
-from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
-from operations.demo import prepare
 from services.store import deadline
 from services.store.client import connect_reads
 from services.store.keys import Buckets
@@ -27,8 +17,6 @@ from services.upbot_checks.facts import Facts
 from services.upbot_checks.snapshots import Snapshots, VersionNotReachedError
 from services.user_state.state import UserState
 from services.user_state.steps import Step, Steps
-from tests.integration.conftest import SERVERS, server
-from tests.stack.waiting import free_ports, until
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
 STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])
@@ -162,142 +150,3 @@ def test_no_question_is_so_long_that_others_wait_for_it(
 def test_a_batch_ends_at_its_deadline(snapshots: Snapshots) -> None:
     with deadline.within(0), pytest.raises(deadline.DeadlinePassedError):
         list(snapshots.take(["a", "b"], Needs(level=True), {}))
-
-
-@contextmanager
-def running_checks(store: str, log: Path, **settings: str) -> Iterator[grpc.Channel]:
-    port, page = free_ports(2)
-    own = {"REDIS_URL": store, "UPBOT_CHECKS_PORT": str(port), **settings}
-    environment = {**os.environ, **own, "UPBOT_CHECKS_METRICS_PORT": str(page)}
-    command = [sys.executable, "-m", "services.upbot_checks"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            until(lambda: "store found" in log.read_text(), "upbot_checks")
-            yield channel
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-Stream = Iterator[pb.EligibilityStreamCheckRequest]
-
-
-@pytest.fixture(scope="module")
-def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The stream of one service on one store: it is the same call on each kind."""
-    directory = tmp_path_factory.mktemp("checks")
-    with (
-        server(SERVERS["valkey"], directory) as store,
-        running_checks(store.address, directory / "log", UPBOT_CHECKS_STREAMS="2") as channel,
-    ):
-        token = prepare(store.address).token
-        stub = EligibilityStub(channel)
-
-        def check(requests: Stream, token: str = token, seconds: float = 20) -> Any:
-            metadata = (("authorization", token),)
-            return stub.StreamCheck(requests, timeout=seconds, metadata=metadata)
-
-        yield check
-
-
-def level_at_least(level: int) -> pb.Condition:
-    return pb.Condition(level_at_least=level)
-
-
-def test_a_stream_answers_each_message_in_its_turn(checks: Any) -> None:
-    asked: list[int] = []
-
-    def requests() -> Stream:
-        asked.append(1)
-        yield pb.EligibilityStreamCheckRequest(openids=["5", "42"], condition=level_at_least(3))
-        asked.append(2)
-        yield pb.EligibilityStreamCheckRequest(openids=["42", "5"], detail=True)
-        yield pb.EligibilityStreamCheckRequest(openids=["42"], condition=level_at_least(0))
-
-    replies = [reply.data for reply in checks(requests())]
-    assert [list(data.openids) for data in replies] == [["5"], ["5"], ["42"]]
-    assert [result.ok for result in replies[1].results] == [False, True]
-    assert len(replies) == 3
-
-
-def test_a_stream_of_nothing_is_answered_with_nothing(checks: Any) -> None:
-    assert list(checks(iter(()))) == []
-
-
-@pytest.mark.parametrize(
-    ("second", "why"),
-    [
-        (pb.EligibilityStreamCheckRequest(), "openids"),
-        (pb.EligibilityStreamCheckRequest(openids=["a"] * 10_001), "openids"),
-        (
-            pb.EligibilityStreamCheckRequest(openids=["a"], condition=pb.Condition()),
-            "condition",
-        ),
-    ],
-)
-def test_a_wrong_message_ends_the_stream_after_the_answers_before_it(
-    checks: Any, second: pb.EligibilityStreamCheckRequest, why: str
-) -> None:
-    first = pb.EligibilityStreamCheckRequest(openids=["5"], condition=level_at_least(3))
-    replies = checks(iter((first, second)))
-    assert list(next(replies).data.openids) == ["5"]
-    with pytest.raises(grpc.RpcError) as raised:
-        next(replies)
-    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert why in str(raised.value.details())
-
-
-def test_a_stream_without_a_condition_is_refused(checks: Any) -> None:
-    with pytest.raises(grpc.RpcError, match="is required in the first message"):
-        list(checks(iter((pb.EligibilityStreamCheckRequest(openids=["5"]),))))
-
-
-def test_a_stream_without_a_good_token_is_refused(checks: Any) -> None:
-    with pytest.raises(grpc.RpcError) as raised:
-        list(checks(iter(()), token="wrong"))
-    assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
-
-
-def test_more_streams_than_may_be_are_refused_and_one_that_ends_makes_room(checks: Any) -> None:
-    first = pb.EligibilityStreamCheckRequest(openids=["5"], condition=level_at_least(3))
-
-    def endless() -> Stream:
-        while True:
-            yield first
-
-    held = [checks(endless()), checks(endless())]
-    for replies in held:
-        next(replies)
-    with pytest.raises(grpc.RpcError) as raised:
-        next(checks(iter((first,))))
-    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    for replies in held:
-        replies.cancel()
-    until(lambda: _is_served(checks, first), "there is room again")
-
-
-def _is_served(checks: Any, first: pb.EligibilityStreamCheckRequest) -> bool:
-    try:
-        return bool(list(checks(iter((first,)))))
-    except grpc.RpcError:
-        return False
-
-
-def test_a_stream_ends_at_its_deadline(checks: Any) -> None:
-    first = pb.EligibilityStreamCheckRequest(openids=["5"], condition=level_at_least(3))
-
-    ended = threading.Event()
-
-    def silent() -> Stream:
-        yield first
-        ended.wait()
-
-    # Long enough for the first answer on a machine that is stalled for a second.
-    replies = checks(silent(), seconds=4)
-    next(replies)
-    with pytest.raises(grpc.RpcError) as raised:
-        next(replies)
-    ended.set()
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
