@@ -1,11 +1,13 @@
 """What is known of the call that a thread is answering."""
 
 import re
+import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import grpc
 
@@ -55,6 +57,7 @@ class Call:
 
     @classmethod
     def of(cls, method: str, context: grpc.ServicerContext) -> "Call":
+        """From what grpcio knows of a call."""
         request_id, authorization = "", []
         for key, value in context.invocation_metadata():
             if key == "authorization":
@@ -69,3 +72,56 @@ class Call:
         if _REQUEST_ID.fullmatch(self._sent_request_id):
             return self._sent_request_id
         return str(uuid.uuid4())
+
+
+class Context(Protocol):
+    """The part of grpc.ServicerContext that the pipeline and the servicers use."""
+
+    def is_active(self) -> bool: ...
+    def time_remaining(self) -> float | None: ...
+    def add_callback(self, callback: Callable[[], None]) -> bool: ...
+
+
+class OwnContext:
+    """A context for servicers where no grpcio server makes one.
+
+    Health's servicer also sets a code and details instead of raising.
+    """
+
+    def __init__(self, seconds_left: float | None) -> None:
+        self._ends = None if seconds_left is None else time.monotonic() + seconds_left
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] | None = []
+        self.code: grpc.StatusCode = grpc.StatusCode.OK
+
+    def for_servicers(self) -> grpc.ServicerContext:
+        """As the generated signatures want it."""
+        return cast(grpc.ServicerContext, self)
+
+    def is_active(self) -> bool:
+        """False once the call has ended: answered, cancelled, or left by its caller."""
+        return self._callbacks is not None
+
+    def time_remaining(self) -> float | None:
+        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Calls back when the call ends; False, and no call back, if it has ended."""
+        with self._lock:
+            if self._callbacks is None:
+                return False
+            self._callbacks.append(callback)
+            return True
+
+    def end(self) -> None:
+        """Says that the call is over, to everybody who waits for that."""
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.code = code
+
+    def set_details(self, details: str) -> None:
+        """Only built-in servicers set details, and a code says as much."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -51,6 +51,14 @@ class Failure(Exception):  # noqa: N818  (an Error is a bug; this is an answer)
     """What else a program may want to know, for the ErrorInfo."""
 
 
+class CallEndedError(Exception):
+    """A call that failed, and was counted and logged: the transport sends the status."""
+
+    def __init__(self, status: grpc.Status) -> None:
+        super().__init__()
+        self.status = status
+
+
 def invalid(violations: Sequence[Violation]) -> Failure:
     message = "; ".join(f"{each.field}: {each.description}" for each in violations)
     code = grpc.StatusCode.INVALID_ARGUMENT
@@ -61,6 +69,10 @@ def as_failure(error: Exception) -> Failure:
     """What a caller may know of an exception: never its text."""
     if isinstance(error, Failure):
         return error
+    if isinstance(error, DecodeError):
+        # Also where a string is not UTF-8. The decoder does not say which field it is.
+        code = grpc.StatusCode.INVALID_ARGUMENT
+        return Failure(code, REASON_INVALID_PARAMETER, "the message cannot be decoded")
     if isinstance(error, DeadlinePassedError):
         code = grpc.StatusCode.DEADLINE_EXCEEDED
         return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")

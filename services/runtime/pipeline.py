@@ -1,43 +1,48 @@
-"""The way of a call through a service, told in one place.
+"""The request pipeline of a service, the same for every transport.
 
-context -> errors -> telemetry -> auth -> validation -> servicer: one function instead of a stack
-of interceptors, because each wrapper costs every call and hides the order.
+context -> errors -> telemetry -> auth -> decoding -> validation -> servicer -> encoding. It is one
+function instead of a stack of interceptors, because each wrapper costs every call and hides the
+order. A transport hands in the bytes of a message, and sends the bytes or the status that it gets.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import (
+    REASON_CANCELLED,
+    REASON_DEADLINE_EXCEEDED,
+    REASON_METHOD_UNKNOWN,
     REASON_STORE_UNAVAILABLE,
+    REASON_TOO_MANY_CALLS,
     REASON_TOO_MANY_STREAMS,
-    REASON_UNSPECIFIED,
 )
+from services.runtime.admission import Admission
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
-from services.runtime.call import Call, set_current_caller
-from services.runtime.errors import Failure, as_failure, to_status
+from services.runtime.call import Call, Context, set_current_caller
+from services.runtime.errors import CallEndedError, Failure, as_failure, to_status
 from services.runtime.health import StoreWatch
 from services.runtime.telemetry import Telemetry
 from services.runtime.validation import Validator
 from services.store import deadline
 
 if TYPE_CHECKING:
-    # The stubs make it generic; grpcio's own class is not.
-    Handler = grpc.RpcMethodHandler[Any, Any]
+    from services.runtime.methods import Method
 
-Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+# Both raise CallEndedError, which has the status of a failed call.
+Unary = Callable[[bytes, Call, Any], bytes]
+Stream = Callable[[Iterator[bytes], Call, Any], Iterator[bytes]]
 
-# Threads beyond the streams that are let in, to refuse those that are not.
-_SPARE_THREADS = 2
+# What is counted and logged in place of a path that a caller made up.
+UNKNOWN_METHOD = "/unknown/unknown"
 
 
 @dataclass(frozen=True)
@@ -57,148 +62,161 @@ class Gate:
         set_current_caller(caller)
 
 
-class Pipeline(grpc.ServerInterceptor):
-    """Wraps the methods of the levelgate contracts; health and reflection pass untouched."""
+class Pipeline:
+    """Wraps the methods of the levelgate contracts for a transport."""
 
     def __init__(
         self,
         gate: Gate,
         validator: Validator,
         telemetry: Telemetry,
+        *,
         streams: int,
+        long_calls: int,
     ) -> None:
         self._gate = gate
         self._validator = validator
         self._telemetry = telemetry
-        self._handlers: dict[str, Handler] = {}
-        # A stream may last for hours and holds a thread all the while, so streams have threads
-        # of their own and cannot keep the other calls waiting.
-        self._streams = streams
-        self._free_streams = threading.BoundedSemaphore(streams)
-        self._stream_threads = ThreadPoolExecutor(streams + _SPARE_THREADS, "stream")
+        self._streams = Admission(streams, REASON_TOO_MANY_STREAMS, "streams")
+        self._long_calls = long_calls
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        method = handler_call_details.method
-        known = self._handlers.get(method)
-        if known is not None:
-            return known
-        handler = continuation(handler_call_details)
-        if handler is None or not method.startswith("/levelgate."):
-            return handler
-        self._handlers[method] = self._wrap(method, handler)
-        return self._handlers[method]
+    def unary(self, method: Method) -> Unary:
+        """One message in, one message out, on the threads of short calls."""
+        handler = method.handler
+        behaviour = _known(handler.unary_unary)
+        decode = _known(handler.request_deserializer)
+        encode = _known(handler.response_serializer)
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        serialisation = (handler.request_deserializer, handler.response_serializer)
-        if handler.unary_unary is not None:
-            behaviour = self._answer(method, handler.unary_unary)
-            return grpc.unary_unary_rpc_method_handler(behaviour, *serialisation)
-        if handler.stream_unary is not None:
-            behaviour = self._answer_stream(method, handler.stream_unary)
-            return grpc.stream_unary_rpc_method_handler(behaviour, *serialisation)
-        if handler.unary_stream is not None:
-            behaviour = self._answer_with_stream(method, handler.unary_stream, self._validator)
-            return grpc.unary_stream_rpc_method_handler(behaviour, *serialisation)
-        assert handler.stream_stream is not None  # noqa: S101  (the only kind that is left)
-        behaviour = self._answer_with_stream(method, handler.stream_stream)
-        return grpc.stream_stream_rpc_method_handler(behaviour, *serialisation)
-
-    def _answer(self, method: str, behaviour: Behaviour) -> Behaviour:
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            # Spelled out, not `_told`: this is the way of every check, and each wrapper costs.
+        def answer(message: bytes, call: Call, context: Any) -> bytes:
+            # Spelled out, not `_finishing`: this is the path of every check, and wrappers cost.
             started = time.perf_counter()
-            call = Call.of(method, context)
             try:
                 deadline.begin(call.seconds_left)
                 self._gate.admit(call)
+                request = decode(message)
                 self._validator.validate(request)
-                reply = behaviour(request, context)
+                reply: bytes = encode(behaviour(request, context))
             except Exception as error:
-                failure = self._failure(error)
-                self._telemetry.finished(call, started, failure, error)
-                context.abort_with_status(to_status(failure, call.request_id))
+                raise CallEndedError(self._failed(call, started, error)) from None
             self._telemetry.finished(call, started)
             return reply
 
         return answer
 
-    def _answer_stream(self, method: str, behaviour: Behaviour) -> Behaviour:
-        def answer(requests: Any, context: grpc.ServicerContext) -> Any:
-            with (
-                self._told(method, context) as call,
-                self._stream_of(call),
-                deadline.within(call.seconds_left),
-            ):
+    def long_unary(self, method: Method) -> Unary:
+        """As `unary`, but only so many at a time, and a caller who leaves is noticed."""
+        handler = method.handler
+        behaviour = _known(handler.unary_unary)
+        decode = _known(handler.request_deserializer)
+        encode = _known(handler.response_serializer)
+        # Each method by itself: callers who wait for a demotion do not keep previews waiting.
+        name = method.path.rpartition("/")[2]
+        admission = Admission(self._long_calls, REASON_TOO_MANY_CALLS, f"calls of {name}")
+
+        def answer(message: bytes, call: Call, context: Context) -> bytes:
+            with self._finishing(call, context), deadline.within(call.seconds_left):
                 self._gate.admit(call)
-                # The servicer validates each message itself: a wrong one must not end the stream.
-                return behaviour(requests, context)
+                with admission.slot():
+                    request = decode(message)
+                    self._validator.validate(request)
+                    reply: bytes = encode(behaviour(request, context))
+                    return reply
 
-        return self._on_stream_threads(answer)
+        return answer
 
-    def _answer_with_stream(
-        self, method: str, behaviour: Behaviour, validator: Validator | None = None
-    ) -> Behaviour:
-        """Without a validator the request is a stream too, and left to the servicer."""
+    def stream(self, method: Method) -> Stream:
+        """Messages in or out, or both; each step is decoded and encoded when it is needed."""
+        handler = method.handler
+        decode = _known(handler.request_deserializer)
+        encode = _known(handler.response_serializer)
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with self._told(method, context) as call, self._stream_of(call):
+        def answer(messages: Iterator[bytes], call: Call, context: Context) -> Iterator[bytes]:
+            with self._finishing(call, context):
                 with deadline.within(call.seconds_left):
+                    # The caller is known before a slot is taken: strangers cannot use them up.
                     self._gate.admit(call)
-                    if validator is not None:
-                        validator.validate(request)
-                    replies = iter(behaviour(request, context))
-                while True:
-                    # A deadline does not outlive a step: between two the thread is not ours.
-                    with deadline.within(context.time_remaining()):
-                        reply = next(replies, None)
-                    if reply is None:
-                        return
-                    yield reply
+                with self._streams.slot():
+                    replies = self._begin(method, map(decode, messages), call, context)
+                    while True:
+                        # A deadline does not outlive a step: between two the thread is not ours.
+                        with deadline.within(context.time_remaining()):
+                            reply = next(replies, None)
+                        if reply is None:
+                            return
+                        yield encode(reply)
 
-        return self._on_stream_threads(answer)
+        return answer
 
-    def _failure(self, error: Exception) -> Failure:
+    def _begin(
+        self, method: Method, requests: Iterator[Any], call: Call, context: Any
+    ) -> Iterator[Any]:
+        """The replies of a servicer. Where requests are a stream, it validates each one itself.
+
+        A wrong message need not end the stream: an import rejects a row and goes on.
+        """
+        handler = method.handler
+        with deadline.within(call.seconds_left):
+            if handler.stream_stream is not None:
+                return iter(handler.stream_stream(requests, context))
+            if handler.stream_unary is not None:
+                return iter([handler.stream_unary(requests, context)])
+            request = next(requests, None)
+            if request is None:
+                raise DecodeError("no message came")
+            self._validator.validate(request)
+            return iter(_known(handler.unary_stream)(request, context))
+
+    def refuse(self, call: Call, failure: Failure, *, known: bool = True) -> CallEndedError:
+        """Counts and logs a call that a transport refuses; for the transport to raise."""
+        call.method = call.method if known else UNKNOWN_METHOD
+        self._telemetry.finished(call, time.perf_counter(), failure)
+        return CallEndedError(to_status(failure, call.request_id))
+
+    def refuse_unknown(self, call: Call) -> CallEndedError:
+        """As `refuse`, for a path that no method has."""
+        message = "this service has no such method"
+        failure = Failure(grpc.StatusCode.UNIMPLEMENTED, REASON_METHOD_UNKNOWN, message)
+        return self.refuse(call, failure, known=False)
+
+    def failed(self, call: Call, error: Exception) -> CallEndedError:
+        """As `refuse`, for an exception of the transport itself."""
+        return CallEndedError(self._failed(call, time.perf_counter(), error))
+
+    def _failed(self, call: Call, started: float, error: Exception) -> grpc.Status:
         failure = as_failure(error)
         if failure.reason == REASON_STORE_UNAVAILABLE:
             self._gate.watch.suspect()
-        return failure
-
-    def _on_stream_threads(self, behaviour: Behaviour) -> Behaviour:
-        # What grpcio offers for this; `experimental` in name since 2018.
-        behaviour.experimental_thread_pool = self._stream_threads  # type: ignore[attr-defined]
-        return behaviour
+        self._telemetry.finished(call, started, failure, error)
+        return to_status(failure, call.request_id)
 
     @contextmanager
-    def _stream_of(self, call: Call) -> Iterator[None]:
-        if not self._free_streams.acquire(blocking=False):
-            message = f"{call.method}: this instance serves {self._streams} streams, all it may"
-            code = grpc.StatusCode.RESOURCE_EXHAUSTED
-            raise Failure(code, REASON_TOO_MANY_STREAMS, message)
+    def _finishing(self, call: Call, context: Context) -> Iterator[None]:
+        """Counts the call, and ends it with the status of what was raised inside."""
+        started = time.perf_counter()
         try:
             yield
-        finally:
-            self._free_streams.release()
-
-    @contextmanager
-    def _told(self, method: str, context: grpc.ServicerContext) -> Iterator[Call]:
-        """Ends the call with the status of what was raised inside, and counts it."""
-        started = time.perf_counter()
-        call = Call.of(method, context)
-        try:
-            yield call
         except GeneratorExit:
-            self._telemetry.finished(call, started, _the_caller_left())
+            self._telemetry.finished(call, started, _left(context))
             raise
         except Exception as error:
-            failure = self._failure(error) if context.is_active() else _the_caller_left()
-            self._telemetry.finished(call, started, failure, error)
-            context.abort_with_status(to_status(failure, call.request_id))
-        self._telemetry.finished(call, started)
+            cause = error if context.is_active() else _left(context)
+            raise CallEndedError(self._failed(call, started, cause)) from None
+        if context.is_active():
+            self._telemetry.finished(call, started)
+        else:
+            raise CallEndedError(self._failed(call, started, _left(context)))
 
 
-def _the_caller_left() -> Failure:
-    return Failure(grpc.StatusCode.CANCELLED, REASON_UNSPECIFIED, "the caller left")
+def _left(context: Context) -> Failure:
+    """Why a call is over before it was answered."""
+    left = context.time_remaining()
+    if left is not None and left <= 0:
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+        return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
+    return Failure(grpc.StatusCode.CANCELLED, REASON_CANCELLED, "the caller left")
+
+
+def _known(part: Callable[..., Any] | None) -> Callable[..., Any]:
+    # grpcio's handlers have every field; which ones are set follows from the kind of method.
+    assert part is not None  # noqa: S101
+    return part

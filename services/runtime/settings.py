@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -21,7 +21,21 @@ class ServerSettings(BaseSettings):
     address: str = Field("127.0.0.1", description="Address to listen on, for calls and metrics.")
     port: Port = Field(description="Port for gRPC.")
     metrics_port: Port = Field(description="Port for Prometheus.")
-    threads: int = Field(8, ge=1, le=256, description="Calls answered at a time.")
+    server: Literal["envoy", "grpcio"] | None = Field(
+        None,
+        description="What takes the calls: envoy (Python runs inside Envoy) or grpcio. Empty: envoy"
+        " where the interpreter has a shared libpython, else grpcio, which half-sent calls can"
+        " block: docs/reliability.md.",
+    )
+    threads: int = Field(8, ge=1, le=256, description="Short calls answered at a time.")
+    long_calls: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Calls answered at a time of each method whose work may take long (LevelDown,"
+        " PreviewRules, PlanDemotion, ListAtRisk, BatchCheck), by threads of their own; the next is"
+        " RESOURCE_EXHAUSTED.",
+    )
     streams: int = Field(
         16,
         ge=1,
@@ -41,7 +55,8 @@ class ServerSettings(BaseSettings):
     connection_age_seconds: int = Field(
         600,
         ge=1,
-        description="Age at which a client is asked to connect anew: new instances get load.",
+        description="Maximum age of a connection; clients then reconnect, and so find instances"
+        " that were added.",
     )
     drain_seconds: float = Field(
         2.0,
@@ -68,6 +83,11 @@ class ServerSettings(BaseSettings):
         pattern="^(debug|info|warning|error)$",
         description="debug logs every call; info those that failed.",
     )
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, for people to read."""
+        return f"{self.address}:{self.port}"
 
     @field_validator("core")
     @classmethod

@@ -1,0 +1,64 @@
+"""member_level, built by hand."""
+
+from functools import partial
+
+from levelgate.member.v1.demotion_pb2_grpc import add_DemotionServicer_to_server
+from levelgate.member.v1.member_bulk_pb2_grpc import add_MemberBulkServicer_to_server
+from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryServicer_to_server
+from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
+from services.member_level.bulk_servicer import MemberBulk
+from services.member_level.contract import CONTRACT
+from services.member_level.demotion_driver import DemotionDriver
+from services.member_level.demotion_runs import DemotionRuns
+from services.member_level.demotion_servicer import Demotion
+from services.member_level.demotions import Demotions
+from services.member_level.history_servicer import MemberHistory
+from services.member_level.schedule import Schedule
+from services.member_level.scheduled_demotions import ScheduledDemotions
+from services.member_level.servicer import MemberLevel
+from services.member_level.settings import MemberLevelSettings
+from services.member_level.validation import CHECKS
+from services.rules.rule_book import RuleBook
+from services.runtime import foundation
+from services.runtime.service import Service
+from services.runtime.settings import load
+from services.user_state.crowd import Crowd
+from services.user_state.feed import Feed
+from services.user_state.scripts import Kept
+from services.user_state.state import UserState
+
+
+def build() -> Service:
+    settings = load(MemberLevelSettings)
+    base = foundation.lay("member_level", settings, CONTRACT, CHECKS, is_writer=True)
+    store, buckets, stopping = base.store, base.buckets, base.watch.stopping
+
+    kept = Kept(settings.history, settings.feed)
+    users = UserState(store, buckets, kept)
+    crowd = Crowd(store, buckets, kept)
+    rules = RuleBook(store)
+    runs = DemotionRuns(store)
+    driver = DemotionDriver(crowd, runs, rules, rate=settings.demotion_rate, stopping=stopping)
+    demotions = Demotions(runs, rules, driver)
+    history = MemberHistory(
+        users,
+        Feed(store, buckets),
+        watch_seconds=settings.watch_interval_seconds,
+        stopping=stopping,
+    )
+
+    add_MemberLevelServicer_to_server(
+        MemberLevel(users, crowd, rules, demotions, manual_level_days=settings.manual_level_days),
+        base.server,
+    )
+    add_MemberHistoryServicer_to_server(history, base.server)
+    add_DemotionServicer_to_server(Demotion(crowd, rules, runs, demotions), base.server)
+    add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, base.validator), base.server)
+
+    background = [driver.start]
+    if settings.demotion_schedule:
+        schedule = Schedule.parse(settings.demotion_schedule)
+        scheduled = ScheduledDemotions(store, rules, demotions, schedule)
+        background.append(partial(scheduled.start, stopping))
+    join = partial(driver.join, settings.grace_seconds)
+    return base.service(CONTRACT, background=background, closing=[join])

@@ -1,0 +1,26 @@
+"""What member_level answers."""
+
+from levelgate.member.v1 import (
+    demotion_pb2,
+    member_bulk_pb2,
+    member_history_pb2,
+    member_level_pb2,
+)
+from services.runtime.methods import Contract
+
+CONTRACT = Contract(
+    [
+        member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"],
+        member_history_pb2.DESCRIPTOR.services_by_name["MemberHistory"],
+        demotion_pb2.DESCRIPTOR.services_by_name["Demotion"],
+        member_bulk_pb2.DESCRIPTOR.services_by_name["MemberBulk"],
+    ],
+    long=frozenset(
+        {
+            "/levelgate.member.v1.MemberLevel/LevelDown",
+            "/levelgate.member.v1.MemberLevel/PreviewRules",
+            "/levelgate.member.v1.Demotion/PlanDemotion",
+            "/levelgate.member.v1.Demotion/ListAtRisk",
+        }
+    ),
+)

@@ -1,0 +1,133 @@
+"""Health and reflection, answered in the event loop: they only look at what is in memory.
+
+Callers need no token for them, so none of their calls may hold a thread.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
+
+from levelgate.access.v1.reason_pb2 import REASON_TOO_MANY_STREAMS
+from services.runtime.envoy_server.exchange import Exchange
+from services.runtime.errors import Failure
+from services.runtime.methods import Method
+from services.runtime.pipeline import Pipeline
+
+_WATCH = "/grpc.health.v1.Health/Watch"
+# Each is a task of some kilobytes, and needs no token.
+_MOST_STREAMS = 1_024
+
+
+class BuiltIn:
+    """The methods of grpc_health and grpc_reflection. They are not counted and not logged."""
+
+    def __init__(
+        self, methods: Iterable[Method], pipeline: Pipeline, services: Iterable[str]
+    ) -> None:
+        """`services` are the names that health knows."""
+        self._methods = {method.path: method for method in methods}
+        self._pipeline = pipeline
+        self._services = frozenset(("", *services))
+        self._streams: set[asyncio.Event] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Raises Failure, CallEndedError and CallerLeftError."""
+        self._loop = asyncio.get_running_loop()
+        method = self._methods.get(exchange.call.method)
+        if method is None:
+            raise self._pipeline.refuse_unknown(exchange.call)
+        if not method.handler.response_streaming:
+            await self._unary(method, exchange)
+        elif len(self._streams) >= _MOST_STREAMS:
+            message = f"this instance has {_MOST_STREAMS} streams of health and reflection open"
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            raise Failure(code, REASON_TOO_MANY_STREAMS, message)
+        else:
+            await self._until_closing(method, exchange)
+
+    def close(self) -> None:
+        """Ends what would not end by itself; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._close)
+
+    def _close(self) -> None:
+        for closing in self._streams:
+            closing.set()
+
+    async def _unary(self, method: Method, exchange: Exchange) -> None:
+        request = _decoded(method, await exchange.message())
+        reply = _part(method.handler.unary_unary)(request, exchange.context)
+        if exchange.context.code is grpc.StatusCode.OK:
+            await exchange.reply(_part(method.handler.response_serializer)(reply))
+            await exchange.end()
+        else:
+            await exchange.end(_Status(exchange.context.code, "unknown service", None))
+
+    async def _until_closing(self, method: Method, exchange: Exchange) -> None:
+        closing = asyncio.Event()
+        self._streams.add(closing)
+        stream = self._watch if method.path == _WATCH else self._each
+        tasks = [
+            asyncio.create_task(stream(method, exchange)),
+            asyncio.create_task(closing.wait()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                tasks[0].result()
+        finally:
+            self._streams.discard(closing)
+            for task in tasks:
+                task.cancel()
+        await exchange.end()
+
+    async def _watch(self, method: Method, exchange: Exchange) -> None:
+        """Sends the status of a service whenever it changes."""
+        request = _decoded(method, await exchange.message())
+        if request.service not in self._services:
+            # The servicer would remember each name that strangers make up.
+            request = health_pb2.HealthCheckRequest(service="unknown")
+        loop = asyncio.get_running_loop()
+        statuses: asyncio.Queue[Any] = asyncio.Queue()
+
+        def put(status: Any) -> None:
+            loop.call_soon_threadsafe(statuses.put_nowait, status)
+
+        _part(method.handler.unary_stream)(request, exchange.context, put)
+        leaving = asyncio.create_task(exchange.wait_until_left())
+        try:
+            # None comes when the call has ended.
+            while (status := await statuses.get()) is not None:
+                await exchange.reply(_part(method.handler.response_serializer)(status))
+        finally:
+            leaving.cancel()
+
+    async def _each(self, method: Method, exchange: Exchange) -> None:
+        """Answers each message of reflection by itself; one has nothing to do with the next."""
+        while (message := await exchange.message()) is not None:
+            request = _decoded(method, message)
+            replies = _part(method.handler.stream_stream)(iter([request]), exchange.context)
+            for reply in replies:
+                await exchange.reply(_part(method.handler.response_serializer)(reply))
+
+
+class _Status(grpc.Status):
+    def __init__(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
+        self.code, self.details, self.trailing_metadata = code, details, metadata
+
+
+def _decoded(method: Method, message: bytes | None) -> Any:
+    if message is None:
+        raise DecodeError("no message came")
+    return _part(method.handler.request_deserializer)(message)
+
+
+def _part(part: Any) -> Any:
+    # grpcio's handlers have every field; which ones are set follows from the kind of method.
+    assert part is not None  # noqa: S101
+    return part

@@ -1,0 +1,261 @@
+"""The configuration of the Envoy that a service runs in, from the service's settings."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from pyvoy import PyvoyServer
+
+from services.runtime.envoy_server.wire import PREFIX
+from services.runtime.methods import Contract, Kind, kind_of
+from services.runtime.settings import ServerSettings
+
+# What `grpc_http1_reverse_bridge` writes as the content type of every gRPC call that it converts.
+COMPLETE_CALL = "application/grpc+complete"
+
+_FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
+_BUFFER = "envoy.filters.http.buffer"
+_BRIDGE = "envoy.filters.http.grpc_http1_reverse_bridge"
+_CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
+_LONG_CALLS = "long_calls"
+_STATUS_DETAILS = "status_details.lua"
+
+_ON: dict[str, Any] = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+    "config": {},
+}
+_OFF = {**_ON, "disabled": True}
+
+# A short call waits for the store for less than a second, and one that is queued for not much
+# longer; LevelDown may take 60 s. A call whose request never comes is ended by these as well.
+_SHORT_SECONDS = 30
+_LONG_SECONDS = 75
+_MOST_CONNECTIONS = 4_096
+# Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
+_MOST_HEAP = 256 * 1024 * 1024
+
+
+def configuration(
+    settings: ServerSettings, contract: Contract, application: str, admin: str, log: str
+) -> dict[str, Any]:
+    """The bootstrap configuration.
+
+    `application` is the Python module that has `short_calls` and `long_calls`, `admin` the path of
+    the socket that drains Envoy, `log` the file that gets a line for each call that Envoy refuses.
+    """
+    return {
+        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+        # One format for all logs: what Envoy itself says looks like what the service says.
+        "application_log_config": {
+            "log_format": {
+                "json_format": {
+                    "timestamp": "%Y-%m-%dT%H:%M:%S.%fZ",
+                    "level": "%l",
+                    "event": "envoy",
+                    "why": "%j",
+                }
+            }
+        },
+        "overload_manager": _overload_manager(),
+        "static_resources": {"listeners": [_listener(settings, contract, application, log)]},
+    }
+
+
+def _listener(
+    settings: ServerSettings, contract: Contract, application: str, log: str
+) -> dict[str, Any]:
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
+        ".HttpConnectionManager",
+        "stat_prefix": "service",
+        "codec_type": "HTTP2",
+        "http2_protocol_options": {
+            "max_concurrent_streams": 256,
+            # Finds callers who are gone, or do not read, while a stream is silent.
+            "connection_keepalive": {"interval": "30s", "timeout": "20s"},
+        },
+        "common_http_protocol_options": {
+            "idle_timeout": "3600s",
+            "max_connection_duration": f"{settings.connection_age_seconds}s",
+        },
+        "request_headers_timeout": "5s",
+        "stream_idle_timeout": "0s",  # each route has its own limit
+        "drain_timeout": "5s",
+        # RequestInfo names it where Envoy refuses a call, and callers find it in every reply.
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "access_log": [_refusals(log)],
+        "route_config": {
+            "validate_clusters": False,
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(contract)}],
+        },
+        "http_filters": _filters(settings, application),
+    }
+    address = {"address": settings.address, "port_value": settings.port}
+    return {
+        "name": "service",
+        "address": {"socket_address": address},
+        # A second process on the port must be an error, not a silent half of the load.
+        "enable_reuse_port": False,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _routes(contract: Contract) -> list[dict[str, Any]]:
+    """Which filters a method passes. No route leads anywhere: Python is the last filter."""
+    routes = [
+        # The probes of gateways and orchestrators.
+        _route({"prefix": "/grpc.health."}, Kind.BUILT_IN, client_streams=False),
+        _route({"prefix": "/grpc.reflection."}, Kind.BUILT_IN, client_streams=True),
+    ]
+    for path, method in contract.methods():
+        is_stream = method.client_streaming or method.server_streaming
+        kind = kind_of(path, contract.long, is_stream=is_stream)
+        if kind is not Kind.SHORT:
+            routes.append(_route({"path": path}, kind, client_streams=method.client_streaming))
+    return [*routes, {"match": {"prefix": "/"}, **_nowhere(_SHORT_SECONDS)}]
+
+
+def _route(match: dict[str, str], kind: Kind, *, client_streams: bool) -> dict[str, Any]:
+    filters = {_LONG_CALLS: _ON, _BRIDGE: _OFF, _CONCURRENCY: _OFF}
+    if client_streams:
+        filters[_BUFFER] = _OFF
+    seconds = _LONG_SECONDS if kind is Kind.LONG else 0
+    return {"match": match, "typed_per_filter_config": filters, **_nowhere(seconds)}
+
+
+def _nowhere(seconds: int) -> dict[str, Any]:
+    """Ends a call after so many seconds, 0 for never."""
+    limit = {"max_stream_duration": f"{seconds}s"}
+    return {"route": {"cluster": "nowhere", "max_stream_duration": limit}}
+
+
+def _filters(settings: ServerSettings, application: str) -> list[dict[str, Any]]:
+    most = settings.maximum_message_bytes + PREFIX
+    limit = settings.maximum_concurrent_rpcs
+    script = files("services.runtime").joinpath(_STATUS_DETAILS).read_text()
+    return [
+        _filter(
+            "envoy.filters.http.lua", "lua.v3.Lua", default_source_code={"inline_string": script}
+        ),
+        _filter(_BUFFER, "buffer.v3.Buffer", max_request_bytes=most),
+        # Counts complete calls that wait for a thread or have one. A fixed minimum round trip time
+        # far above any real one makes the limit a constant.
+        _filter(
+            _CONCURRENCY,
+            "adaptive_concurrency.v3.AdaptiveConcurrency",
+            gradient_controller_config={
+                "sample_aggregate_percentile": {"value": 50},
+                "concurrency_limit_params": {
+                    "max_concurrency_limit": limit,
+                    "concurrency_update_interval": "1s",
+                },
+                "min_rtt_calc_params": {"fixed_value": "3600s", "min_concurrency": limit},
+            },
+            enabled={"default_value": True, "runtime_key": "unused"},
+            concurrency_limit_exceeded_status={"code": "TooManyRequests"},
+        ),
+        _filter(_BRIDGE, "grpc_http1_reverse_bridge.v3.FilterConfig", content_type=COMPLETE_CALL),
+        {**_python(f"{application}:long_calls", "asgi"), "name": _LONG_CALLS, "disabled": True},
+        _python(f"{application}:short_calls", "wsgi", settings.threads),
+    ]
+
+
+def _filter(name: str, kind: str, **config: Any) -> dict[str, Any]:
+    return {"name": name, "typed_config": {"@type": f"{_FILTERS}.{kind}", **config}}
+
+
+def _python(application: str, interface: Any, threads: int = 1) -> dict[str, Any]:
+    """The filter that calls a Python application, as pyvoy configures it."""
+    server = PyvoyServer(
+        application, interface=interface, worker_threads=threads, lifespan=False, port=1
+    )
+    listener = server.get_envoy_config()["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    found: dict[str, Any] = manager["http_filters"][-1]
+    # Not the last filter where it is used for some routes only.
+    is_last = interface == "wsgi"
+    return {**found, "typed_config": {**found["typed_config"], "terminal_filter": is_last}}
+
+
+def _refusals(log: str) -> Mapping[str, Any]:
+    """A line for each call that did not reach Python, or was ended before it answered."""
+    return {
+        "name": "refusals",
+        # Envoy says why it answered by itself, and nothing where Python answered. Callers who left
+        # are no refusals; the pipeline counts those whose call had reached it.
+        "filter": {
+            "extension_filter": {
+                "name": "refused",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3"
+                    ".ExpressionFilter",
+                    "expression": "response.code_details != ''"
+                    " && !response.code_details.contains('remote')",
+                },
+            }
+        },
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": log,
+            "log_format": {
+                "json_format": {
+                    "path": "%REQUEST_HEADER(:PATH):200%",
+                    "code": "%GRPC_STATUS_NUMBER%",
+                    "why": "%RESPONSE_CODE_DETAILS%",
+                    "ms": "%DURATION%",
+                    "request_id": "%REQUEST_HEADER(X-REQUEST-ID):128%",
+                }
+            },
+        },
+    }
+
+
+def _overload_manager() -> dict[str, Any]:
+    monitors = "type.googleapis.com/envoy.extensions.resource_monitors"
+    return {
+        "refresh_interval": "0.25s",
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": 14},
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{monitors}.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": _MOST_CONNECTIONS,
+                },
+            },
+            {
+                "name": "envoy.resource_monitors.fixed_heap",
+                "typed_config": {
+                    "@type": f"{monitors}.fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": _MOST_HEAP,
+                },
+            },
+        ],
+        "actions": [
+            # The calls that hold the most memory go first.
+            _action("reset_high_memory_stream", scaled=(0.80, 0.95)),
+            _action("stop_accepting_requests", threshold=0.95),
+            _action("stop_accepting_connections", threshold=0.97),
+        ],
+    }
+
+
+def _action(
+    name: str, *, threshold: float = 0, scaled: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    trigger: dict[str, Any] = {"name": "envoy.resource_monitors.fixed_heap"}
+    if scaled is None:
+        trigger["threshold"] = {"value": threshold}
+    else:
+        low, high = scaled
+        trigger["scaled"] = {"scaling_threshold": low, "saturation_threshold": high}
+    return {"name": f"envoy.overload_actions.{name}", "triggers": [trigger]}
+
+
+def as_argument(config: dict[str, Any]) -> str:
+    """The configuration as Envoy takes it on its command line."""
+    return json.dumps(config, separators=(",", ":"))

@@ -1,0 +1,146 @@
+"""One gRPC call as an ASGI application sees it: messages in, messages out, a status."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import grpc
+
+from levelgate.access.v1.reason_pb2 import REASON_DEADLINE_EXCEEDED
+from services.runtime.call import Call, OwnContext
+from services.runtime.envoy_server.wire import (
+    PREFIX,
+    framed,
+    length_of,
+    seconds_of,
+    status_headers,
+    unpacked,
+)
+from services.runtime.errors import Failure
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+# A caller who sends no message, or takes none, for so long gives its place to another.
+IDLE_SECONDS = 300.0
+_SUCCESS = [("grpc-status", "0")]
+
+
+class CallerLeftError(Exception):
+    """The caller reset the call, or closed its connection."""
+
+
+class Exchange:
+    """Used in the event loop only, but for `context`, which threads may ask."""
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, most: int) -> None:
+        """`most` is the size of the largest message, in bytes."""
+        headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+        def first(name: str) -> str | None:
+            return headers.get(name, [None])[0]
+
+        seconds_left = seconds_of(first("grpc-timeout"))
+        self.context = OwnContext(seconds_left)
+        self.call = Call(
+            scope["path"],
+            first("x-request-id") or "",
+            [part for value in headers.get("authorization", ()) for part in value.split(",")],
+            seconds_left,
+        )
+        self._encoding = first("grpc-encoding")
+        self._receive = receive
+        self._send = send
+        self._most = most
+        self._unread = bytearray()
+        self._is_complete = False
+        self._is_begun = False
+
+    async def message(self) -> bytes | None:
+        """The next message; None after the last. Raises Failure, CallerLeftError."""
+        while True:
+            if len(self._unread) >= PREFIX:
+                end = PREFIX + length_of(self._unread[:PREFIX], self._most)
+                if len(self._unread) >= end:
+                    flag, packed = self._unread[0], bytes(self._unread[PREFIX:end])
+                    del self._unread[:end]
+                    return unpacked(flag, packed, self._encoding, self._most)
+            if self._is_complete:
+                # A part of a message is lost with a caller who says that there is no more.
+                return None
+            await self._read()
+
+    async def _read(self) -> None:
+        event = await _in_time(self._receive())
+        if event["type"] != "http.request":
+            self.context.end()
+            raise CallerLeftError
+        self._unread += event.get("body", b"")
+        self._is_complete = not event.get("more_body", False)
+
+    async def wait_until_left(self) -> None:
+        """Returns when the caller has left; the request has to be complete."""
+        while (await _shielded(self._receive()))["type"] != "http.disconnect":
+            pass
+        self.context.end()
+
+    async def reply(self, message: bytes) -> None:
+        """Sends a message. Raises CallerLeftError."""
+        await self._begin([])
+        body = {"type": "http.response.body", "body": framed(message), "more_body": True}
+        await self._send_or_leave(body)
+
+    async def end(self, status: grpc.Status | None = None) -> None:
+        """Sends the status, None for OK."""
+        headers = _SUCCESS if status is None else status_headers(status)
+        with suppress(CallerLeftError):
+            if not self._is_begun:
+                await self._begin(headers, is_last=True)
+                await self._send_or_leave({"type": "http.response.body", "body": b""})
+            else:
+                await self._send_or_leave({"type": "http.response.body", "body": b""})
+                trailers = {"type": "http.response.trailers", "headers": _encoded(headers)}
+                await self._send_or_leave(trailers)
+
+    async def _begin(self, headers: list[tuple[str, str]], *, is_last: bool = False) -> None:
+        if self._is_begun:
+            return
+        self._is_begun = True
+        await self._send_or_leave(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": _encoded([("content-type", "application/grpc"), *headers]),
+                "trailers": not is_last,
+            }
+        )
+
+    async def _send_or_leave(self, event: Mapping[str, Any]) -> None:
+        try:
+            await _in_time(self._send(event))
+        except OSError:
+            # pyvoy's ClientDisconnectedError is one.
+            self.context.end()
+            raise CallerLeftError from None
+
+
+async def _in_time(step: Awaitable[Any]) -> Any:
+    try:
+        return await asyncio.wait_for(_shielded(step), IDLE_SECONDS)
+    except TimeoutError:
+        message = f"the caller sent or took nothing for {IDLE_SECONDS:.0f} s"
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+        raise Failure(code, REASON_DEADLINE_EXCEEDED, message) from None
+
+
+def _shielded(step: Awaitable[Any]) -> asyncio.Future[Any]:
+    """A step that nobody waits for any more is not cancelled: pyvoy completes it all the same."""
+    return asyncio.shield(asyncio.ensure_future(step))
+
+
+def _encoded(headers: list[tuple[str, str]]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers]

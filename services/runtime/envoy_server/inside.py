@@ -1,0 +1,67 @@
+"""What Envoy imports: builds the service on first use, and runs it until it is asked to stop.
+
+pyvoy takes an application as an attribute of a module, and this one has two, for the threads of
+short calls and for the event loop of the others. They are made when they are asked for, so that the
+import alone does nothing.
+"""
+
+import os
+import sys
+import threading
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services.runtime import pages
+from services.runtime.envoy_server.built_in import BuiltIn
+from services.runtime.envoy_server.long_calls import LongCalls
+from services.runtime.envoy_server.process import ADMIN_SOCKET, COMPOSITION, REFUSALS
+from services.runtime.envoy_server.refusals import Refusals
+from services.runtime.envoy_server.short_calls import ShortCalls
+from services.runtime.envoy_server.transport import EnvoyTransport
+from services.runtime.methods import Kind
+from services.runtime.service import Service, run
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"short_calls", "long_calls"}:
+        return _applications()[name]
+    raise AttributeError(name)
+
+
+@cache
+def _applications() -> dict[str, Any]:
+    try:
+        return _build()
+    except SystemExit as error:
+        # Its text is for the operator: one line, and no traceback of Envoy's or pyvoy's.
+        print(error.code, file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def _build() -> dict[str, Any]:
+    service: Service = import_module(os.environ[COMPOSITION]).build()
+    settings, methods, pipeline = service.settings, service.methods, service.pipeline
+    unary = {method.path: pipeline.unary(method) for method in methods.of(Kind.SHORT)}
+    built_in = BuiltIn(methods.of(Kind.BUILT_IN), pipeline, service.contract.names)
+    paths = frozenset(method.path for method in methods.all())
+    Refusals(paths, service.telemetry).start(int(os.environ[REFUSALS]))
+    pages.serve(settings, service.telemetry.registry)
+    transport = EnvoyTransport(Path(os.environ[ADMIN_SOCKET]), built_in)
+    threading.Thread(target=_run, args=(service, transport), name="service", daemon=True).start()
+    return {
+        "short_calls": ShortCalls(unary, pipeline, settings.maximum_message_bytes),
+        "long_calls": LongCalls(settings, methods, pipeline, built_in),
+    }
+
+
+def _run(service: Service, transport: EnvoyTransport) -> None:
+    code = 1
+    try:
+        code = run(service, transport)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Envoy's own way to end would drop what Python still has to say.
+        os._exit(code)

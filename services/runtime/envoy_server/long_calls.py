@@ -1,0 +1,113 @@
+"""The ASGI application that answers streams, long unary calls, health and reflection.
+
+One event loop reads and writes; nothing in it waits for a servicer. Servicers run on threads, only
+so many at a time, and learn from their context that the caller has left. WSGI could not do that:
+there the generator of a stream went on for ever after its caller had gone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from services.runtime.call import OwnContext
+from services.runtime.envoy_server.built_in import BuiltIn
+from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
+from services.runtime.errors import CallEndedError
+from services.runtime.methods import Kind, Methods
+from services.runtime.pipeline import Pipeline, Stream, Unary
+from services.runtime.settings import ServerSettings
+
+# Threads beyond the calls that are admitted, to refuse those that are not.
+_SPARE_THREADS = 2
+
+
+class LongCalls:
+    """Called by Envoy for the routes of these methods, once for each call."""
+
+    def __init__(
+        self, settings: ServerSettings, methods: Methods, pipeline: Pipeline, built_in: BuiltIn
+    ) -> None:
+        long = methods.of(Kind.LONG)
+        self._streams = {each.path: pipeline.stream(each) for each in methods.of(Kind.STREAM)}
+        self._long = {each.path: pipeline.long_unary(each) for each in long}
+        self._pipeline = pipeline
+        self._built_in = built_in
+        self._most = settings.maximum_message_bytes
+        self._stream_threads = ThreadPoolExecutor(settings.streams + _SPARE_THREADS, "stream")
+        threads = settings.long_calls * max(1, len(long)) + _SPARE_THREADS
+        self._long_threads = ThreadPoolExecutor(threads, "long")
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, self._most)
+        path = exchange.call.method
+        deadline = _end_at_deadline(exchange.context)
+        try:
+            if path in self._streams:
+                await self._stream(exchange, self._streams[path])
+            elif path in self._long:
+                await self._unary(exchange, self._long[path])
+            else:
+                await self._built_in.answer(exchange)
+        except CallerLeftError:
+            pass
+        except CallEndedError as ended:
+            await exchange.end(ended.status)
+        except Exception as error:
+            await exchange.end(self._pipeline.failed(exchange.call, error).status)
+        finally:
+            exchange.context.end()
+            if deadline is not None:
+                deadline.cancel()
+
+    async def _unary(self, exchange: Exchange, answer: Unary) -> None:
+        message = await exchange.message()
+        if message is None or await exchange.message() is not None:
+            raise DecodeError("not one message")
+        leaving = asyncio.create_task(exchange.wait_until_left())
+        try:
+            reply = await _on(
+                self._long_threads, lambda: answer(message, exchange.call, exchange.context)
+            )
+        finally:
+            leaving.cancel()
+        await exchange.reply(reply)
+        await exchange.end()
+
+    async def _stream(self, exchange: Exchange, answer: Stream) -> None:
+        loop = asyncio.get_running_loop()
+
+        def wait_for(step: Awaitable[Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(_awaited(step), loop).result()
+
+        def messages() -> Iterator[bytes]:
+            while (message := wait_for(exchange.message())) is not None:
+                yield message
+
+        def drive() -> None:
+            replies = answer(messages(), exchange.call, exchange.context)
+            try:
+                for reply in replies:
+                    wait_for(exchange.reply(reply))
+            finally:
+                replies.close()  # type: ignore[attr-defined]
+
+        await _on(self._stream_threads, drive)
+        await exchange.end()
+
+
+async def _on(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+async def _awaited(step: Awaitable[Any]) -> Any:
+    return await step
+
+
+def _end_at_deadline(context: OwnContext) -> asyncio.TimerHandle | None:
+    left = context.time_remaining()
+    if left is None:
+        return None
+    return asyncio.get_running_loop().call_later(left, context.end)

@@ -1,0 +1,47 @@
+"""Calls that Envoy itself refused: counted and logged as if the pipeline had done it."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Container, Mapping
+from typing import Any
+
+import grpc
+
+from levelgate.access.v1.reason_pb2 import REASON_UNSPECIFIED
+from services.runtime.call import Call
+from services.runtime.errors import Failure
+from services.runtime.pipeline import UNKNOWN_METHOD
+from services.runtime.telemetry import Telemetry
+
+_CODES: Mapping[int, grpc.StatusCode] = {int(code.value[0]): code for code in grpc.StatusCode}
+
+
+class Refusals:
+    """Reads Envoy's access log from a pipe, in a thread."""
+
+    def __init__(self, paths: Container[str], telemetry: Telemetry) -> None:
+        """`paths` are those of the methods; any other is counted as unknown."""
+        self._paths = paths
+        self._telemetry = telemetry
+
+    def start(self, descriptor: int) -> None:
+        """Reads until the pipe is closed, which it is when the process ends."""
+        arguments = (descriptor,)
+        threading.Thread(target=self._read, args=arguments, name="refusals", daemon=True).start()
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, errors="replace") as lines:
+            for line in lines:
+                self.count(json.loads(line))
+
+    def count(self, refusal: Mapping[str, Any]) -> None:
+        """Counts and logs one line of the access log; config.py has its fields."""
+        path = refusal["path"] if refusal["path"] in self._paths else UNKNOWN_METHOD
+        code = _CODES.get(refusal["code"], grpc.StatusCode.UNKNOWN)
+        call = Call(path, refusal["request_id"] or "", (), None)
+        started = time.perf_counter() - refusal["ms"] / 1_000
+        # Envoy's word for it, as "request_payload_too_large": nothing that a caller sent.
+        failure = Failure(code, REASON_UNSPECIFIED, refusal["why"])
+        self._telemetry.finished(call, started, failure)

@@ -1,0 +1,63 @@
+"""The server inside Envoy as a transport: Envoy listens by itself, and is told to stop here."""
+
+import http.client
+import os
+import shutil
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from services.runtime.envoy_server.built_in import BuiltIn
+
+_POLL_SECONDS = 0.05
+_ANSWER_SECONDS = 2.0
+_UNDER_WAY = "http.service.downstream_rq_active"
+
+
+class EnvoyTransport:
+    """A transport: see services/runtime/service.py."""
+
+    def __init__(self, admin: Path, built_in: BuiltIn) -> None:
+        """`admin` is the socket of Envoy's administration, in a folder of its own."""
+        self._admin = admin
+        self._built_in = built_in
+
+    def start(self) -> None:
+        """Envoy listens as soon as the application is loaded."""
+
+    def stop(self, grace: float) -> None:
+        """Refuses new connections; returns when no call is under way, or after `grace` seconds."""
+        deadline = time.monotonic() + grace
+        with suppress(OSError, http.client.HTTPException):
+            self._ask("POST", "/drain_listeners?graceful&skip_exit")
+            self._built_in.close()
+            while time.monotonic() < deadline and self._under_way():
+                threading.Event().wait(_POLL_SECONDS)
+            # The last reply is in Envoy's hands; this is when it is on the wire.
+            threading.Event().wait(_POLL_SECONDS)
+        shutil.rmtree(self._admin.parent, ignore_errors=True)
+
+    def _under_way(self) -> int:
+        _, _, value = self._ask("GET", f"/stats?filter={_UNDER_WAY}").partition(": ")
+        return int(value or 0)
+
+    def _ask(self, method: str, path: str) -> str:
+        connection = _UnixConnection(self._admin)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("admin", timeout=_ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))

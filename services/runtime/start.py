@@ -1,0 +1,55 @@
+"""`python -m services.<name>`: checks the settings, chooses what takes the calls, and serves."""
+
+import os
+import sys
+from importlib import import_module
+
+from services.runtime.envoy_server.process import become_envoy, shared_libpython
+from services.runtime.methods import Contract
+from services.runtime.settings import AccessSettings, ServerSettings, load, variable
+from services.runtime.stop import hold_signals
+from services.store.settings import StoreSettings
+
+_NO_LIBPYTHON = (
+    "wrong setting {variable}: envoy needs a shared libpython, which {python} was built without."
+    " Debian has it in the package libpython3, pyenv builds it with"
+    " PYTHON_CONFIGURE_OPTS=--enable-shared; or set {variable}=grpcio"
+)
+
+
+def start(composition: str, settings_type: type[ServerSettings], contract: Contract) -> int:
+    """Returns the exit code, or never, where Envoy takes the place of this program.
+
+    `composition` names the module whose `build()` makes the service. A wrong setting ends the
+    process with one line, before anything is started.
+    """
+    settings = load(settings_type)
+    for shared in (AccessSettings, StoreSettings):
+        load(shared)
+    hold_signals()
+    if settings.core is not None:
+        # Before there are threads: they inherit it.
+        os.sched_setaffinity(0, {settings.core})
+    libpython = None if settings.server == "grpcio" else shared_libpython()
+    if libpython is not None:
+        become_envoy(settings, contract, composition, libpython)
+    if settings.server == "envoy":
+        name = variable(settings_type, "server")
+        sys.exit(_NO_LIBPYTHON.format(variable=name, python=sys.executable))
+    return _serve_with_grpcio(composition)
+
+
+def _serve_with_grpcio(composition: str) -> int:
+    # Imported here: the other transport has no use for it, and it would double the time to start.
+    from services.runtime import pages  # noqa: PLC0415
+    from services.runtime.grpcio_server import GrpcioServer  # noqa: PLC0415
+    from services.runtime.service import Service, run  # noqa: PLC0415
+
+    service: Service = import_module(composition).build()
+    pages.serve(service.settings, service.telemetry.registry)
+    transport = GrpcioServer(service.settings, service.methods, service.pipeline)
+    try:
+        return run(service, transport)
+    except RuntimeError:
+        # grpcio's text says the same at greater length.
+        sys.exit(f"cannot listen on {service.settings.endpoint}: the port is in use")

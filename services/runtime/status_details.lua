@@ -1,0 +1,2 @@
+function envoy_on_response(handle)
+end

@@ -1,0 +1,11 @@
+"""What shop_level answers."""
+
+from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
+from services.runtime.methods import Contract
+
+CONTRACT = Contract(
+    [
+        shop_level_pb2.DESCRIPTOR.services_by_name["ShopLevel"],
+        shop_admin_pb2.DESCRIPTOR.services_by_name["ShopAdmin"],
+    ]
+)

@@ -1,0 +1,38 @@
+"""upbot_checks, built by hand."""
+
+from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
+from levelgate.upbot.v1.eligibility_pb2_grpc import add_EligibilityServicer_to_server
+from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
+from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
+from services.rules.rule_book import RuleBook
+from services.runtime import foundation, read_metrics
+from services.runtime.service import Service
+from services.runtime.settings import load
+from services.store.client import connect_reads
+from services.store.reads import StoreReads
+from services.upbot_checks.contract import CONTRACT
+from services.upbot_checks.eligibility_servicer import Eligibility
+from services.upbot_checks.facts import Facts
+from services.upbot_checks.facts_servicer import UserFacts
+from services.upbot_checks.servicer import UpbotChecks
+from services.upbot_checks.settings import UpbotChecksSettings
+from services.upbot_checks.snapshots import Snapshots
+from services.upbot_checks.tokens_servicer import AccessTokens
+from services.upbot_checks.validation import CHECKS
+from services.user_state.state import UserState
+
+
+def build() -> Service:
+    settings = load(UpbotChecksSettings)
+    base = foundation.lay("upbot_checks", settings, CONTRACT, CHECKS)
+    reads = connect_reads(base.store_settings, base.store)
+    read_metrics.show(base.telemetry.registry, reads)
+    facts = Facts(base.store, base.buckets, reads)
+    users = UserState(base.store, base.buckets, reads=reads)
+    add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), base.server)
+    snapshots = Snapshots(reads, StoreReads(base.store), base.buckets)
+    eligibility = Eligibility(snapshots, RuleBook(base.store), base.validator)
+    add_EligibilityServicer_to_server(eligibility, base.server)
+    add_UserFactsServicer_to_server(UserFacts(facts, base.validator), base.server)
+    add_AccessTokensServicer_to_server(AccessTokens(base.apps, base.tokens), base.server)
+    return base.service(CONTRACT)

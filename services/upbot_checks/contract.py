@@ -1,0 +1,15 @@
+"""What upbot_checks answers."""
+
+from levelgate.access.v1 import access_tokens_pb2
+from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
+from services.runtime.methods import Contract
+
+CONTRACT = Contract(
+    [
+        upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
+        eligibility_pb2.DESCRIPTOR.services_by_name["Eligibility"],
+        user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
+        access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
+    ],
+    long=frozenset({"/levelgate.upbot.v1.Eligibility/BatchCheck"}),
+)
