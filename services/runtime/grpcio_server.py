@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from services.runtime.call import Call
 from services.runtime.errors import CallEndedError
-from services.runtime.methods import Handler, Kind, Method, Methods
+from services.runtime.methods import Kind, Method, Methods
 from services.runtime.pipeline import Pipeline
 from services.runtime.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from services.runtime.methods import Handler
 
 # Threads beyond the calls that are admitted, to refuse those that are not.
 _SPARE_THREADS = 2

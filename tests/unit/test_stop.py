@@ -6,24 +6,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# In a process of its own, as signal handlers are the process's.
+# In a process of its own, as the signal mask and the end are the process's.
 PROGRAM = """
-import signal, sys, threading, time
-from services.runtime.server import Stop
+import os, signal, sys, threading
+from services.runtime.stop import Stop, hold_signals
 
+hold_signals()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
 stop = Stop()
-
-def other_thread():
-    # The main thread waits by now; if not, the test proves less and fails no less.
-    time.sleep(0.3)
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGTERM)
+code = stop.wait()
+if sys.argv[1] == "twice":
+    os.kill(os.getpid(), signal.SIGINT)
     threading.Event().wait()
-
-threading.Thread(target=other_thread, daemon=True).start()
-sys.exit(stop.wait() + 40)
+sys.exit(code + 40)
 """
 
 
-def test_a_signal_that_another_thread_gets_is_heard() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, timeout=30, check=False)
-    assert done.returncode == 40
+def ends_with(signals: str) -> int:
+    command = [sys.executable, "-c", PROGRAM, signals]
+    return subprocess.run(command, cwd=ROOT, timeout=30, check=False).returncode
+
+
+def test_a_signal_is_heard_while_every_thread_waits() -> None:
+    assert ends_with("once") == 40
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    assert ends_with("twice") == 1
