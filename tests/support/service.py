@@ -25,6 +25,7 @@ class Service:
         self.port, self.metrics_port = free_ports(2)
         self.log = log
         self.token = ""
+        self.settings = settings
         self._environment = {
             **os.environ,
             "REDIS_URL": store,

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
 from levelgate.access.v1.reason_pb2 import REASON_TOO_MANY_STREAMS
@@ -60,7 +59,7 @@ class BuiltIn:
             closing.set()
 
     async def _unary(self, method: Method, exchange: Exchange) -> None:
-        request = _decoded(method, await exchange.message())
+        request = _decoded(method, await exchange.only_message())
         reply = _part(method.handler.unary_unary)(request, exchange.context)
         if exchange.context.code is grpc.StatusCode.OK:
             await exchange.reply(_part(method.handler.response_serializer)(reply))
@@ -88,7 +87,7 @@ class BuiltIn:
 
     async def _watch(self, method: Method, exchange: Exchange) -> None:
         """Sends the status of a service whenever it changes."""
-        request = _decoded(method, await exchange.message())
+        request = _decoded(method, await exchange.only_message())
         if request.service not in self._services:
             # The servicer would remember each name that strangers make up.
             request = health_pb2.HealthCheckRequest(service="unknown")
@@ -99,13 +98,9 @@ class BuiltIn:
             loop.call_soon_threadsafe(statuses.put_nowait, status)
 
         _part(method.handler.unary_stream)(request, exchange.context, put)
-        leaving = asyncio.create_task(exchange.wait_until_left())
-        try:
-            # None comes when the call has ended.
-            while (status := await statuses.get()) is not None:
-                await exchange.reply(_part(method.handler.response_serializer)(status))
-        finally:
-            leaving.cancel()
+        # None comes when the call has ended.
+        while (status := await statuses.get()) is not None:
+            await exchange.reply(_part(method.handler.response_serializer)(status))
 
     async def _each(self, method: Method, exchange: Exchange) -> None:
         """Answers each message of reflection by itself; one has nothing to do with the next."""
@@ -121,9 +116,7 @@ class _Status(grpc.Status):
         self.code, self.details, self.trailing_metadata = code, details, metadata
 
 
-def _decoded(method: Method, message: bytes | None) -> Any:
-    if message is None:
-        raise DecodeError("no message came")
+def _decoded(method: Method, message: bytes) -> Any:
     return _part(method.handler.request_deserializer)(message)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from pyvoy import PyvoyServer
 
-from services.runtime.envoy_server.wire import PREFIX
 from services.runtime.methods import Contract, Kind, kind_of
 from services.runtime.settings import ServerSettings
 
@@ -26,6 +25,16 @@ _ON: dict[str, Any] = {
     "config": {},
 }
 _OFF = {**_ON, "disabled": True}
+
+# Envoy adds the request id to a reply of its own only when status_details.lua has seen it.
+_WITH_REQUEST_ID = {
+    "filter": {
+        "header_filter": {
+            "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+        }
+    },
+    "headers_to_add": [{"header": {"key": "x-request-id", "value": "%REQ(x-request-id)%"}}],
+}
 
 # A short call waits for the store for less than a second, and one that is queued for not much
 # longer; LevelDown may take 60 s. A call whose request never comes is ended by these as well.
@@ -86,6 +95,7 @@ def _listener(
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
+        "local_reply_config": {"mappers": [_WITH_REQUEST_ID]},
         "server_header_transformation": "PASS_THROUGH",
         "access_log": [_refusals(log)],
         "route_config": {
@@ -134,7 +144,7 @@ def _nowhere(seconds: int) -> dict[str, Any]:
 
 
 def _filters(settings: ServerSettings, application: str) -> list[dict[str, Any]]:
-    most = settings.maximum_message_bytes + PREFIX
+    most = settings.maximum_message_bytes + 5  # the prefix of a message: wire.py
     limit = settings.maximum_concurrent_rpcs
     script = files("services.runtime").joinpath(_STATUS_DETAILS).read_text()
     return [

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import REASON_DEADLINE_EXCEEDED
 from services.runtime.call import Call, OwnContext
@@ -59,6 +60,14 @@ class Exchange:
         self._unread = bytearray()
         self._is_complete = False
         self._is_begun = False
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def only_message(self) -> bytes:
+        """The message of a call that has one. Raises DecodeError, Failure, CallerLeftError."""
+        message = await self.message()
+        if message is None or await self.message() is not None:
+            raise DecodeError("not one message")
+        return message
 
     async def message(self) -> bytes | None:
         """The next message; None after the last. Raises Failure, CallerLeftError."""
@@ -81,12 +90,20 @@ class Exchange:
             raise CallerLeftError
         self._unread += event.get("body", b"")
         self._is_complete = not event.get("more_body", False)
+        if self._is_complete:
+            # Nothing more can come but word that the caller has left.
+            self._leaving = asyncio.create_task(self._wait_until_left())
 
-    async def wait_until_left(self) -> None:
-        """Returns when the caller has left; the request has to be complete."""
+    async def _wait_until_left(self) -> None:
         while (await _shielded(self._receive()))["type"] != "http.disconnect":
             pass
         self.context.end()
+
+    def close(self) -> None:
+        """Ends the context, and waits for nothing any more."""
+        self.context.end()
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     async def reply(self, message: bytes) -> None:
         """Sends a message. Raises CallerLeftError."""

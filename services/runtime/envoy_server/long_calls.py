@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
 from services.runtime.call import OwnContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
@@ -32,6 +30,7 @@ class LongCalls:
     ) -> None:
         long = methods.of(Kind.LONG)
         self._streams = {each.path: pipeline.stream(each) for each in methods.of(Kind.STREAM)}
+        self._many = {each.path for each in methods.all() if each.handler.request_streaming}
         self._long = {each.path: pipeline.long_unary(each) for each in long}
         self._pipeline = pipeline
         self._built_in = built_in
@@ -46,7 +45,7 @@ class LongCalls:
         deadline = _end_at_deadline(exchange.context)
         try:
             if path in self._streams:
-                await self._stream(exchange, self._streams[path])
+                await self._stream(exchange, self._streams[path], many=path in self._many)
             elif path in self._long:
                 await self._unary(exchange, self._long[path])
             else:
@@ -58,26 +57,21 @@ class LongCalls:
         except Exception as error:
             await exchange.end(self._pipeline.failed(exchange.call, error).status)
         finally:
-            exchange.context.end()
+            exchange.close()
             if deadline is not None:
                 deadline.cancel()
 
     async def _unary(self, exchange: Exchange, answer: Unary) -> None:
-        message = await exchange.message()
-        if message is None or await exchange.message() is not None:
-            raise DecodeError("not one message")
-        leaving = asyncio.create_task(exchange.wait_until_left())
-        try:
-            reply = await _on(
-                self._long_threads, lambda: answer(message, exchange.call, exchange.context)
-            )
-        finally:
-            leaving.cancel()
+        message = await exchange.only_message()
+        threads, call, context = self._long_threads, exchange.call, exchange.context
+        reply = await _on(threads, lambda: answer(message, call, context))
         await exchange.reply(reply)
         await exchange.end()
 
-    async def _stream(self, exchange: Exchange, answer: Stream) -> None:
+    async def _stream(self, exchange: Exchange, answer: Stream, *, many: bool) -> None:
+        """`many` says that the request is a stream as well."""
         loop = asyncio.get_running_loop()
+        only = None if many else await exchange.only_message()
 
         def wait_for(step: Awaitable[Any]) -> Any:
             return asyncio.run_coroutine_threadsafe(_awaited(step), loop).result()
@@ -87,7 +81,8 @@ class LongCalls:
                 yield message
 
         def drive() -> None:
-            replies = answer(messages(), exchange.call, exchange.context)
+            requests = messages() if only is None else iter([only])
+            replies = answer(requests, exchange.call, exchange.context)
             try:
                 for reply in replies:
                     wait_for(exchange.reply(reply))
