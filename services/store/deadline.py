@@ -15,7 +15,7 @@ class DeadlinePassedError(Exception):
 def begin(seconds: float | None) -> None:
     """Gives what follows in this context this many seconds; None sets no limit.
 
-    For who has a context to himself, as a unary call has, which grpcio runs in one of its own.
+    Nothing takes it back: for threads that begin each call with it, as those of unary calls do.
     """
     _deadline.set(None if seconds is None else time.monotonic() + seconds)
 

@@ -54,7 +54,7 @@ def configuration(
     the socket that drains Envoy, `log` the file that gets a line for each call that Envoy refuses.
     """
     return {
-        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+        "admin": {"address": {"pipe": {"path": admin}}},
         # One format for all logs: what Envoy itself says looks like what the service says.
         "application_log_config": {
             "log_format": {

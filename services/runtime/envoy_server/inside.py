@@ -10,7 +10,6 @@ import sys
 import threading
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from services.runtime import pages
@@ -48,7 +47,7 @@ def _build() -> dict[str, Any]:
     paths = frozenset(method.path for method in methods.all())
     Refusals(paths, service.telemetry).start(int(os.environ[REFUSALS]))
     pages.serve(settings, service.telemetry.registry)
-    transport = EnvoyTransport(Path(os.environ[ADMIN_SOCKET]), built_in)
+    transport = EnvoyTransport(os.environ[ADMIN_SOCKET], built_in)
     threading.Thread(target=_run, args=(service, transport), name="service", daemon=True).start()
     return {
         "short_calls": ShortCalls(unary, pipeline, settings.maximum_message_bytes),

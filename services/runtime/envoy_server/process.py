@@ -1,9 +1,9 @@
 """From `python -m services.<name>` to the Envoy that runs the service: one process all the time."""
 
 import os
+import secrets
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,7 +40,8 @@ def become_envoy(
     """
     _require_free(settings.address, settings.port, "cannot listen on")
     _require_free(settings.address, settings.metrics_port, "cannot show metrics on")
-    admin = os.path.join(tempfile.mkdtemp(prefix="levelgate-"), "admin.sock")
+    # An abstract socket: it leaves no file when the process is killed.
+    admin = f"@levelgate-{secrets.token_hex(8)}"
     reading, writing = os.pipe()
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, True)

@@ -1,13 +1,10 @@
 """The server inside Envoy as a transport: Envoy listens by itself, and is told to stop here."""
 
 import http.client
-import os
-import shutil
 import socket
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from services.runtime.envoy_server.built_in import BuiltIn
 
@@ -19,8 +16,8 @@ _UNDER_WAY = "http.service.downstream_rq_active"
 class EnvoyTransport:
     """A transport: see services/runtime/service.py."""
 
-    def __init__(self, admin: Path, built_in: BuiltIn) -> None:
-        """`admin` is the socket of Envoy's administration, in a folder of its own."""
+    def __init__(self, admin: str, built_in: BuiltIn) -> None:
+        """`admin` is the socket of Envoy's administration, "@" for the abstract namespace."""
         self._admin = admin
         self._built_in = built_in
 
@@ -37,7 +34,6 @@ class EnvoyTransport:
                 threading.Event().wait(_POLL_SECONDS)
             # The last reply is in Envoy's hands; this is when it is on the wire.
             threading.Event().wait(_POLL_SECONDS)
-        shutil.rmtree(self._admin.parent, ignore_errors=True)
 
     def _under_way(self) -> int:
         _, _, value = self._ask("GET", f"/stats?filter={_UNDER_WAY}").partition(": ")
@@ -53,11 +49,11 @@ class EnvoyTransport:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__("admin", timeout=_ANSWER_SECONDS)
-        self._path = path
+        self._name = name
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
+        self.sock.connect(self._name.replace("@", "\0", 1))
