@@ -1,7 +1,4 @@
-"""Calls that are begun and never finished, and clients that never read: no gRPC client sends these.
-
-Every connection is closed at the end of its block, whatever happens.
-"""
+"""Calls that are begun and never finished, and clients that never read; closed after the block."""
 
 import selectors
 import socket
@@ -21,8 +18,8 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 Address = tuple[str, int]
-_HEADERS = [(":method", "POST"), (":scheme", "http"), (":authority", "x")]
-_HEADERS += [("content-type", "application/grpc"), ("te", "trailers")]
+_START = [(":method", "POST"), (":scheme", "http"), (":authority", "x")]
+_REST = [("content-type", "application/grpc"), ("te", "trailers")]
 
 # Bytes after the headers: none; a part of a message's prefix; the length of a message that never
 # comes; half of a message, whose first field is a string.
@@ -66,18 +63,15 @@ class Connection:
 
     def begin(self, calls: Sequence[Call]) -> int:
         """As many as the server allows on one connection; returns how many."""
-        begun = 0
-        for call in calls:
+        for begun, call in enumerate(calls):
             stream = self._h2.get_next_available_stream_id()
-            headers = [*_HEADERS[:3], (":path", call.path), *_HEADERS[3:]]
-            headers += [("authorization", call.token)] if call.token else []
+            token = [("authorization", call.token)] if call.token else []
             try:
-                self._h2.send_headers(stream, headers)
+                self._h2.send_headers(stream, [*_START, (":path", call.path), *_REST, *token])
                 self._h2.send_data(stream, call.sent, end_stream=call.is_whole)
             except ProtocolError:
-                break  # The limit of streams, or the window.
-            begun += 1
-        return begun
+                return begun  # The limit of streams, or the window.
+        return len(calls)
 
     def send(self) -> None:
         """Waits until the server has read all of it: it answers a ping after what came before."""
@@ -94,7 +88,7 @@ class Connection:
         received = self._h2.receive_data(data)
         for event in received:
             if isinstance(event, events.ResponseReceived | events.TrailersReceived):
-                found = [v.decode() for k, v in event.headers or () if k == b"grpc-status"]
+                found = (v.decode() for k, v in event.headers or () if k == b"grpc-status")
                 self.answers.update(found)
             elif isinstance(event, events.StreamReset) and event.error_code != ErrorCodes.NO_ERROR:
                 self.answers["reset"] += 1
