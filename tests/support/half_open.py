@@ -20,13 +20,11 @@ from h2.settings import SettingCodes
 Address = tuple[str, int]
 _START = [(":method", "POST"), (":scheme", "http"), (":authority", "x")]
 _REST = [("content-type", "application/grpc"), ("te", "trailers")]
-
 # Bytes after the headers: none; a part of a message's prefix; the length of a message that never
 # comes; half of a message, whose first field is a string.
 STARTS = (b"", b"\0\0", b"\0\0\0\1\0", b"\0\0\0\0\x08\x0a\x06use")
 _SECONDS = 10.0
-# Bytes that a peer may send before it is granted more.
-_USUAL, LARGEST = 2**16 - 1, 2**31 - 1
+_USUAL, LARGEST = 2**16 - 1, 2**31 - 1  # Bytes that a peer may send before it is granted more.
 
 
 class Call(NamedTuple):
