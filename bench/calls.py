@@ -18,7 +18,6 @@ from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 
 TIMES = 100
-PORT = 6430
 USER = "3dfg4df"
 LATER = Timestamp(seconds=4_000_000_000)
 # What the service asks beside the calls, to know whether the store is there.
@@ -74,7 +73,7 @@ def counted(bench: Bench) -> tuple[int, int]:
 
 def main() -> int:
     sys.stdout.write(f"{'call':<14} {'scripts':>8} {'commands':>9}   (a call, on average)\n")
-    with tempfile.TemporaryDirectory() as directory, running(Path(directory), PORT) as bench:
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory)) as bench:
         for name, call in calls(bench).items():
             before = counted(bench)
             for number in range(TIMES):

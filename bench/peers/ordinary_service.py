@@ -1,6 +1,6 @@
-"""The ordinary way with our own parts: grpc.aio and redis.asyncio, the store read for each call.
+"""The ordinary way with our own parts: grpc.aio and redis.asyncio.
 
-Arguments: PORT and the store's address.
+What it reads from the store it keeps for a second. Arguments: PORT and the store's address.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import redis.asyncio
 
+from bench.peers.remembered import remembered
 from levelgate.upbot.v1.upbot_checks_pb2 import (
     CheckResult,
     CheckUserXYLevelRequest,
@@ -25,19 +26,19 @@ class Ordinary:
     """Token, validation and level, each in its turn."""
 
     def __init__(self, store: redis.asyncio.Redis) -> None:
-        self._store = store
+        self._get = remembered(store.get)
         self._buckets = keys.Buckets()
 
     async def check(
         self, request: CheckUserXYLevelRequest, context: Any
     ) -> CheckUserXYLevelResponse:
         metadata = dict(context.invocation_metadata() or ())
-        granted = await self._store.get(keys.token(digest(str(metadata.get("authorization", "")))))
+        granted = await self._get(keys.token(digest(str(metadata.get("authorization", "")))))
         if granted is None or "upbot:check" not in json.loads(granted)["scope"].split():
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "unauthenticated")
         if not 1 <= len(request.openid) <= 128 or not 1 <= len(request.level) <= 1_000:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "openid or levels")
-        packed: Any = await self._store.get(self._buckets.of(request.openid).record(request.openid))
+        packed = await self._get(self._buckets.of(request.openid).record(request.openid))
         ok = packed is not None and unpack(packed).level in request.level
         return CheckUserXYLevelResponse(data=CheckResult(ok=ok))
 

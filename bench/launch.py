@@ -1,0 +1,166 @@
+"""Processes on ports that are free, what they cost, and their end."""
+
+import itertools
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import redis
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+_TRIES = 5
+_LAST_LINES = 15
+_STOP_SECONDS = 20
+_LOWEST_PORT = 15_000
+# CPUCLOCK_SCHED of the kernel: what the scheduler has counted.
+_SCHEDULED = 2
+
+
+class Launch(NamedTuple):
+    """How a process is started on a port, and how one sees that it is ready."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], object]
+
+
+class EndedError(Exception):
+    """A process ended before it was ready; the message has its last lines."""
+
+
+def free_port() -> int:
+    """A port that is free, and so is the next one.
+
+    It is below those that the kernel gives to outgoing connections: one of these was taken by such
+    a connection once, between the look at it and its use.
+    """
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    highest = max(first_ephemeral, _LOWEST_PORT + 1_000) - 2
+    # Any start: two benchmarks at a time look at different ones.
+    start = random.randrange(_LOWEST_PORT, highest)  # noqa: S311
+    for port in itertools.chain(range(start, highest), range(_LOWEST_PORT, start)):
+        if _is_free(port) and _is_free(port + 1):
+            return port
+    raise OSError("no port is free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class Processes:
+    """What runs, by name, with its port and its log in `directory`."""
+
+    directory: Path
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    start_cpu_seconds: dict[str, float] = field(default_factory=dict)
+    """What each had used when it was ready."""
+
+    def start(self, name: str, launch: Callable[[int], Launch]) -> None:
+        """Waits until it is ready; with another port if somebody took the first one meanwhile."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._start(name, launch)
+            except EndedError as error:
+                if left == 0 or "in use" not in str(error):
+                    raise
+        return None
+
+    def _start(self, name: str, launch: Callable[[int], Launch]) -> None:
+        port = free_port()
+        command, environment, is_ready = launch(port)
+        path = self.directory / f"{name}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.running[name], self.ports[name] = process, port
+
+        def is_ready_or_ended() -> object:
+            if process.poll() is not None:
+                lines = path.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+                raise EndedError(f"{name} ended with {process.returncode}:\n" + "\n".join(lines))
+            return is_ready()
+
+        _until(is_ready_or_ended, name)
+        self.start_cpu_seconds[name] = self.cpu_seconds([name])
+
+    def cpu_seconds(self, names: Sequence[str]) -> float:
+        """What these and their children have used so far, by the kernel's account."""
+        return sum(_cpu_seconds(pid) for name in names for pid in _tree(self.running[name].pid))
+
+    def resident_mebibytes(self, name: str) -> float:
+        """Of the process and its children."""
+        return sum(map(_resident_mebibytes, _tree(self.running[name].pid)))
+
+    def stop(self) -> None:
+        for process in reversed(self.running.values()):
+            process.terminate()
+        for process in self.running.values():
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield from _tree(int(child))
+
+
+def _resident_mebibytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
+    return int(line.split()[1]) / 1_024
+
+
+def _until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            if condition():
+                return
+        except redis.RedisError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {START_SECONDS:g} s")
+        time.sleep(0.02)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all its threads, those that have ended too.
+
+    It is the process's CPU clock, as clock_getcpuclockid(3) names it: /proc has whole hundredths.
+    """
+    return time.clock_gettime(~pid << 3 | _SCHEDULED)
+
+
+def status(url: str) -> int | None:
+    """None where nobody answers."""
+    try:
+        return httpx.get(url, timeout=1).status_code
+    except httpx.TransportError:
+        return None

@@ -1,0 +1,130 @@
+"""Calls that are never finished hold nothing that other callers need.
+
+The small form of tests/drills/test_half_open.py, at the port of each service and at the gateway's.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import grpc
+import httpx
+import pytest
+
+from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest
+from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
+from levelgate.upbot.v1.eligibility_pb2 import Condition, EligibilityBatchCheckRequest
+from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
+from services.runtime.settings import ServerSettings
+from tests.stack.waiting import until
+from tests.support.bystanders import (
+    BATCH_CHECK,
+    CALLS,
+    CHECK,
+    COMMON,
+    HEALTH,
+    STREAMED,
+    WATCH,
+    WHOLE,
+    calls_of_another,
+    message,
+)
+from tests.support.half_open import (
+    LARGEST,
+    Address,
+    Call,
+    half_open,
+    unfinished,
+    unread,
+)
+from tests.support.running import RunningStack
+
+CONNECTIONS, CALLS_EACH = 5, 100
+STREAMS = ServerSettings.model_fields["streams"].default
+SERVICES = tuple(WHOLE)
+
+
+def address(target: str) -> Address:
+    host, _, port = target.removeprefix("http://").rpartition(":")
+    return host, int(port)
+
+
+def assert_nobody_waits(stack: RunningStack, service: str, target: str) -> None:
+    good = Counter(OK=CALLS)
+    assert calls_of_another(target, WHOLE[service][0], stack.token) == good
+    assert calls_of_another(stack.grpc[service], HEALTH, "") == good
+    assert httpx.get(f"{stack.metrics[service]}/healthz", timeout=5).status_code == 200
+    assert httpx.get(f"{stack.gateway}/healthz", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("at_gateway", [False, True], ids=["own port", "gateway"])
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("methods", ["whole", "common"])
+def test_requests_of_one_message(
+    stack: RunningStack, service: str, methods: str, at_gateway: bool
+) -> None:
+    target = stack.gateway.removeprefix("http://") if at_gateway else stack.grpc[service]
+    calls = unfinished(COMMON if methods == "common" else WHOLE[service], ["", stack.token])
+    with half_open(address(target), calls, CONNECTIONS, CALLS_EACH):
+        assert_nobody_waits(stack, service, target)
+
+
+@pytest.mark.parametrize("at_gateway", [False, True], ids=["own port", "gateway"])
+@pytest.mark.parametrize("service", STREAMED)
+def test_requests_of_many_messages(stack: RunningStack, service: str, at_gateway: bool) -> None:
+    target = stack.gateway.removeprefix("http://") if at_gateway else stack.grpc[service]
+    calls = unfinished(STREAMED[service], ["", stack.token])
+    with half_open(address(target), calls, CONNECTIONS, CALLS_EACH):
+        assert_nobody_waits(stack, service, target)
+
+
+@pytest.mark.parametrize("service", STREAMED)
+def test_streams_beyond_the_limit_are_refused_at_once(stack: RunningStack, service: str) -> None:
+    calls = unfinished(STREAMED[service], [stack.token])
+    with half_open(address(stack.grpc[service]), calls, CONNECTIONS, CALLS_EACH) as held:
+        refused = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+        until(lambda: held.answers[refused] >= held.begun - STREAMS, f"refused: {held.answers}")
+
+
+@pytest.mark.parametrize(
+    ("path", "tokens"),
+    [(WATCH, ["", "token"]), (STREAMED["member_level"][0], [""])],
+    ids=["a watch without its request", "an import without a token"],
+)
+def test_what_is_not_let_in_takes_no_stream(
+    stack: RunningStack, path: str, tokens: Sequence[str]
+) -> None:
+    """A watch begins with its request, an import with its token."""
+    given = [stack.token if each else "" for each in tokens]
+    target = stack.grpc["member_level"]
+    with (
+        half_open(address(target), unfinished([path], given), CONNECTIONS, CALLS_EACH),
+        grpc.insecure_channel(target) as channel,
+    ):
+        watch = MemberHistoryStub(channel).WatchLevels
+
+        def begins() -> bool:
+            metadata = (("authorization", stack.token),)
+            replies = watch(WatchLevelsRequest(), timeout=2, metadata=metadata)
+            try:
+                return next(iter(replies)) is not None
+            except grpc.RpcError:
+                return False
+            finally:
+                replies.cancel()
+
+        until(begins, "another caller's watch begins")
+
+
+@pytest.mark.parametrize("window", [0, LARGEST], ids=["no window", "full sockets"])
+def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
+    """Their answers, of 23 KB each and then small ones, stay where they are."""
+    some = EligibilityBatchCheckRequest(
+        openids=["3"] * 1_000, condition=Condition(level_at_least=100), explain=True
+    )
+    batch = Call(BATCH_CHECK, message(some), stack.token, is_whole=True)
+    one = CheckUserXYLevelRequest(openid="3", level=[3])
+    check = Call(CHECK, message(one), stack.token, is_whole=True)
+    target = stack.grpc["upbot_checks"]
+    with unread(address(target), [batch] * 10 + [check] * 50, CONNECTIONS, window) as begun:
+        assert begun >= CONNECTIONS
+        assert_nobody_waits(stack, "upbot_checks", target)
