@@ -125,6 +125,7 @@ def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
     one = CheckUserXYLevelRequest(openid="3", level=[3])
     check = Call(CHECK, message(one), stack.token, is_whole=True)
     target = stack.grpc["upbot_checks"]
-    with unread(address(target), [batch] * 10 + [check] * 50, CONNECTIONS, window) as begun:
+    # Fewer than the instance answers at a time: a burst of whole calls over that is another matter.
+    with unread(address(target), [batch] * 10 + [check] * 30, CONNECTIONS, window) as begun:
         assert begun >= CONNECTIONS
         assert_nobody_waits(stack, "upbot_checks", target)
