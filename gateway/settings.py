@@ -79,7 +79,8 @@ class GatewaySettings(BaseSettings):
         50,
         ge=1,
         le=100_000,
-        description="Requests for tokens a second: each costs a service 50 ms for its slow hash.",
+        description="Requests for tokens a second, by JSON and gRPC together: nobody needs a token"
+        " to make one, and each is a write to the store.",
     )
     worker_threads: int | None = Field(
         None,
