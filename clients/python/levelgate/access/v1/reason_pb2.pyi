@@ -85,6 +85,24 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
     REASON_VERSION_NOT_REACHED: _Reason.ValueType  # 30
     """FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
+    REASON_METHOD_UNKNOWN: _Reason.ValueType  # 31
+    """UNIMPLEMENTED: there is no such method."""
+    REASON_MESSAGE_TOO_LARGE: _Reason.ValueType  # 32
+    """RESOURCE_EXHAUSTED: the request is larger than this method accepts."""
+    REASON_TOO_MANY_CALLS: _Reason.ValueType  # 33
+    """RESOURCE_EXHAUSTED: the instance answers as many calls, or as many expensive ones, as it may."""
+    REASON_COMPRESSION_UNSUPPORTED: _Reason.ValueType  # 34
+    """UNIMPLEMENTED: the message is compressed in a way that is not supported; gzip, deflate and
+    identity are.
+    """
+    REASON_SHUTTING_DOWN: _Reason.ValueType  # 35
+    """UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
+    REASON_CANCELLED: _Reason.ValueType  # 36
+    """CANCELLED: the caller ended the call."""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 37
+    """RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+    REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
+    """UNAVAILABLE: no instance of the service answers."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -155,4 +173,22 @@ REASON_APP_RATE_LIMITED: Reason.ValueType  # 29
 """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
 REASON_VERSION_NOT_REACHED: Reason.ValueType  # 30
 """FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
+REASON_METHOD_UNKNOWN: Reason.ValueType  # 31
+"""UNIMPLEMENTED: there is no such method."""
+REASON_MESSAGE_TOO_LARGE: Reason.ValueType  # 32
+"""RESOURCE_EXHAUSTED: the request is larger than this method accepts."""
+REASON_TOO_MANY_CALLS: Reason.ValueType  # 33
+"""RESOURCE_EXHAUSTED: the instance answers as many calls, or as many expensive ones, as it may."""
+REASON_COMPRESSION_UNSUPPORTED: Reason.ValueType  # 34
+"""UNIMPLEMENTED: the message is compressed in a way that is not supported; gzip, deflate and
+identity are.
+"""
+REASON_SHUTTING_DOWN: Reason.ValueType  # 35
+"""UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
+REASON_CANCELLED: Reason.ValueType  # 36
+"""CANCELLED: the caller ended the call."""
+REASON_RATE_LIMITED: Reason.ValueType  # 37
+"""RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
+"""UNAVAILABLE: no instance of the service answers."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
