@@ -89,6 +89,13 @@ class GatewaySettings(BaseSettings):
         description="Envoy's threads for requests; empty: one for each core. Each has a connection"
         " of its own to each instance, so fewer of them save CPU there: docs/performance.md.",
     )
+    heap_mib: int = Field(
+        384,
+        ge=128,
+        le=1_048_576,
+        description="Memory that Envoy may take, in MiB, beside 60 for itself. From 80 % of it the"
+        " calls that hold most are ended, from 98 % new ones get 503.",
+    )
     access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
     directory: PlainPath = Field(
         "",
