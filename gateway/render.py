@@ -8,6 +8,7 @@ from string import Template
 from gateway.settings import GatewaySettings
 
 HERE = Path(__file__).resolve().parent
+STATUS_DETAILS = HERE.parent / "services" / "runtime" / "status_details.lua"
 # Envoy fills at most every 50 ms.
 _FILLS_PER_SECOND = 20
 _BURSTS_PER_SECOND = 4
@@ -24,7 +25,9 @@ def render(settings: GatewaySettings) -> str:
         "RATE_LIMIT": _bucket(settings.rate_limit),
         "TOKEN_RATE_LIMIT": _bucket(settings.token_rate_limit),
         "ACCESS_LOGGER": _access_logger(settings.access_log),
+        "HEAP_BYTES": settings.heap_mib * 2**20,
         "DIRECTORY": settings.directory or str(HERE),
+        "STATUS_DETAILS": json.dumps(STATUS_DETAILS.read_text()),
         # JSON is YAML, and quotes what has to be quoted.
         "CORS_ORIGINS": json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]

@@ -79,7 +79,8 @@ class GatewaySettings(BaseSettings):
         50,
         ge=1,
         le=100_000,
-        description="Requests for tokens a second: each costs a service 50 ms for its slow hash.",
+        description="Requests for tokens a second, by JSON and gRPC together: nobody needs a token"
+        " to make one, and each is a write to the store.",
     )
     worker_threads: int | None = Field(
         None,
@@ -87,6 +88,13 @@ class GatewaySettings(BaseSettings):
         le=256,
         description="Envoy's threads for requests; empty: one for each core. Each has a connection"
         " of its own to each instance, so fewer of them save CPU there: docs/performance.md.",
+    )
+    heap_mib: int = Field(
+        384,
+        ge=128,
+        le=1_048_576,
+        description="Memory that Envoy may take, in MiB, beside 60 for itself. From 80 % of it the"
+        " calls that hold most are ended, from 98 % new ones get 503.",
     )
     access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
     directory: PlainPath = Field(

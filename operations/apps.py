@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import redis
 
-from services.access.apps import AppExistsError, AppRevokedError, Apps, UnknownAppError
+from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
 from services.runtime.settings import load
@@ -85,8 +85,13 @@ def _create(apps: Apps, appid: str, scopes: Sequence[str]) -> None:
 def _list(apps: Apps) -> None:
     for app in apps.list():
         made = datetime.fromtimestamp(app.created, UTC).strftime("%Y-%m-%d")
-        state = "revoked" if app.revoked else f"{len(app.secrets)} secret(s)"
-        _say(f"{app.appid}  made {made}  {state}  {' '.join(app.scopes)}")
+        _say(f"{app.appid}  made {made}  {_state(app)}  {' '.join(app.scopes)}")
+
+
+def _state(app: App) -> str:
+    if app.revoked:
+        return "revoked"
+    return f"{len(app.secrets)} secret(s)" if app.secrets else "no valid secret: rotate it"
 
 
 def _show_secret(appid: str, secret: str) -> None:

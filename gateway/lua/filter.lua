@@ -1,11 +1,15 @@
 -- The two functions that Envoy calls. A route says what it is in its filter_context: `family`,
--- whose document the caller reads, and `methods`, absent where the path is unknown.
+-- whose document the caller reads, and `methods`, absent where the path is unknown. A route of no family says nothing.
 local replies = require("replies")
 local requests = require("requests")
 
+local function family_of(route)
+  return route:get("family") or "none"
+end
+
 function envoy_on_request(handle)
   local route = handle:filterContext()
-  local family = route:get("family")
+  local family = family_of(route)
   -- For local_reply_config, which answers where no response passes this filter.
   handle:streamInfo():dynamicMetadata():set("levelgate", "fault", replies.FAULTS[family])
   local refusal = requests.shape(handle, family, route:get("methods"))
@@ -15,5 +19,5 @@ function envoy_on_request(handle)
 end
 
 function envoy_on_response(handle)
-  replies.shape(handle, handle:filterContext():get("family"))
+  replies.shape(handle, family_of(handle:filterContext()))
 end

@@ -37,6 +37,18 @@ local function can_be_token(authorization)
   return #authorization <= LONGEST_HEADER and not authorization:find("[^ -~]")
 end
 
+local MOST_BYTES = 1048576
+
+-- The body, "" where there is none; nil and a refusal where it is too large. Envoy itself keeps at most twice as much.
+-- Whatever was got from the handle before is dead after it.
+local function read_body(handle)
+  local body = handle:body()
+  if not body then return "" end
+  local length = body:length()
+  if length > MOST_BYTES then return nil, { status = 413 } end
+  return body:getBytes(0, length)
+end
+
 local function split(url)
   return url:match("^([^?]*)%??(.*)$")
 end
@@ -79,9 +91,9 @@ local function upbot(handle, headers)
   local path = split(url)
   if path ~= url then headers:replace(":path", path) end
   headers:replace("content-type", "application/json") -- the body is JSON or refused, whatever this said
-  local body = handle:body()
-  if not body then return nil end
-  local members = parameters.from_json(body:getBytes(0, body:length()), MOST_VALUES[path])
+  local body, refusal = read_body(handle)
+  if refusal or body == "" then return refusal end
+  local members = parameters.from_json(body, MOST_VALUES[path])
   if not members or has_odd_list(members) then return bad() end
 end
 
@@ -109,7 +121,9 @@ local function shop(handle, headers, methods)
   headers:replace(":path", "/shop/" .. SHOP_ROUTE .. "?" .. table.concat(kept, "&"))
   headers:replace("content-type", "application/json")
   -- The transcoder would read parameters from a body even where the contract binds none.
-  if handle:body() then handle:body():setBytes("{}") end
+  local body, refusal = read_body(handle)
+  if refusal or body == "" then return refusal end
+  handle:body():setBytes("{}")
 end
 
 -- The path names the user. The document's tables write useId, its paths userId.
@@ -128,13 +142,8 @@ local function without_user(list, user)
   return others
 end
 
-local function read_body(handle)
-  local content_type = (handle:headers():get("content-type") or ""):lower()
-  local body = handle:body()
-  if not body then return {} end
-  local bytes = body:getBytes(0, body:length())
-  if content_type:find("^%s*application/x%-www%-form%-urlencoded") then return parameters.from_form(bytes) end
-  return parameters.from_json(bytes)
+local function is_form(content_type)
+  return content_type and content_type:lower():find("^%s*application/x%-www%-form%-urlencoded")
 end
 
 local function has(list, name)
@@ -165,7 +174,10 @@ local function member(handle, headers)
   if not in_query then return bad() end
   in_query = without_user(in_query, user)
   if not in_query then return bad("userId: not the user of the path") end
-  local in_body = read_body(handle)
+  local from = is_form(headers:get("content-type")) and parameters.from_form or parameters.from_json
+  local body, refusal = read_body(handle)
+  if refusal then return refusal end
+  local in_body = body == "" and {} or from(body)
   if not in_body then return bad() end
   in_body = without_user(in_body)
   local twice = parameters.repeated(prefix or path, in_query, in_body)

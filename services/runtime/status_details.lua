@@ -2,9 +2,9 @@
 -- Such a failure comes from Envoy, or from a gRPC library, before any code of ours saw the call. Their words may name
 -- what nobody outside should know, so they only choose one of the sentences below.
 --
--- Envoy answers every call through this function, so a reply that is no failure costs one look at its headers. The
--- request id is taken from the response header x-request-id, which `local_reply_config` puts into Envoy's own answers:
--- Lua cannot see the request's headers here.
+-- Every reply passes this function, so one that is no failure costs one look at its headers. The request id is taken from
+-- the response header x-request-id, which a route's `response_headers_to_add` gives to Envoy's own answers too: Lua does
+-- not see the request's headers here.
 
 -- By google.rpc.Code. `reason` is a Reason of levelgate.access.v1 without its prefix.
 local INTERNAL = { code = 13, reason = "INTERNAL", message = "internal error" }

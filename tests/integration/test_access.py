@@ -1,7 +1,14 @@
 """Apps and tokens: what is live, for how long, and that the store gives nobody's secret away."""
 
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import pytest
 
+from services.access import secrets
 from services.access.apps import AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.secrets import digest
 from services.access.tokens import (
@@ -43,6 +50,86 @@ def test_an_app_authenticates_with_its_secret_only(apps: Apps) -> None:
     assert apps.authenticate("app", secret) is not None
     assert apps.authenticate("app", secret + "x") is None
     assert apps.authenticate("other", secret) is None
+
+
+@dataclass
+class Steps:
+    """How often a secret was hashed, and compared with a stored one."""
+
+    hashes: int = 0
+    comparisons: int = 0
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    counted = Steps()
+
+    def sha256(text: bytes) -> "hashlib._Hash":
+        counted.hashes += 1
+        return hashlib.sha256(text)
+
+    def compare_digest(one: str, other: str) -> bool:
+        assert len(one) == len(other) == 64
+        counted.comparisons += 1
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(secrets, "hashlib", SimpleNamespace(sha256=sha256))
+    monkeypatch.setattr(secrets, "hmac", SimpleNamespace(compare_digest=compare_digest))
+    return counted
+
+
+def test_an_authentication_takes_the_same_steps_whatever_is_wrong_or_right(
+    apps: Apps, store: Store, steps: Steps
+) -> None:
+    first = apps.create("one", ["upbot:check"])
+    apps.create("two", ["upbot:check"])
+    second = apps.rotate("two")
+    revoked = apps.create("revoked", ["upbot:check"])
+    apps.revoke("revoked")
+    store_as_scrypt(store, "old")
+    steps.hashes = steps.comparisons = 0
+    tried = [
+        ("one", first, True),
+        ("two", second, True),
+        ("one", "wrong", False),
+        ("two", "wrong", False),
+        ("two", first, False),
+        ("revoked", revoked, False),
+        ("old", SCRYPT_SECRET, False),
+        ("unknown", first, False),
+    ]
+    for number, (appid, secret, is_right) in enumerate(tried, 1):
+        assert (apps.authenticate(appid, secret) is not None) == is_right, appid
+        assert (steps.hashes, steps.comparisons) == (number, 2 * number), appid
+
+
+SCRYPT_SECRET = "dGhpcyBzZWNyZXQgaXMgb2YgYW4gZWFybGllciByZWw"
+
+
+def store_as_scrypt(store: Store, appid: str) -> None:
+    """An app as earlier releases stored it."""
+    salt = "00" * 16
+    hashed = hashlib.scrypt(SCRYPT_SECRET.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1)
+    fields = {
+        "appid": appid,
+        "scopes": ["upbot:check"],
+        "secrets": [{"salt": salt, "hash": hashed.hex()}],
+        "created": 1_700_000_000,
+        "revoked": False,
+    }
+    store.sadd(keys.APPS, appid)
+    store.set(keys.app(appid), json.dumps(fields))
+
+
+def test_an_app_of_an_earlier_release_is_rotated_to_work_again(apps: Apps, store: Store) -> None:
+    store_as_scrypt(store, "old")
+    assert [app.appid for app in apps.list()] == ["old"]
+    assert apps.authenticate("old", SCRYPT_SECRET) is None
+    secret = apps.rotate("old")
+    app = apps.authenticate("old", secret)
+    assert app is not None
+    assert len(app.secrets) == 1
+    assert apps.authenticate("old", SCRYPT_SECRET) is None
 
 
 def test_an_app_is_made_once(apps: Apps) -> None:

@@ -8,6 +8,7 @@ from operations.apps import main
 from services.access.apps import Apps
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from tests.integration.test_access import store_as_scrypt
 from tests.stack.waiting import free_ports
 
 
@@ -48,6 +49,19 @@ def test_revoking_ends_the_secret(store: Store, capsys: pytest.CaptureFixture[st
     assert Apps(store).authenticate("billing", secret) is None
     assert main(["list"]) == 0
     assert "revoked" in capsys.readouterr().out
+
+
+def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_as_scrypt(store, "old")
+    assert main(["list"]) == 0
+    assert "no valid secret: rotate it" in capsys.readouterr().out
+    assert main(["rotate", "old"]) == 0
+    secret = capsys.readouterr().out.strip()
+    assert Apps(store).authenticate("old", secret) is not None
+    assert main(["list"]) == 0
+    assert "1 secret(s)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

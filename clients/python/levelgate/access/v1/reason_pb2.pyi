@@ -99,6 +99,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
     REASON_CANCELLED: _Reason.ValueType  # 36
     """CANCELLED: the caller ended the call."""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 37
+    """RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+    REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
+    """UNAVAILABLE: no instance of the service answers."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -183,4 +187,8 @@ REASON_SHUTTING_DOWN: Reason.ValueType  # 35
 """UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
 REASON_CANCELLED: Reason.ValueType  # 36
 """CANCELLED: the caller ended the call."""
+REASON_RATE_LIMITED: Reason.ValueType  # 37
+"""RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
+"""UNAVAILABLE: no instance of the service answers."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,0 +1,187 @@
+"""gRPC calls that the gateway refuses itself: the code, and the details that every failure has."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
+from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
+from levelgate.access.v1.reason_pb2 import Reason
+from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest
+from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
+from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest
+from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
+from levelgate.member.v1.member_level_pb2 import ListRulesRequest, ShowUserRequest
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
+from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
+from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.test_gateway_policy import log_lines
+from tests.gateway.test_gateway_streams import SHORT, channel_to
+from tests.gateway.upstream import Upstream, failing, raising, slow
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def impatient(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running_gateway(tmp_path_factory.mktemp("short"), _upstream.ports, SHORT) as running:
+        yield running
+
+
+@pytest.fixture
+def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with channel_to(gateway) as channel:
+        yield channel
+
+
+def refusal(call: Any, request: Message, request_id: str = "refused-1") -> tuple[str, str]:
+    """The code and the reason; everything else of a refusal is the same for all."""
+    begin = call if isinstance(call, grpc.UnaryStreamMultiCallable) else call.future
+    failed = begin(request, metadata=(("x-request-id", request_id),), timeout=10)
+    assert failed.code() is not grpc.StatusCode.OK
+    status = rpc_status.from_call(failed)
+    assert status is not None, failed
+    info, request_info = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
+    assert [status.details[0].Unpack(info), status.details[1].Unpack(request_info)] == [True] * 2
+    assert len(status.details) == 2
+    assert info.domain == "levelgate"
+    assert f"REASON_{info.reason}" in Reason.keys()  # noqa: SIM118  (no dict)
+    assert request_info.request_id == request_id
+    assert status.message
+    return failed.code().name, info.reason
+
+
+def list_rules(channel: grpc.Channel) -> tuple[str, str]:
+    return refusal(MemberLevelStub(channel).ListRules, ListRulesRequest())
+
+
+def watch(channel: grpc.Channel) -> tuple[str, str]:
+    return refusal(MemberHistoryStub(channel).WatchLevels, WatchLevelsRequest())
+
+
+@pytest.mark.parametrize("limit", ["GATEWAY_RATE_LIMIT", "GATEWAY_TOKEN_RATE_LIMIT"])
+def test_too_many_calls_a_second(upstream: Upstream, tmp_path: Path, limit: str) -> None:
+    with (
+        running_gateway(tmp_path, upstream.ports, **{limit: "1"}) as limited,
+        channel_to(limited) as channel,
+    ):
+        call = AccessTokensStub(channel).GetAccessToken
+        codes = (call.future(GetAccessTokenRequest()).code() for _ in range(100))
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+        assert refusal(call, GetAccessTokenRequest()) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+
+
+@pytest.mark.parametrize("call", [list_rules, watch])
+def test_no_healthy_instance(
+    upstream: Upstream, channel: grpc.Channel, call: Callable[[grpc.Channel], tuple[str, str]]
+) -> None:
+    upstream.set_healthy("member_level", False)
+    try:
+        rules = MemberLevelStub(channel).ListRules
+        wait_until(
+            lambda: rules.future(ListRulesRequest()).code() is grpc.StatusCode.UNAVAILABLE,
+            "its health is noticed",
+        )
+        assert call(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+    finally:
+        upstream.set_healthy("member_level", True)
+        wait_until(
+            lambda: rules.future(ListRulesRequest()).code() is grpc.StatusCode.OK, "it is back"
+        )
+
+
+def test_a_service_that_breaks_the_connection(upstream: Upstream, tmp_path: Path) -> None:
+    ports = {**upstream.ports, "member_level": 1}
+    # The gateway asks nobody how the instance is, so it tries it.
+    changes = {"    health_checks: *hc\n": ""}
+    with running_gateway(tmp_path, ports, changes) as lonely, channel_to(lonely) as channel:
+        assert list_rules(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+
+
+def test_the_deadline(upstream: Upstream, impatient: Gateway) -> None:
+    upstream.answers["ListRules"] = slow(3)
+    with channel_to(impatient) as channel:
+        assert list_rules(channel) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+
+
+def test_a_service_that_is_not_here(channel: grpc.Channel) -> None:
+    call = MemberBulkStub(channel).ExportUsers
+    assert refusal(call, ExportUsersRequest()) == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
+
+
+def test_a_method_that_a_service_does_not_have(channel: grpc.Channel) -> None:
+    call: Any = channel.unary_unary(
+        "/levelgate.member.v1.MemberLevel/Nothing", lambda message: message.SerializeToString()
+    )
+    assert refusal(call, ListRulesRequest()) == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
+
+
+def show_user(channel: grpc.Channel, size: int) -> tuple[Any, Message]:
+    # The tag and the length before the text take 4 bytes, of a larger text 5.
+    return MemberLevelStub(channel).ShowUser, ShowUserRequest(user_id="a" * (size - 4))
+
+
+def batch_check(channel: grpc.Channel, size: int) -> tuple[Any, Message]:
+    request = EligibilityBatchCheckRequest(openids=["a" * (size - 5)])
+    return EligibilityStub(channel).BatchCheck, request
+
+
+SIZES = pytest.mark.parametrize(("make", "most"), [(show_user, MIB), (batch_check, 4 * MIB)])
+
+
+@SIZES
+def test_a_message_as_large_as_the_service_accepts_passes(
+    channel: grpc.Channel, upstream: Upstream, make: Any, most: int
+) -> None:
+    call, request = make(channel, most)
+    assert request.ByteSize() == most
+    call(request, timeout=10)
+    assert len(upstream.calls) == 1
+
+
+@SIZES
+def test_a_message_that_is_larger(
+    channel: grpc.Channel, upstream: Upstream, gateway: Gateway, make: Any, most: int
+) -> None:
+    call, request = make(channel, most + 1)
+    request_id = f"larger-than-{most}"
+    assert refusal(call, request, request_id) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
+    assert upstream.calls == []
+    wait_until(lambda: bool(log_lines(gateway, request_id)), "the log is written")
+    assert [line["grpc"] for line in log_lines(gateway, request_id)] == ["8"]
+
+
+def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
+    changes = {"max_requests: 1024, max_retries": "max_requests: 1, max_retries"}
+    upstream.answers["ShowUser"] = slow(1)
+    with (
+        running_gateway(tmp_path, upstream.ports, changes) as small,
+        channel_to(small) as channel,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first: Future[Any] = pool.submit(MemberLevelStub(channel).ShowUser, ShowUserRequest())
+        wait_until(lambda: bool(upstream.calls), "the first call is under way")
+        assert list_rules(channel) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+        first.result()
+
+
+def test_what_a_library_says_is_not_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
+    upstream.answers["ListRules"] = raising
+    failed = MemberLevelStub(channel).ListRules.future(ListRulesRequest())
+    assert failed.details() == "internal error"
+    assert failed.code() is grpc.StatusCode.INTERNAL
+
+
+def test_what_a_service_says_is_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
+    upstream.answers["ListRules"] = failing(grpc.StatusCode.INTERNAL, "words of ours")
+    assert (
+        MemberLevelStub(channel).ListRules.future(ListRulesRequest()).details() == "words of ours"
+    )
