@@ -112,7 +112,8 @@ def connect_reads(settings: StoreSettings, store: Store) -> Reads:
         return StoreReads(store)
     # Made once and connected anew as often as it must: a pool counts what it makes, and ends.
     connection = _pool(settings).make_connection()
-    return TrackedReads(connection, settings.cache_values, settings.timeout_seconds)
+    untracked = StoreReads(store)
+    return TrackedReads(connection, untracked, settings.cache_values, settings.timeout_seconds)
 
 
 def _pool(settings: StoreSettings) -> redis.ConnectionPool:
