@@ -1,4 +1,4 @@
-"""A store that is a network away: a TCP proxy that holds back what passes, in each direction.
+"""A store that is a network away: a TCP proxy that holds back what the store sends.
 
 `python -m tests.support.distant_store PORT SECONDS` prints the proxy's port and runs until it is
 ended; a process of its own, so that it does not share Python's lock with what is measured.
@@ -38,9 +38,10 @@ async def _carry(
 
 
 async def _serve(port: int, seconds: float) -> None:
+    # All of a round trip in one direction: asyncio rounds each wait up to a millisecond.
     async def connected(near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         far, to_far = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_carry(near, to_far, seconds / 2), _carry(far, to_near, seconds / 2))
+        await asyncio.gather(_carry(near, to_far, 0), _carry(far, to_near, seconds))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
