@@ -63,7 +63,7 @@ def export(store: Store, buckets: Buckets, out: TextIO) -> int:
         "version": max(int(version or 0) for version in versions),
     }
     out.write(json.dumps(header) + "\n")
-    read = store.register_script(_READ)
+    read = store.register_script(_READ, writes=False)
     count = 0
     names = (key for key in store.scan_iter() if not is_left_out(key))
     for batch in batched(names, _AT_A_TIME):

@@ -32,6 +32,6 @@ class _Collector:
         )
         yield CounterMetricFamily(
             "levelgate_store_tracking_connections",
-            "Connections that the store tells of changes; each new one begins with no value kept.",
+            "Connections that receive invalidations; each new one begins with no value kept.",
             value=self._reads.connected,
         )

@@ -54,8 +54,11 @@ class ClusterStore:
                 found[position] = value
         return found
 
-    def register_script(self, text: str) -> Script:
-        return Script(cast(Store, self), text)
+    def register_script(self, text: str, *, writes: bool = True) -> Script:
+        return Script(cast(Store, self), text, writes=writes)
+
+    def confirm(self) -> None:
+        """Nothing to wait for: no read of a cluster is answered from memory."""
 
     def pipeline(self, *, transaction: bool) -> Any:
         # redis-py's cluster pipeline goes by slots; it knows transactions, which nobody asks for.

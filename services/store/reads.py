@@ -43,6 +43,8 @@ class StoreReads:
     def many(
         self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
     ) -> Found:
+        if not hashes:
+            return Found(self._store.get_many(strings), [])
         with self._store.pipeline(transaction=False) as pipeline:
             for key in strings:
                 pipeline.get(key)

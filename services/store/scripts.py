@@ -16,20 +16,23 @@ Call = tuple[Sequence[str], Sequence[Value]]
 
 
 class Script:
-    """The keys of one call must lie on one slot."""
+    """The keys of one call must lie on one slot.
 
-    def __init__(self, store: Store, text: str) -> None:
+    What a script did is confirmed (Store.confirm) before a call returns, unless it only reads.
+    """
+
+    def __init__(self, store: Store, text: str, *, writes: bool = True) -> None:
         self._store = store
         self._text = text
+        self._writes = writes
         # The store's own name for a script; nothing is kept secret by it.
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], args: Sequence[Value] = ()) -> Any:
-        """Raises redis.RedisError."""
-        try:
-            return self._store.evalsha(self._digest, len(keys), *keys, *args)
-        except NoScriptError:
-            return self._store.eval(self._text, len(keys), *keys, *args)
+        """Raises redis.RedisError, also where only the confirmation failed."""
+        answer = self._run(keys, args)
+        self._confirm()
+        return answer
 
     def many(self, calls: Sequence[Call]) -> list[Any]:
         """The answers to many calls that are sent together; each is atomic, not all of them.
@@ -45,7 +48,18 @@ class Script:
         for position, (keys, args) in enumerate(calls):
             answer = answers[position]
             if isinstance(answer, NoScriptError):
-                answers[position] = self(keys, args)
+                answers[position] = self._run(keys, args)
             elif isinstance(answer, Exception):
                 raise answer
+        self._confirm()
         return answers
+
+    def _run(self, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        try:
+            return self._store.evalsha(self._digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._store.eval(self._text, len(keys), *keys, *args)
+
+    def _confirm(self) -> None:
+        if self._writes:
+            self._store.confirm()

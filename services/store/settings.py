@@ -47,8 +47,10 @@ class StoreSettings(BaseSettings):
         50_000,
         ge=0,
         le=10_000_000,
-        description="Values that upbot_checks keeps in memory, some 500 bytes each; the store says"
-        " when one has changed. 0 for none, so that each check reads the store, as on a cluster.",
+        description="Values that upbot_checks keeps in memory, some 500 bytes each, until the store"
+        " sends an invalidation. 0 for none, so that each check reads the store, as on a cluster."
+        " Every service needs the same choice: unless it is 0, a write is acknowledged after its"
+        " invalidations.",
     )
     max_connections: int = Field(
         64, ge=1, le=10_000, description="Connections that one service may hold."

@@ -1,19 +1,17 @@
-"""Reads that are answered from memory for as long as the store says nothing else.
+"""Reads that are answered from memory until the store sends an invalidation.
 
-The store tells a connection which of the keys that it read have changed (CLIENT TRACKING). All
-reads go through that one connection, so that answers and changes come in the order in which they
-happened: a value cannot be remembered after the news that it is old. redis-py's own cache wants
-a store that says it is Redis 7.4, which Valkey does not, and asks the socket and a lock several
-times for each hit: docs/performance.md.
+The store sends a connection an invalidation for each key that the connection read and that has
+changed since (CLIENT TRACKING). Everything that is remembered was read over one connection, so
+answers and invalidations arrive in the order in which they happened: a value cannot be remembered
+after its invalidation. redis-py's own cache requires a store that reports Redis 7.4, which Valkey
+does not, and polls a socket and takes a lock several times for each hit: docs/performance.md.
 """
 
 import math
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import redis
@@ -21,121 +19,160 @@ import structlog
 
 from services.store import deadline
 from services.store.batches import batched
-from services.store.reads import Found, Values
+from services.store.memory import UNKNOWN, Memory
+from services.store.reads import Found, Reads, Values
 
-# What is remembered is not trusted longer than this after the store was last heard of, in
-# seconds: a connection that died in silence brings no news.
+# Memory is trusted for this many seconds after the store was last heard of: a connection that was
+# lost in silence brings no invalidations.
 _TRUSTED = 1.0
-_NOT_KNOWN = object()
 # A longer MGET would keep the store's other callers waiting.
 _KEYS_A_COMMAND = 500
+# Values that one caller reads beside its own, because others read them untracked.
+_UNTRACKED_AT_A_TIME = 50
+# A caller with fewer seconds left does not get the tracked connection: if its deadline passed in
+# the middle of an answer, everything that is remembered would be lost with the connection.
+_LEAST_TIME = 0.05
 
 # redis-py's, which has no types.
 Connection = Any
 
-_Hash = dict[str, bytes | None]
-
 
 class TrackedReads:
-    """As Reads; keeps `most` values, the oldest go.
+    """As Reads; remembers up to `most` values.
 
-    A change that the store acknowledged is seen as soon as its news has arrived here, which takes
-    a network packet's time; who must not see the past at all asks for a version.
+    No caller waits for another one: who finds the tracked connection in use reads through
+    `untracked`. What was read there is not remembered, but read along with the next tracked read.
+
+    A write that was confirmed (Store.confirm) before a read began is in its answer, except for up
+    to _TRUSTED seconds after the tracked connection was lost in silence: docs/adr/0009.
     """
 
     def __init__(
         self,
         connection: Connection,
+        untracked: Reads,
         most: int,
         wait: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
-        self._is_connected = False
-        self._most = most
+        self._untracked = untracked
         self._wait = wait
         self._now = now
+        self._memory = Memory(most)
         self._lock = threading.Lock()
-        # Not `poll`, which two threads may not do at a time.
-        self._news = select.epoll()
+        self._is_connected = False
+        self._is_tracking = False
+        self._socket = -1
+        # Whether bytes may have been taken off the socket that have not reached the memory yet.
+        self._is_reading = False
         self._heard = -math.inf
-        self._is_told = False
         self.asked = 0
         """Values that the store was asked for."""
         self.connected = 0
-        """How often the connection was made."""
-        # A string's value, or the known fields of a hash.
-        self._known: dict[str, bytes | _Hash | None] = {}
-        self._size = 0
+        """How often the tracked connection was made."""
 
     @property
     def kept(self) -> int:
-        """Values that are known."""
-        return self._size
+        """Values that are remembered."""
+        return self._memory.size
 
     def get(self, key: str) -> bytes | None:
         if self._is_current():
-            found = self._known.get(key, _NOT_KNOWN)
-            if found is not _NOT_KNOWN:
+            found = self._memory.string(key)
+            if found is not UNKNOWN:
                 return cast(bytes | None, found)
-        return self.many([key]).strings[0]
+        return self._read([key]).strings[0]
 
     def hmget(self, key: str, fields: Sequence[str]) -> Values:
-        if self._is_current():
-            known = self._known.get(key)
-            if known is not None and (found := _fields_of(known, fields)) is not None:
-                return found
-        return self.many((), [key], fields).hashes[0]
+        if self._is_current() and (found := self._memory.fields(key, fields)) is not None:
+            return found
+        return self._read((), [key], fields).hashes[0]
 
     def many(
         self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
     ) -> Found:
-        with self._exchange():
-            found = {key: self._known[key] for key in strings if key in self._known}
-            known = {key: _fields_of(self._known.get(key), fields) for key in hashes}
-            unknown = [key for key in strings if key not in found]
-            unknown_hashes = [key for key, values in known.items() if values is None]
-            self.asked += len(unknown) + len(unknown_hashes) * len(fields)
-            asked = list(batched(dict.fromkeys(unknown), _KEYS_A_COMMAND))
-            commands = [("MGET", *keys) for keys in asked]
-            commands += [("HMGET", key, *fields) for key in unknown_hashes]
-            answers = self._ask(commands)
-            # Each answer is remembered before the next is read: between two of them may be the
-            # news that the first is old.
-            for keys in asked:
-                values = dict(zip(keys, next(answers), strict=True))
-                self._remember(values)
-                found.update(values)
-            for key in unknown_hashes:
-                known[key] = next(answers)
-                self._remember_fields(key, dict(zip(fields, known[key] or (), strict=True)))
-        return Found(
-            [cast(bytes | None, found[key]) for key in strings],
-            [known[key] or [] for key in hashes],
-        )
+        if (
+            self._is_current()
+            and (found := self._memory.found(strings, hashes, fields)) is not None
+        ):
+            return found
+        return self._read(strings, hashes, fields)
 
     def _is_current(self) -> bool:
-        # Without the lock: this is all that a hit costs.
-        return self._now() - self._heard < _TRUSTED and not self._news.poll(0, 1)
+        # Without a lock: this is all that a hit costs. The socket comes before `_is_reading`: an
+        # invalidation that another thread has taken off it was taken while that was set.
+        if self._now() - self._heard >= _TRUSTED:
+            return False
+        return not _arrived(self._socket).poll(0) and not self._is_reading
 
-    @contextmanager
-    def _exchange(self) -> Iterator[None]:
-        """The connection for one thread, with everything known that the store has told."""
-        if not self._lock.acquire(timeout=deadline.budget(self._wait)):
-            raise redis.TimeoutError("the connection that is told of changes is waited for")
+    def _read(
+        self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
+    ) -> Found:
+        is_hasty = deadline.budget(self._wait) < min(self._wait, _LEAST_TIME)
+        if is_hasty or not self._lock.acquire(blocking=False):
+            return self._read_untracked(strings, hashes, fields)
         try:
+            self._is_reading = True
             self._make_current()
-            yield
-            # News that came with the last answer lies where `poll` does not see it.
+            found = self._read_tracked(strings, hashes, fields)
+            # Invalidations that came with the last answer are where `poll` does not see them.
             self._drain()
         except BaseException:
             # There may be answers on the way that nobody waits for.
             self._disconnect()
             raise
         finally:
+            self._is_reading = False
             self._lock.release()
+        return found
+
+    def _read_untracked(
+        self, strings: Sequence[str], hashes: Sequence[str], fields: Sequence[str]
+    ) -> Found:
+        self.asked += len(strings) + len(hashes) * len(fields)
+        found = self._untracked.many(strings, hashes, fields)
+        self._memory.note_untracked(strings, hashes, fields, found)
+        return found
+
+    def _read_tracked(
+        self, strings: Sequence[str], hashes: Sequence[str], fields: Sequence[str]
+    ) -> Found:
+        memory = self._memory
+        found = {key: value for key in strings if (value := memory.string(key)) is not UNKNOWN}
+        known = {key: memory.fields(key, fields) for key in hashes}
+        unknown = [key for key in strings if key not in found]
+        unknown_hashes = [(key, fields) for key, values in known.items() if values is None]
+        if unknown or unknown_hashes:
+            # Others read these untracked; with this question they come to be remembered.
+            more, more_hashes = memory.take_untracked(_UNTRACKED_AT_A_TIME)
+            unknown += more
+            unknown_hashes += more_hashes
+        asked = list(batched(dict.fromkeys(unknown), _KEYS_A_COMMAND))
+        commands = [("MGET", *keys) for keys in asked]
+        commands += [("HMGET", key, *names) for key, names in unknown_hashes]
+        self.asked += sum(map(len, asked)) + sum(len(names) for _, names in unknown_hashes)
+        answers = self._ask(commands)
+        # Each answer is remembered before the next is read: between two of them may be the
+        # invalidation of the first.
+        for keys in asked:
+            values = dict(zip(keys, next(answers), strict=True))
+            found.update(values)
+            if self._is_tracking:
+                memory.remember(values)
+        for key, names in unknown_hashes:
+            answer = next(answers)
+            if names is fields:
+                known[key] = answer
+            if self._is_tracking:
+                memory.remember({key: dict(zip(names, answer, strict=True))})
+        return Found(
+            [cast(bytes | None, found[key]) for key in strings],
+            [known[key] or [] for key in hashes],
+        )
 
     def _make_current(self) -> None:
+        """Connects where needed; every invalidation that the store has sent is applied."""
         if self._is_connected:
             try:
                 self._drain()
@@ -151,22 +188,20 @@ class TrackedReads:
         self._connection.connect()
         self._is_connected = True
         self.connected += 1
-        # What redis-py's own cache does; there is no public way to be told.
-        self._connection._parser.set_invalidation_push_handler(self._forget)
+        self._socket = self._connection._sock.fileno()
+        # What redis-py's own cache does; there is no public way to receive invalidations.
+        self._connection._parser.set_invalidation_push_handler(self._invalidate)
         try:
             next(self._ask([("CLIENT", "TRACKING", "ON")]))
-            self._is_told = True
+            self._is_tracking = True
         except redis.ResponseError:
-            self._is_told = False
+            self._is_tracking = False
             why = "the store does not let REDIS_URL's user do CLIENT TRACKING"
             structlog.get_logger().warning("every read asks the store", why=why)
-        # A socket that is closed leaves it by itself.
-        self._news.register(self._connection._sock, select.EPOLLIN)
 
     def _disconnect(self) -> None:
         self._heard = -math.inf
-        self._known = {}
-        self._size = 0
+        self._memory.clear()
         self._is_connected = False
         self._connection.disconnect()
 
@@ -180,48 +215,34 @@ class TrackedReads:
             return
         asked = self._now()
         self._connection.send_packed_command(self._connection.pack_commands(commands))
+        self._await_answer()
         for _ in commands:
             answer = self._connection.read_response()
             self._heard = asked
             yield answer
 
-    def _forget(self, news: Sequence[Any]) -> None:
-        keys = news[1]
+    def _await_answer(self) -> None:
+        """Meanwhile hits are answered from memory: whatever arrives, they see on the socket."""
+        if self._connection.can_read(0):
+            return
+        seconds = deadline.budget(self._wait)
+        self._is_reading = False
+        is_there = _arrived(self._socket).poll(seconds * 1_000)
+        self._is_reading = True
+        if not is_there:
+            raise redis.TimeoutError("the store does not answer in time")
+
+    def _invalidate(self, message: Sequence[Any]) -> None:
+        keys = message[1]
         if keys is None:  # FLUSHALL
-            self._known = {}
-            self._size = 0
-            return
-        for key in keys:
-            self._size -= _size(self._known.pop(key.decode(), _NOT_KNOWN))
-
-    def _remember(self, values: Mapping[str, bytes | _Hash | None]) -> None:
-        if not self._is_told:
-            return
-        self._known.update(values)
-        self._size += sum(map(_size, values.values()))
-        while self._size > self._most:
-            # An eighth at a time: what is in use comes back with its next read.
-            for key in list(islice(self._known, len(self._known) // 8 + 1)):
-                self._size -= _size(self._known.pop(key))
-
-    def _remember_fields(self, key: str, fields: _Hash) -> None:
-        known = self._known.pop(key, None)
-        self._size -= _size(known) if known is not None else 0
-        # A new one: another thread may be looking into the old one.
-        self._remember({key: {**known, **fields} if isinstance(known, dict) else fields})
+            self._memory.clear()
+        else:
+            self._memory.forget(key.decode() for key in keys)
 
 
-def _fields_of(known: object, fields: Sequence[str]) -> Values | None:
-    """None unless all of them are known."""
-    if not isinstance(known, dict):
-        return None
-    try:
-        return [known[field] for field in fields]
-    except KeyError:
-        return None
-
-
-def _size(value: object) -> int:
-    if value is _NOT_KNOWN:
-        return 0
-    return len(value) if isinstance(value, dict) else 1
+def _arrived(socket: int) -> "select.poll":
+    # One for each look, as two threads must not use one at a time. An epoll they may share, but
+    # while one looks another may overlook what is there (Linux 5.1 to 6.17, ep_events_available).
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return poll

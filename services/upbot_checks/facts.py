@@ -36,6 +36,7 @@ class Facts:
             self._store.hset(key, star_field(star), b"1")
         else:
             self._store.hdel(key, star_field(star))
+        self._store.confirm()
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, NO_FACT if there is none."""
@@ -45,6 +46,7 @@ class Facts:
     def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:
         packed = json.dumps({"code": fact.code, "number": fact.number})
         self._store.hset(self._buckets.of(user).facts(user), game_field(key), packed)
+        self._store.confirm()
 
     def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
         stars, games = [], []
@@ -58,6 +60,7 @@ class Facts:
 
     def delete(self, user: str) -> None:
         self._store.delete(self._buckets.of(user).facts(user))
+        self._store.confirm()
 
 
 # JSON arrays: the parts are opaque strings, and no separator is safe from them.

@@ -25,7 +25,7 @@ class VersionNotReachedError(Exception):
 class Snapshots:
     """Every method raises redis.RedisError where the store does not serve.
 
-    `reads` may be as old as a network packet; `store` is asked where that is too old.
+    `reads` may answer from memory; `store` is asked where that is older than a version demanded.
     """
 
     def __init__(self, reads: Reads, store: Reads, buckets: Buckets) -> None:

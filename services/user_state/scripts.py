@@ -41,8 +41,8 @@ class Scripts:
         self.demote = changes("demote")
         self.import_ = changes("import")
         self.restore = changes("restore")
-        self.page = store.register_script(text("page"))
-        self.count = store.register_script(text("count"))
+        self.page = store.register_script(text("page"), writes=False)
+        self.count = store.register_script(text("count"), writes=False)
 
     def on_user(
         self, bucket: Bucket, user: str, app: str, *arguments: Value

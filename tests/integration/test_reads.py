@@ -1,4 +1,4 @@
-"""Reads that remember: a change is seen, and what cannot be known is asked."""
+"""Reads that are remembered: a change is seen, and what is not known is asked for."""
 
 import signal
 import threading
@@ -74,7 +74,10 @@ class Tracked:
         settings = store_settings(server.port, timeout=wait)
         self.store = connect(settings)
         pool = redis.ConnectionPool.from_url(server.address, protocol=3, socket_timeout=wait)
-        self.reads = TrackedReads(pool.make_connection(), most, wait, now=lambda: self.time)
+        untracked = StoreReads(self.store)
+        self.reads = TrackedReads(
+            pool.make_connection(), untracked, most, wait, now=lambda: self.time
+        )
 
     def asked(self) -> int:
         """How many reads the store has answered."""
@@ -150,7 +153,7 @@ def test_a_deadline_ends_the_wait_for_a_silent_store(store_server: ServerProcess
         reads.get("b")
 
 
-def test_who_waits_for_another_read_waits_no_longer_than_for_the_store(
+def test_no_read_of_a_silent_store_waits_for_another_one(
     store_server: ServerProcess,
 ) -> None:
     tracked = Tracked(store_server, wait=1.0)
@@ -229,12 +232,12 @@ def test_no_more_is_kept_than_may_be(store_server: ServerProcess, count: int) ->
         assert tracked.reads.kept <= 100
     tracked.reads.many([f"t{number}" for number in range(1_000)])
     assert tracked.reads.kept <= 100
-    assert sum(len(v) if isinstance(v, dict) else 1 for v in tracked.reads._known.values()) == (
-        tracked.reads.kept
-    )
+    assert sum(
+        len(v) if isinstance(v, dict) else 1 for v in tracked.reads._memory._known.values()
+    ) == (tracked.reads.kept)
 
 
-def test_a_user_of_the_store_who_may_not_be_told_reads_each_time(tracked: Tracked) -> None:
+def test_a_user_of_the_store_who_may_not_track_reads_each_time(tracked: Tracked) -> None:
     with redis.Redis(port=tracked.server.port) as client:
         client.execute_command("ACL", "SETUSER", "default", "-client|tracking")
     for value in (b"1", b"2"):
@@ -292,7 +295,7 @@ def reads_of(store: ScriptedStore) -> Iterator[Reads]:
         yield connect_reads(settings, connect(settings))
 
 
-def test_news_that_comes_right_behind_the_answer_is_heard() -> None:
+def test_an_invalidation_right_after_the_answer_is_applied() -> None:
     store = scripted(MGET=[values("old") + changed("a"), values("new")])
     with reads_of(store) as reads:
         assert reads.get("a") == b"old"
@@ -301,7 +304,7 @@ def test_news_that_comes_right_behind_the_answer_is_heard() -> None:
     assert store.asked == ["MGET", "MGET"]
 
 
-def test_news_between_two_answers_is_about_the_first() -> None:
+def test_an_invalidation_between_two_answers_is_of_the_first() -> None:
     store = scripted(
         MGET=[values("old") + changed("a"), values("new")],
         HMGET=[values("1")],
@@ -312,7 +315,7 @@ def test_news_between_two_answers_is_about_the_first() -> None:
     assert store.asked == ["MGET", "HMGET", "MGET"]
 
 
-def test_news_before_an_answer_is_not_about_it() -> None:
+def test_an_invalidation_before_an_answer_is_not_of_it() -> None:
     store = scripted(MGET=[changed("a") + values("new")])
     with reads_of(store) as reads:
         assert [reads.get("a"), reads.get("a")] == [b"new", b"new"]

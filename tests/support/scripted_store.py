@@ -2,7 +2,7 @@
 
 import socketserver
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
@@ -10,7 +10,7 @@ HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
 
 def changed(key: str) -> bytes:
-    """The news that a key has changed."""
+    """The invalidation of a key."""
     return b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(key), key.encode())
 
 
@@ -20,10 +20,27 @@ def values(*texts: str) -> bytes:
     return b"*%d\r\n%b" % (len(texts), each)
 
 
+class Held:
+    """An answer that the store gives when the test lets it; until then it is silent."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.asked = threading.Event()
+        self.let = threading.Event()
+        self._answer = answer
+
+    def wait(self) -> bytes:
+        self.asked.set()
+        assert self.let.wait(10)
+        return self._answer
+
+
+Answer = bytes | Held
+
+
 class ScriptedStore:
     """Answers each command by its name with the next bytes of its script, sent at once."""
 
-    def __init__(self, script: Mapping[str, list[bytes]]) -> None:
+    def __init__(self, script: Mapping[str, Sequence[Answer]]) -> None:
         self.script = {name: list(answers) for name, answers in script.items()}
         self.asked: list[str] = []
 
@@ -34,7 +51,8 @@ class ScriptedStore:
         if name not in self.script:
             return b"+OK\r\n"
         self.asked.append(name)
-        return self.script[name].pop(0)
+        answer = self.script[name].pop(0)
+        return answer.wait() if isinstance(answer, Held) else answer
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One member_level as a process of its own, for tests that watch it start, die and drain."""
+"""One service as a process, for tests that watch it start, die and drain."""
 
 import os
 import subprocess
@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Service:
-    """A member_level of its own, and a channel to it. Settings are environment variables."""
+    """A service, and a channel to it. Settings are environment variables."""
 
-    def __init__(self, store: str, log: Path, **settings: str) -> None:
+    def __init__(self, store: str, log: Path, name: str = "member_level", **settings: str) -> None:
+        prefix = name.upper()
+        self.name = name
         self.port, self.metrics_port = free_ports(2)
         self.log = log
         self.token = ""
@@ -30,10 +32,10 @@ class Service:
             **os.environ,
             "REDIS_URL": store,
             "REDIS_TIMEOUT_SECONDS": "5",
-            "MEMBER_LEVEL_PORT": str(self.port),
-            "MEMBER_LEVEL_METRICS_PORT": str(self.metrics_port),
-            "MEMBER_LEVEL_DRAIN_SECONDS": "0.5",
-            "MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "0.1",
+            f"{prefix}_PORT": str(self.port),
+            f"{prefix}_METRICS_PORT": str(self.metrics_port),
+            f"{prefix}_DRAIN_SECONDS": "0.5",
+            f"{prefix}_HEALTH_INTERVAL_SECONDS": "0.1",
             **settings,
         }
         self.start()
@@ -44,7 +46,7 @@ class Service:
         """Starts the process, the first time or again after its end."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.member_level"],
+                [sys.executable, "-m", f"services.{self.name}"],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=out,
@@ -81,9 +83,11 @@ class Service:
 
 
 @contextmanager
-def running_service(store: str, log: Path, **settings: str) -> Iterator[Service]:
+def running_service(
+    store: str, log: Path, name: str = "member_level", **settings: str
+) -> Iterator[Service]:
     """Ends the service when the block ends, however it does."""
-    service = Service(store, log, **settings)
+    service = Service(store, log, name, **settings)
     try:
         yield service
     finally:

@@ -235,7 +235,8 @@ class EligibilityCheckRequest(_message.Message):
     min_version: _builtins.int
     """A version of the user that a reply of MemberLevel or MemberHistory gave: the answer is not
     older. FAILED_PRECONDITION / VERSION_NOT_REACHED if the store does not know of it. 1..2^50;
-    absent: the answer may be older than the last change by a network packet's time.
+    absent: every change is seen that was acknowledged before the check
+    began (docs/adr/0009 names the exceptions), others perhaps not.
     """
     @_builtins.property
     def condition(self) -> Global___Condition:
