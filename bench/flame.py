@@ -1,7 +1,7 @@
 """`make flame`: where the time of a gRPC check goes, as a flame graph of the service's Python.
 
-py-spy samples the threads that hold Python's lock; what the C core of grpcio does without it is
-not in the picture.
+py-spy samples the threads that hold Python's lock; what Envoy, in the same process, does without it
+is not in the picture.
 """
 
 import subprocess
