@@ -23,7 +23,10 @@ GRPCIO_FAR = f"{new_user(GRPCIO_GRPC)}, store at 2.5 ms"
 RATIOS = {
     "grpc_unary_vs_empty_cpu": (GRPC, EMPTY),
     "json_vs_fastapi_cpu": (JSON, FASTAPI),
+    # Without a cache the peers read the store each time, as they do for a user that is new.
     "json_vs_fastapi_uncached_cpu": (JSON, FASTAPI_UNCACHED),
+    "json_vs_ordinary_uncached_cpu": (JSON, new_user(ORDINARY)),
+    "grpc_unary_vs_go_uncached_cpu": (GRPC, new_user(GO_GRPC)),
     "json_vs_ordinary_cpu": (JSON, ORDINARY),
     "json_floor_vs_fastapi_cpu": (EMPTY_JSON, FASTAPI),
     "batch_vs_unary_checks_per_cpu": (GRPC, BATCH),
