@@ -24,6 +24,11 @@ run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foregrou
 test: $(INSTALLED) ## Run the whole suite on real Valkey and Envoy
 	$(BIN)/python -m pytest
 
+.PHONY: test-grpcio
+test-grpcio: $(INSTALLED) ## Run the contract cases with grpcio's server in place of Envoy
+	UPBOT_CHECKS_SERVER=grpcio MEMBER_LEVEL_SERVER=grpcio SHOP_LEVEL_SERVER=grpcio \
+	  $(BIN)/python -m pytest tests/contract/test_contract.py
+
 .PHONY: test-compose
 test-compose: $(INSTALLED) ## Contract and drills on the compose stack: needs a container engine
 	$(BIN)/python -m pytest tests/contract/test_contract.py tests/compose --compose
