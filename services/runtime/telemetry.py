@@ -124,8 +124,14 @@ class Telemetry:
         started: float,
         failure: Failure | None = None,
         error: Exception | None = None,
+        *,
+        is_fault: bool = True,
     ) -> None:
-        """Counts a call that was answered; `started` is in seconds of time.perf_counter."""
+        """Counts a call that was answered; `started` is in seconds of time.perf_counter.
+
+        A failure whose code is that of a fault is logged as an error, unless `is_fault` says that
+        the caller brought it about.
+        """
         seconds = time.perf_counter() - started
         code = grpc.StatusCode.OK if failure is None else failure.code
         self._uncounted.append((call.method, code.name, seconds))
@@ -141,7 +147,7 @@ class Telemetry:
         }
         if failure is None:
             self._log.debug("call", **fields)
-        elif failure.code in _FAULTS:
+        elif is_fault and failure.code in _FAULTS:
             self._log.error("call failed", **fields, exc_info=error)
         else:
             # The message of a refusal is ours and holds no value that was sent.

@@ -24,8 +24,9 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-# A caller who sends no message, or takes none, for so long gives its place to another.
-IDLE_SECONDS = 300.0
+# A caller who sends no message for so long, or takes none, gives its place to another.
+SILENT_SECONDS = 300.0
+NOT_READING_SECONDS = 30.0
 _SUCCESS = [("grpc-status", "0")]
 
 
@@ -84,7 +85,7 @@ class Exchange:
             await self._read()
 
     async def _read(self) -> None:
-        event = await _in_time(self._receive())
+        event = await self._event()
         if event["type"] != "http.request":
             self.context.end()
             raise CallerLeftError
@@ -93,6 +94,17 @@ class Exchange:
         if self._is_complete:
             # Nothing more can come but word that the caller has left.
             self._leaving = asyncio.create_task(self._wait_until_left())
+
+    async def _event(self) -> Mapping[str, Any]:
+        try:
+            event: Mapping[str, Any] = await asyncio.wait_for(
+                _shielded(self._receive()), SILENT_SECONDS
+            )
+        except TimeoutError:
+            message = f"no message came for {SILENT_SECONDS:.0f} s"
+            code = grpc.StatusCode.DEADLINE_EXCEEDED
+            raise Failure(code, REASON_DEADLINE_EXCEEDED, message) from None
+        return event
 
     async def _wait_until_left(self) -> None:
         while (await _shielded(self._receive()))["type"] != "http.disconnect":
@@ -138,20 +150,11 @@ class Exchange:
 
     async def _send_or_leave(self, event: Mapping[str, Any]) -> None:
         try:
-            await _in_time(self._send(event))
-        except OSError:
-            # pyvoy's ClientDisconnectedError is one.
+            await asyncio.wait_for(_shielded(self._send(event)), NOT_READING_SECONDS)
+        except (OSError, TimeoutError):
+            # pyvoy's ClientDisconnectedError is an OSError.
             self.context.end()
             raise CallerLeftError from None
-
-
-async def _in_time(step: Awaitable[Any]) -> Any:
-    try:
-        return await asyncio.wait_for(_shielded(step), IDLE_SECONDS)
-    except TimeoutError:
-        message = f"the caller sent or took nothing for {IDLE_SECONDS:.0f} s"
-        code = grpc.StatusCode.DEADLINE_EXCEEDED
-        raise Failure(code, REASON_DEADLINE_EXCEEDED, message) from None
 
 
 def _shielded(step: Awaitable[Any]) -> asyncio.Future[Any]:

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -34,7 +35,9 @@ class Refusals:
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, errors="replace") as lines:
             for line in lines:
-                self.count(json.loads(line))
+                # Whatever stands there, the pipe has to be read: Envoy waits for it.
+                with suppress(ValueError, LookupError, TypeError):
+                    self.count(json.loads(line))
 
     def count(self, refusal: Mapping[str, Any]) -> None:
         """Counts and logs one line of the access log; config.py has its fields."""
@@ -44,4 +47,4 @@ class Refusals:
         started = time.perf_counter() - refusal["ms"] / 1_000
         # Envoy's word for it, as "request_payload_too_large": nothing that a caller sent.
         failure = Failure(code, REASON_UNSPECIFIED, refusal["why"])
-        self._telemetry.finished(call, started, failure)
+        self._telemetry.finished(call, started, failure, is_fault=False)
