@@ -9,10 +9,7 @@ end
 
 function envoy_on_request(handle)
   local route = handle:filterContext()
-  local family = family_of(route)
-  -- For local_reply_config, which answers where no response passes this filter.
-  handle:streamInfo():dynamicMetadata():set("levelgate", "fault", replies.FAULTS[family])
-  local refusal = requests.shape(handle, family, route:get("methods"))
+  local refusal = requests.shape(handle, family_of(route), route:get("methods"))
   if refusal then
     handle:respond({ [":status"] = tostring(refusal.status), allow = refusal.allow }, refusal.detail or "")
   end

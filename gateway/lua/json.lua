@@ -122,6 +122,36 @@ function json.object(text, most)
   return value.members
 end
 
+local SHORT_TEXT = 1024
+
+-- The position after a text of plain ASCII or a whole number; nil where there is neither.
+local function after_scalar(text, at)
+  return text:match('^"[ !#-Z^-~]*"()', at) or text:match("^-?[1-9]%d*()", at) or text:match("^0()", at)
+end
+
+-- Whether the text is an object of texts, whole numbers and lists of them, and written as most callers write it: then it
+-- needs no closer look. False says nothing.
+function json.is_plain(text)
+  local at = #text <= SHORT_TEXT and text:match('^{ ?()"')
+  while at do
+    at = text:match('^"[ !#-Z^-~]*": ?()', at)
+    if at and text:byte(at) == 91 then -- [
+      repeat
+        at = after_scalar(text, at + 1)
+        local comma = at and text:byte(at) == 44
+        if comma and text:byte(at + 1) == 32 then at = at + 1 end
+      until not comma
+      at = at and text:match("^%]()", at)
+    elseif at then
+      at = after_scalar(text, at)
+    end
+    if not at then return false end
+    if text:byte(at) == 125 then return at == #text end -- }
+    at = text:match("^, ?()", at)
+  end
+  return false
+end
+
 -- The value of the last member of that name, as most readers of JSON have it.
 function json.get(members, name)
   local value

@@ -124,10 +124,6 @@ local function clean(headers)
   for _, name in ipairs(names) do headers:remove(name) end
 end
 
--- What a caller of the family reads where a service fails: the answer of `replies.shape` at 500.
-replies.FAULTS = {}
-for family, envelope in pairs(ENVELOPES) do replies.FAULTS[family] = envelope(failure_at(500)) end
-
 -- What is left to do to an answer that is no failure.
 local SUCCESSES = {
   health = function() return '{"code":0,"msg":"ok"}' end,
@@ -137,9 +133,15 @@ local SUCCESSES = {
 
 local JSON = "application/json; charset=utf-8"
 
-local function set_body(handle, method, make)
-  -- Envoy would send it after the headers all the same, and the client take it for its next answer.
-  if method == "HEAD" then return end
+-- An answer to HEAD gets no body: Envoy would send it after the headers all the same, and the client take it for its next
+-- answer. `requests.shape` notes the method. A call over the rate limit does not come that far, but only HEAD has no body
+-- then.
+local function is_head(handle, status, code)
+  local noted = handle:streamInfo():dynamicMetadata():get("levelgate")
+  return noted and noted.is_head or status == "429" and not code and not handle:body()
+end
+
+local function set_body(handle, make)
   local body = handle:body(true)
   body:setBytes(make(body:getBytes(0, body:length())))
 end
@@ -147,20 +149,20 @@ end
 local function shape_success(handle, headers, family)
   if headers:get("content-type") or family == "health" then headers:replace("content-type", JSON) end
   if not SUCCESSES[family] then return end
-  local method = (handle:streamInfo():dynamicMetadata():get("levelgate") or {}).method
-  set_body(handle, method, SUCCESSES[family])
+  if not is_head(handle) then set_body(handle, SUCCESSES[family]) end
 end
 
-local function shape_failure(handle, family, method, status, grpc)
+local function shape_failure(handle, family, status, grpc)
   handle:headers():replace("content-type", JSON)
-  local body = method == "HEAD" and "" or handle:body(true)
-  if body ~= "" then body = body:getBytes(0, body:length()) end
-  local failure = read_failure(status, grpc, body)
+  local has_body = not is_head(handle, status, grpc.code)
+  local body = has_body and handle:body(true) or ""
+  if has_body then body = body:getBytes(0, body:length()) end
+  local failure = read_failure(tonumber(status), grpc, body)
   -- A path of no family has no client that reads 200 as a refusal.
   local seen = ENVELOPES[family] == ENVELOPES.none and failure.seen or failure.status
   handle:headers():replace(":status", tostring(seen))
   if failure.code then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.code) end
-  set_body(handle, method, function() return ENVELOPES[family](failure) end)
+  if has_body then set_body(handle, function() return ENVELOPES[family](failure) end) end
 end
 
 -- What a service sends with an answer that is none of a JSON client's business. A failure may come from anywhere, with
@@ -182,9 +184,8 @@ function replies.shape(handle, family)
     content_type = headers:get("content-type"),
   }
   clean(headers)
-  local method = (handle:streamInfo():dynamicMetadata():get("levelgate") or {}).method
-  if not method then return end -- refused before any filter saw it: local_reply_config wrote the body
-  shape_failure(handle, family, method, tonumber(status), grpc)
+  -- Without a route it was refused before any filter saw it, and local_reply_config wrote the body.
+  if handle:streamInfo():routeName() ~= "" then shape_failure(handle, family, status, grpc) end
 end
 
 return replies

@@ -24,17 +24,26 @@ local PASSED_ON = {
 }
 local LONGEST_HEADER = 1024
 
+-- The values by name, after everything else has been removed. One look at each header costs less than asking Envoy for
+-- those that the functions below need, and for the size of each.
 local function clean(headers)
-  local others = {}
+  local values, others = {}, nil
   for name, value in pairs(headers) do
-    if not HTTP[name] and (not PASSED_ON[name] or #value > LONGEST_HEADER) then others[#others + 1] = name end
+    if HTTP[name] or PASSED_ON[name] and #value <= LONGEST_HEADER then
+      values[name] = value
+    else
+      others = others or {}
+      others[#others + 1] = name
+    end
+    if name == "authorization" and not values.refused and (#value > LONGEST_HEADER or value:find("[^ -~]")) then
+      values.refused = true
+    end
   end
-  for _, name in ipairs(others) do headers:remove(name) end
+  if others then
+    for _, name in ipairs(others) do headers:remove(name) end
+  end
   headers:replace(":authority", "gateway")
-end
-
-local function can_be_token(authorization)
-  return #authorization <= LONGEST_HEADER and not authorization:find("[^ -~]")
+  return values
 end
 
 local MOST_BYTES = 1048576
@@ -86,13 +95,16 @@ end
 -- 10,000 users, and 1,000 of them with a version. It takes Envoy's thread 10-20 ms (measured).
 local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 16384 }
 
-local function upbot(handle, headers)
-  local url = headers:get(":path")
-  local path = split(url)
-  if path ~= url then headers:replace(":path", path) end
-  headers:replace("content-type", "application/json") -- the body is JSON or refused, whatever this said
+local function upbot(handle, headers, values)
+  local path = values[":path"]
+  if path:find("?", 1, true) then
+    path = split(path)
+    headers:replace(":path", path)
+  end
+  -- The body is JSON or refused, whatever this said.
+  if values["content-type"] ~= "application/json" then headers:replace("content-type", "application/json") end
   local body, refusal = read_body(handle)
-  if refusal or body == "" then return refusal end
+  if refusal or body == "" or json.is_plain(body) then return refusal end
   local members = parameters.from_json(body, MOST_VALUES[path])
   if not members or has_odd_list(members) then return bad() end
 end
@@ -100,8 +112,8 @@ end
 local SHOP_ROUTE = "member.member-level.index"
 
 -- In the old API the parameter `route` is the path; the shop and the member are all that goes on.
-local function shop(handle, headers, methods)
-  local _, query = split(headers:get(":path"))
+local function shop(handle, headers, values, methods)
+  local _, query = split(values[":path"])
   local list = parameters.from_form(query)
   if not list then return bad() end
   local found, kept = false, {}
@@ -117,7 +129,7 @@ local function shop(handle, headers, methods)
     end
   end
   if not found then return { status = 404 } end
-  if headers:get(":method") ~= methods then return not_allowed(methods) end
+  if values[":method"] ~= methods then return not_allowed(methods) end
   headers:replace(":path", "/shop/" .. SHOP_ROUTE .. "?" .. table.concat(kept, "&"))
   headers:replace("content-type", "application/json")
   -- The transcoder would read parameters from a body even where the contract binds none.
@@ -163,8 +175,8 @@ end
 
 -- Query, form and JSON body become one JSON body, so that there is one place to look at and a
 -- parameter given twice is seen wherever it was given.
-local function member(handle, headers)
-  local path, query = split(headers:get(":path"))
+local function member(handle, headers, values)
+  local path, query = split(values[":path"])
   local prefix, escaped_user = path:match("^(/userlevel/)([^/]+)$")
   if not prefix then prefix, escaped_user = path:match("^(/userlevel/%l+/)([^/]+)$") end
   local user = escaped_user and text.decode(escaped_user)
@@ -174,7 +186,7 @@ local function member(handle, headers)
   if not in_query then return bad() end
   in_query = without_user(in_query, user)
   if not in_query then return bad("userId: not the user of the path") end
-  local from = is_form(headers:get("content-type")) and parameters.from_form or parameters.from_json
+  local from = is_form(values["content-type"]) and parameters.from_form or parameters.from_json
   local body, refusal = read_body(handle)
   if refusal then return refusal end
   local in_body = body == "" and {} or from(body)
@@ -186,7 +198,7 @@ local function member(handle, headers)
 
   headers = handle:headers() -- reading the body yields, and what was got before is dead
   if user then path = prefix .. text.escape(user) end
-  if prefix == "/userlevel/" and headers:get(":method") == "GET" and (has(in_query, "point") or has(in_body, "point")) then
+  if prefix == "/userlevel/" and values[":method"] == "GET" and (has(in_query, "point") or has(in_body, "point")) then
     path = "/upgrade" .. path
   end
   headers:replace(":path", path)
@@ -197,16 +209,17 @@ end
 local FAMILIES = { upbot = upbot, member = member, shop = shop }
 
 function requests.shape(handle, family, methods)
-  if not methods then return nil end -- an unknown path: its route answers
   local headers = handle:headers()
   local method = headers:get(":method")
+  if method == "HEAD" then handle:streamInfo():dynamicMetadata():set("levelgate", "is_head", true) end
+  if not methods then return nil end -- an unknown path: its route answers
   -- A path of the shop is only known by its query, so the shop looks at the method itself.
   if family ~= "shop" and method ~= methods and not (", " .. methods .. ","):find(", " .. method .. ",", 1, true) then
     return not_allowed(methods)
   end
-  if not can_be_token(headers:get("authorization") or "") then return { status = 401 } end
-  clean(headers)
-  return FAMILIES[family](handle, headers, methods)
+  local values = clean(headers)
+  if values.refused then return { status = 401 } end
+  return FAMILIES[family](handle, headers, values, methods)
 end
 
 return requests

@@ -1,6 +1,7 @@
 """What the gateway adds to every call: ids, deadlines, limits, headers, the log."""
 
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -334,6 +335,26 @@ def test_too_many_requests_are_429(upstream: Upstream, tmp_path: Path) -> None:
         assert answered(reply)[0] == 429
         # Whether a gateway is healthy does not depend on who floods it.
         assert {limited.client.get("/healthz").status_code for _ in range(20)} == {200}
+
+
+def test_a_refusal_of_head_has_no_body(upstream: Upstream, tmp_path: Path) -> None:
+    statuses = []
+    with (
+        running_gateway(tmp_path, upstream.ports, GATEWAY_RATE_LIMIT="1") as limited,
+        socket.create_connection(("127.0.0.1", limited.port), timeout=10) as connection,
+    ):
+        for _ in range(5):
+            connection.sendall(b"HEAD /show HTTP/1.1\r\nhost: a\r\n\r\n")
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                answer += connection.recv(65_536)
+            # A body would be taken for the next answer of the connection.
+            assert answer.startswith(b"HTTP/1.1 4")
+            assert answer.endswith(b"\r\n\r\n")
+            statuses.append(answer[9:12])
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+    assert b"429" in statuses
 
 
 def test_tokens_have_a_limit_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
