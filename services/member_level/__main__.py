@@ -22,6 +22,7 @@ from services.member_level.demotion_runs import DemotionRuns
 from services.member_level.demotion_servicer import Demotion
 from services.member_level.demotions import Demotions
 from services.member_level.history_servicer import MemberHistory
+from services.member_level.run_progress import RunProgress
 from services.member_level.schedule import Schedule
 from services.member_level.scheduled_demotions import ScheduledDemotions
 from services.member_level.servicer import MemberLevel
@@ -76,10 +77,11 @@ def main() -> int:
     crowd = Crowd(store, buckets, kept)
     rules = RuleBook(store)
     runs = DemotionRuns(store)
+    progress = RunProgress(runs)
     driver = DemotionDriver(
-        crowd, runs, rules, rate=settings.demotion_rate, stopping=watch.stopping
+        crowd, progress, rules, rate=settings.demotion_rate, stopping=watch.stopping
     )
-    demotions = Demotions(runs, rules, driver)
+    demotions = Demotions(progress, rules, driver, watch.stopping)
     history = MemberHistory(
         users,
         Feed(store, buckets),

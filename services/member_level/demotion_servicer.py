@@ -78,14 +78,17 @@ class Demotion(DemotionServicer):
         self, request: pb.RunDemotionRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.RunDemotionResponse]:
         run = self._started(self._plan(request.plan_id))
-        told: pb.RunDemotionResponse | None = None
-        for state in self._demotions.follow(run):
-            progress = self._progress(state)
-            if progress != told:
+        follower = self._demotions.follower(context)
+        sent: pb.RunDemotionResponse | None = None
+        for state in self._demotions.follow(run, follower):
+            run = state
+            progress = self._progress(run)
+            if progress != sent:
                 yield progress
-                told = progress
-            if not context.is_active():
-                return
+                sent = progress
+        if run.state is RunState.RUNNING and follower.is_over() and not follower.has_left:
+            # Called again, another instance goes on with the same run.
+            raise failures.going_down()
 
     def ListAtRisk(
         self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext
