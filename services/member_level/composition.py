@@ -13,6 +13,7 @@ from services.member_level.demotion_runs import DemotionRuns
 from services.member_level.demotion_servicer import Demotion
 from services.member_level.demotions import Demotions
 from services.member_level.history_servicer import MemberHistory
+from services.member_level.run_progress import RunProgress
 from services.member_level.schedule import Schedule
 from services.member_level.scheduled_demotions import ScheduledDemotions
 from services.member_level.servicer import MemberLevel
@@ -38,8 +39,9 @@ def build() -> Service:
     crowd = Crowd(store, buckets, kept)
     rules = RuleBook(store)
     runs = DemotionRuns(store)
-    driver = DemotionDriver(crowd, runs, rules, rate=settings.demotion_rate, stopping=stopping)
-    demotions = Demotions(runs, rules, driver)
+    progress = RunProgress(runs)
+    driver = DemotionDriver(crowd, progress, rules, rate=settings.demotion_rate, stopping=stopping)
+    demotions = Demotions(progress, rules, driver, stopping)
     history = MemberHistory(
         users,
         Feed(store, buckets),

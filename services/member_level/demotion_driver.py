@@ -13,7 +13,8 @@ from dataclasses import replace
 import redis
 import structlog
 
-from services.member_level.demotion_runs import DemotionRuns, Run, RunState
+from services.member_level.demotion_runs import Run, RunState
+from services.member_level.run_progress import RunProgress
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
 from services.user_state.crowd import BATCH, DEMOTED_AT_A_TIME, Crowd
@@ -30,14 +31,15 @@ class DemotionDriver:
     def __init__(
         self,
         crowd: Crowd,
-        runs: DemotionRuns,
+        progress: RunProgress,
         rules: RuleBook,
         *,
         rate: int,
         stopping: threading.Event,
     ) -> None:
         self._crowd = crowd
-        self._runs = runs
+        self._runs = progress.runs
+        self._progress = progress
         self._rules = rules
         self._rate = rate
         self._stopping = stopping
@@ -118,9 +120,17 @@ class DemotionDriver:
         return noted
 
     def _noted(self, run: Run) -> Run | None:
-        return run if self._runs.note(self._name, run) else None
+        since = time.monotonic()
+        if not self._runs.note(self._name, run):
+            return None
+        self._progress.note(run, since)
+        return run
 
     def _end(self, run: Run) -> Run | None:
         ended = replace(run, users=self._crowd.demoted_by(run.id))
+        since = time.monotonic()
+        if not self._runs.finish(self._name, ended):
+            return None
+        self._progress.note(ended, since)
         self._log.info("demotion ended", state=ended.state.value, users=ended.users)
-        return ended if self._runs.finish(self._name, ended) else None
+        return ended

@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,8 +18,11 @@ from services.member_level.risk import RiskPages
 from services.rules.ladder import Ladder
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
-from services.store.keys import Bucket
+from services.runtime.cancellation import require_caller
+from services.store.batches import batched
 from services.user_state.crowd import Crowd
+from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
+from services.user_state.record import Record
 
 _DEFAULT_SAMPLE = 10
 _DEFAULT_PAGE = 100
@@ -49,22 +53,24 @@ class Demotion(DemotionServicer):
         self._now = now
 
     def PlanDemotion(
-        self, request: pb.PlanDemotionRequest, _context: grpc.ServicerContext
+        self, request: pb.PlanDemotionRequest, context: grpc.ServicerContext
     ) -> pb.PlanDemotionResponse:
+        proceed = partial(require_caller, context)
         book = self._book()
-        question = preview.due(book.ladder)
-        counted = self._crowd.count(question.spans)
-        due = sum(counted.spans) + counted.protection_ended
+        asked = preview.due(book.ladder)
+        found = list(self._crowd.indexes.count(asked.question, proceed))
+        counts = asked.counts(found)
+        ended = sum(each.protection_ended for each in found)
         size = request.sample_size if request.HasField("sample_size") else _DEFAULT_SAMPLE
         plan = self._runs.plan(current_app(), book.version, self._now())
         data = pb.DemotionPlan(
             plan_id=plan.id,
             created=Timestamp(seconds=plan.created),
             rule_version=book.version,
-            moves=map(move_message, question.moves(counted.spans)),
-            protection_ended=counted.protection_ended,
-            members=due,
-            sample=self._sample(book.ladder, question, min(size, due)),
+            moves=map(move_message, asked.moves(counts)),
+            protection_ended=ended,
+            members=sum(counts) + ended,
+            sample=self._sample(book.ladder, found, size, proceed),
         )
         return pb.PlanDemotionResponse(code=SUCCESS, data=data)
 
@@ -72,20 +78,25 @@ class Demotion(DemotionServicer):
         self, request: pb.RunDemotionRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.RunDemotionResponse]:
         run = self._started(self._plan(request.plan_id))
-        told: pb.RunDemotionResponse | None = None
-        for state in self._demotions.follow(run):
-            progress = self._progress(state)
-            if progress != told:
+        follower = self._demotions.follower(context)
+        sent: pb.RunDemotionResponse | None = None
+        for state in self._demotions.follow(run, follower):
+            run = state
+            progress = self._progress(run)
+            if progress != sent:
                 yield progress
-                told = progress
-            if not context.is_active():
-                return
+                sent = progress
+        if run.state is RunState.RUNNING and follower.is_over() and not follower.has_left:
+            # Called again, another instance goes on with the same run.
+            raise failures.going_down()
 
     def ListAtRisk(
-        self, request: pb.ListAtRiskRequest, _context: grpc.ServicerContext
+        self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext
     ) -> pb.ListAtRiskResponse:
         size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE
-        data = self._pages.page(self._book().ladder, request.points, size, request.cursor)
+        proceed = partial(require_caller, context)
+        ladder = self._book().ladder
+        data = self._pages.page(ladder, request.points, size, request.cursor, proceed)
         return pb.ListAtRiskResponse(code=SUCCESS, data=data)
 
     def _book(self) -> Book:
@@ -118,36 +129,28 @@ class Demotion(DemotionServicer):
         percent = min(part, 99) if run.state is RunState.RUNNING else 100
         return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
 
-    def _sample(self, ladder: Ladder, question: preview.Question, size: int) -> list[pb.DueMember]:
+    def _sample(
+        self, ladder: Ladder, found: Iterable[Counted], size: int, proceed: Callable[[], None]
+    ) -> list[pb.DueMember]:
         """Some of those who are due, from anywhere in the store."""
-        buckets = self._crowd.buckets.all()
+        buckets = [each.bucket for each in found if each.stretches or each.protection_ended]
         random.shuffle(buckets)
+        spans = [Span(False, rule.level, 0, rule.down_point) for rule in ladder.rules[1:]]
         sample: list[pb.DueMember] = []
-        for bucket in buckets:
+        for some in batched(buckets, BUCKETS_AT_A_TIME):
             if len(sample) >= size:
                 break
-            sample += self._due_in(bucket, ladder, question, size - len(sample))
+            proceed()
+            due = self._crowd.indexes.due(some, spans, size - len(sample))
+            sample += (_due_member(ladder, *each) for each in due)
         return sample
 
-    def _due_in(
-        self, bucket: Bucket, ladder: Ladder, question: preview.Question, limit: int
-    ) -> list[pb.DueMember]:
-        names = self._crowd.protection_ended(bucket, limit)
-        for span in question.spans:
-            if len(names) < limit:
-                found = self._crowd.page(bucket, span, None, limit - len(names))
-                names += (user for user, _ in found)
-        due = []
-        for name, record in zip(names, self._crowd.read(bucket, names), strict=True):
-            if record is not None:
-                fitted = ladder.level_for(record.points)
-                to_level = record.level if fitted is None else min(record.level, fitted)
-                due.append(
-                    pb.DueMember(
-                        user_id=name,
-                        points=record.points,
-                        from_level=record.level,
-                        to_level=to_level,
-                    )
-                )
-        return due
+
+def _due_member(ladder: Ladder, user: str, record: Record) -> pb.DueMember:
+    fitted = ladder.level_for(record.points)
+    return pb.DueMember(
+        user_id=user,
+        points=record.points,
+        from_level=record.level,
+        to_level=record.level if fitted is None else min(record.level, fitted),
+    )

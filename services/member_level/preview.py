@@ -1,14 +1,14 @@
-"""Who would move, told as spans of points that the indexes can count.
+"""Who would move under some rules, as counts that the indexes can answer.
 
 Pure: what to count, and what the counts say.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.rules.ladder import Ladder
-from services.user_state.crowd import Span
+from services.user_state.indexes import Counted, Question, Range
 
 # Above every total of points, which are int32.
 END = 2**31
@@ -23,61 +23,56 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to count, and the level to which each span moves: its own, where it stays."""
+class Preview:
+    """What to count, and for each stretch of it the level that its users have and the one that
+    they would have.
+    """
 
-    spans: Sequence[Span]
-    targets: Sequence[int]
+    question: Question
+    pairs: Sequence[tuple[int, int]]
+
+    def counts(self, found: Iterable[Counted]) -> list[int]:
+        """The users in each stretch, over all buckets."""
+        counts = [0] * len(self.pairs)
+        for bucket in found:
+            for stretch, users in bucket.stretches:
+                counts[stretch] += users
+        return counts
 
     def moves(self, counts: Sequence[int]) -> list[Move]:
         """By the level they come from and the level they go to; pairs without users left out."""
         found: dict[tuple[int, int], int] = {}
-        for span, target, count in zip(self.spans, self.targets, counts, strict=True):
-            if target != span.level and count:
-                pair = (span.level, target)
+        for pair, count in zip(self.pairs, counts, strict=True):
+            if pair[0] != pair[1] and count:
                 found[pair] = found.get(pair, 0) + count
         return [Move(*pair, users) for pair, users in sorted(found.items())]
 
     def staying(self, counts: Sequence[int]) -> int:
-        return sum(
-            count
-            for span, target, count in zip(self.spans, self.targets, counts, strict=True)
-            if target == span.level
-        )
+        pairs = zip(self.pairs, counts, strict=True)
+        return sum(count for (level, target), count in pairs if target == level)
 
 
-def under(ladder: Ladder, levels: Iterable[int]) -> Question:
+def under(ladder: Ladder, levels: Iterable[int]) -> Preview:
     """Who would move, down and up, if these were the rules; `levels` are all that users hold."""
-    spans, targets = [], []
+    earned = [rule.level for rule in ladder.rules]
+    ranges, pairs = [], []
     for level in sorted(levels):
-        for least, before, fitted in _stretches(ladder):
-            for by_hand in (False, True):
-                spans.append(Span(by_hand, level, least, before))
-                targets.append(_target(ladder, level, fitted, by_hand=by_hand))
-    return Question(spans, targets)
+        for by_hand in (False, True):
+            # A demotion touches neither what was set by hand nor a level that lost its rule.
+            only_rises = by_hand or ladder.rule_of(level) is None
+            ranges.append(Range(by_hand, level, 0, len(earned)))
+            pairs += [(level, max(level, to) if only_rises else to) for to in earned]
+    return Preview(Question(_bounds(ladder), ranges), pairs)
 
 
-def due(ladder: Ladder) -> Question:
+def due(ladder: Ladder) -> Preview:
     """Who would fall in a demotion under these rules."""
-    spans, targets = [], []
-    for rule in ladder.rules:
-        for least, before, fitted in _stretches(ladder):
-            if fitted < rule.level:
-                spans.append(Span(False, rule.level, least, before))
-                targets.append(fitted)
-    return Question(spans, targets)
+    levels = [rule.level for rule in ladder.rules]
+    ranges = [Range(False, level, 0, below) for below, level in enumerate(levels)]
+    pairs = [(level, lower) for below, level in enumerate(levels) for lower in levels[:below]]
+    return Preview(Question(_bounds(ladder), ranges), pairs)
 
 
-def _target(ladder: Ladder, level: int, fitted: int, *, by_hand: bool) -> int:
-    # A demotion touches neither what was set by hand nor a level that lost its rule.
-    only_rises = by_hand or ladder.rule_of(level) is None
-    return max(level, fitted) if only_rises else fitted
-
-
-def _stretches(ladder: Ladder) -> Iterator[tuple[int, int, int]]:
+def _bounds(ladder: Ladder) -> list[int]:
     """All totals of points, cut where the level changes that they earn."""
-    floors = [rule.down_point for rule in ladder.rules]
-    for position, rule in enumerate(ladder.rules):
-        least = 0 if position == 0 else floors[position]
-        before = floors[position + 1] if position + 1 < len(floors) else END
-        yield least, before, rule.level
+    return [0, *(rule.down_point for rule in ladder.rules[1:]), END]

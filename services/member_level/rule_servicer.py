@@ -1,6 +1,7 @@
 """The calls on rules: from the message to the domain and back."""
 
 from dataclasses import replace
+from functools import partial
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,6 +13,7 @@ from services.member_level.messages import SUCCESS, move_message
 from services.rules.ladder import Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
+from services.runtime.cancellation import require_caller
 from services.user_state.crowd import Crowd
 
 
@@ -87,15 +89,16 @@ class RuleServicer(MemberLevelServicer):
         return pb.ListRulesResponse(code=SUCCESS, data=map(_rule_message, rules))
 
     def PreviewRules(
-        self, request: pb.PreviewRulesRequest, _context: grpc.ServicerContext
+        self, request: pb.PreviewRulesRequest, context: grpc.ServicerContext
     ) -> pb.PreviewRulesResponse:
         proposed = _proposed(request)
         book = self._rules.book()
-        question = preview.under(proposed, book.levels)
-        counts = self._crowd.count(question.spans).spans
+        asked = preview.under(proposed, book.levels)
+        found = self._crowd.indexes.count(asked.question, partial(require_caller, context))
+        counts = asked.counts(found)
         data = pb.RulesPreview(
-            moves=map(move_message, question.moves(counts)),
-            staying=question.staying(counts),
+            moves=map(move_message, asked.moves(counts)),
+            staying=asked.staying(counts),
             rule_version=book.version,
         )
         return pb.PreviewRulesResponse(code=SUCCESS, data=data)

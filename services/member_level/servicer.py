@@ -11,13 +11,14 @@ from services.member_level.messages import SUCCESS
 from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
+from services.runtime.cancellation import caller_left
 from services.user_state.crowd import Crowd
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
 
-# The route of /leveldown lets a caller wait a minute; who sets no deadline waits no longer.
+# The route of /leveldown lets a caller wait a minute; a caller without a deadline waits no longer.
 _LONGEST_WAIT = 60.0
-# What is left of the caller's time when the answer leaves.
+# Seconds of the caller's time that are kept for the answer.
 _TIME_TO_ANSWER = 0.5
 
 
@@ -100,7 +101,10 @@ class MemberLevel(RuleServicer):
     ) -> pb.LevelDownResponse:
         left: float | None = context.time_remaining()  # None without a deadline; the stub denies it
         wait = _LONGEST_WAIT if left is None else min(left - _TIME_TO_ANSWER, _LONGEST_WAIT)
-        self._demotions.run_to_the_end(current_app(), wait)
+        follower = self._demotions.follower(context, wait)
+        self._demotions.run_to_the_end(current_app(), follower)
+        if follower.has_left:
+            raise caller_left()
         return pb.LevelDownResponse(code=SUCCESS, data=SUCCESS)
 
 

@@ -17,7 +17,6 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import (
-    REASON_CANCELLED,
     REASON_DEADLINE_EXCEEDED,
     REASON_METHOD_UNKNOWN,
     REASON_STORE_UNAVAILABLE,
@@ -28,6 +27,7 @@ from services.runtime.admission import Admission
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.call import Call, Context, set_current_caller
+from services.runtime.cancellation import caller_left
 from services.runtime.errors import CallEndedError, Failure, as_failure, to_status
 from services.runtime.health import StoreWatch
 from services.runtime.telemetry import Telemetry
@@ -213,7 +213,7 @@ def _left(context: Context) -> Failure:
     if left is not None and left <= 0:
         code = grpc.StatusCode.DEADLINE_EXCEEDED
         return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
-    return Failure(grpc.StatusCode.CANCELLED, REASON_CANCELLED, "the caller left")
+    return caller_left()
 
 
 def _known(part: Callable[..., Any] | None) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
 """Conditions on what is known of a user; protos/levelgate/upbot/v1/eligibility.proto."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from services.rules.ladder import Ladder
 from services.upbot_checks.compare import Comparison
@@ -138,40 +138,59 @@ class AnyOf(_Several):
         return any(part.holds(user) for part in self.parts)
 
 
-class Unmet(NamedTuple):
-    """A condition that does not hold, and where it stands: which part of which part, from 0."""
+class Place(NamedTuple):
+    """A condition that holds no others, and where it stands: which part of which part, from 0."""
 
-    place: tuple[int, ...]
+    path: tuple[int, ...]
     condition: Condition
 
 
-def unmet(condition: Condition, user: Snapshot) -> Iterator[Unmet]:
-    """The innermost parts that keep a condition from holding; none if it holds.
+Part = TypeVar("Part")
 
-    Of All the parts that fail, of AnyOf every part, and a Not itself.
+
+def unmet_parts(
+    condition: Condition, part_of: Callable[[Place], Part], path: tuple[int, ...] = ()
+) -> Callable[[Snapshot], list[Part]]:
+    """A function that gives the innermost parts that keep the condition from holding for a user.
+
+    Of All the parts that fail, of AnyOf every part, and a Not itself; none if it holds. It is
+    made once for many users: `part_of` is called once for each place, and each condition is
+    asked once about each user.
     """
-    if condition.holds(user):
-        return
     if not isinstance(condition, _Several):
-        yield Unmet((), condition)
-        return
-    for position, part in enumerate(condition.parts):
-        for inner in unmet(part, user):
-            yield Unmet((position, *inner.place), inner.condition)
+        alone = [part_of(Place(path, condition))]
+        holds = condition.holds
+        return lambda user: [] if holds(user) else alone
+    found = [
+        unmet_parts(part, part_of, (*path, number)) for number, part in enumerate(condition.parts)
+    ]
+    if isinstance(condition, All):
+        return lambda user: [part for unmet in found for part in unmet(user)]
+
+    def of_any(user: Snapshot) -> list[Part]:
+        parts: list[Part] = []
+        for unmet in found:
+            more = unmet(user)
+            if not more:
+                return []
+            parts += more
+        return parts
+
+    return of_any
 
 
-def points_missing(condition: Condition, user: Snapshot, ladder: Ladder) -> int | None:
-    """The fewest points that the user lacks to a level that is asked for.
+def points_wanted(condition: Condition, level: int | None, ladder: Ladder) -> int | None:
+    """The fewest points that give a user of this level a level that is asked for.
 
     None where no level is asked for, and where no rule gives one. A level is only ever raised by
     points, so one below the user's own is not to be had.
     """
-    higher = [rule for rule in ladder.rules if user.level is None or rule.level > user.level]
+    higher = [rule for rule in ladder.rules if level is None or rule.level > level]
     match condition:
         case LevelIn(levels):
             floors = [rule.down_point for rule in higher if rule.level in levels]
-        case LevelAtLeast(level):
-            floors = [rule.down_point for rule in higher if rule.level >= level]
+        case LevelAtLeast(asked):
+            floors = [rule.down_point for rule in higher if rule.level >= asked]
         case _:
             return None
-    return max(0, min(floors) - user.points) if floors else None
+    return min(floors, default=None)

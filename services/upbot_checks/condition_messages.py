@@ -1,11 +1,9 @@
 """Conditions between the contract and the domain."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Mapping
 
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2 import CompareInfo
-from services.rules.ladder import Ladder
 from services.upbot_checks.compare import CompareType, Comparison
 from services.upbot_checks.condition import (
     All,
@@ -17,9 +15,6 @@ from services.upbot_checks.condition import (
     LevelIn,
     Not,
     Points,
-    Snapshot,
-    Unmet,
-    points_missing,
 )
 from services.upbot_checks.fact import DEVICES, Star
 from services.upbot_checks.game_keys import game_key
@@ -56,42 +51,3 @@ _READERS: Mapping[str | None, Callable[[pb.Condition], Condition]] = {
 
 def comparison(info: CompareInfo) -> Comparison:
     return Comparison(CompareType(info.compare_type), info.value, info.rvalue)
-
-
-def explanation(
-    message: pb.Condition, parts: Iterator[Unmet], user: Snapshot, ladder: Ladder
-) -> pb.Explanation:
-    """What the parts of `unmet` say, in terms of the message that they were asked with."""
-    reply = pb.Explanation()
-    for place, condition in parts:
-        field, asked = _find(message, place)
-        reply.unmet.add(
-            field=field,
-            asked=asked,
-            has=_has(condition, user),
-            points_missing=points_missing(condition, user, ladder),
-        )
-    return reply
-
-
-def _find(message: pb.Condition, place: Sequence[int]) -> tuple[str, pb.Condition]:
-    """The condition at a place, and the path to it as JSON callers spell it."""
-    field = "condition"
-    for position in place:
-        kind = str(message.WhichOneof("kind"))
-        field += f".{kind}.conditions[{position}]"
-        message = getattr(message, kind).conditions[position]
-    return field, message
-
-
-def _has(condition: Condition, user: Snapshot) -> pb.UserHas:
-    needs = condition.needs()
-    has = pb.UserHas()
-    if needs.level and user.level is not None:
-        has.level, has.points = user.level, user.points
-    for star in sorted(needs.stars & user.lit, key=astuple):
-        has.stars.add(gid=star.gid, device=star.device)
-    for key in sorted(needs.games & user.games.keys(), key=astuple):
-        fact = user.games[key]
-        has.game_infos.add(**vars(key), code=fact.code, number=fact.number)
-    return has

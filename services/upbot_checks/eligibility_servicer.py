@@ -1,21 +1,27 @@
 """Conditions on one user or many: from the message to the domain and back."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 
 from levelgate.access.v1.reason_pb2 import REASON_VERSION_NOT_REACHED
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityServicer
-from services.rules.ladder import Ladder
 from services.rules.rule_book import RuleBook
+from services.runtime.call import Context
+from services.runtime.cancellation import require_caller
 from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
-from services.upbot_checks.condition import Condition, Snapshot, unmet
-from services.upbot_checks.condition_messages import explanation, from_message
+from services.upbot_checks.condition import Condition, Snapshot
+from services.upbot_checks.condition_messages import from_message
+from services.upbot_checks.explanations import Explanations
 from services.upbot_checks.snapshots import Snapshots, VersionNotReachedError
 
-_Request = pb.EligibilityBatchCheckRequest | pb.EligibilityStreamCheckRequest
+_Request = (
+    pb.EligibilityCheckRequest | pb.EligibilityBatchCheckRequest | pb.EligibilityStreamCheckRequest
+)
+# After so many users a batch asks whether its caller is still there.
+_USERS_BETWEEN_LOOKS = 100
 
 
 class Eligibility(EligibilityServicer):
@@ -27,24 +33,28 @@ class Eligibility(EligibilityServicer):
         self._validator = validator
 
     def Check(
-        self, request: pb.EligibilityCheckRequest, _context: grpc.ServicerContext
+        self, request: pb.EligibilityCheckRequest, context: grpc.ServicerContext
     ) -> pb.EligibilityCheckResponse:
         condition = from_message(request.condition)
         versions = {request.openid: request.min_version} if request.min_version else {}
-        (user,) = self._take([request.openid], condition, versions, "min_version")
-        ladder = self._ladder() if request.explain else None
-        result = _result(request.condition, condition, user, ladder)
-        return pb.EligibilityCheckResponse(data=result)
+        response = pb.EligibilityCheckResponse()
+        users = self._take([request.openid], condition, versions, "min_version", context)
+        explained = self._explanations(request, request.condition, condition)
+        for user in users:
+            _fill(response.data, condition, user, explained)
+        return response
 
     def BatchCheck(
-        self, request: pb.EligibilityBatchCheckRequest, _context: grpc.ServicerContext
+        self, request: pb.EligibilityBatchCheckRequest, context: grpc.ServicerContext
     ) -> pb.EligibilityBatchCheckResponse:
-        return pb.EligibilityBatchCheckResponse(data=self._batch(request, request.condition))
+        response = pb.EligibilityBatchCheckResponse()
+        self._batch(request, request.condition, context, response.data)
+        return response
 
     def StreamCheck(
         self,
         request_iterator: Iterator[pb.EligibilityStreamCheckRequest],
-        _context: grpc.ServicerContext,
+        context: grpc.ServicerContext,
     ) -> Iterator[pb.EligibilityStreamCheckResponse]:
         condition: pb.Condition | None = None
         for request in request_iterator:
@@ -53,51 +63,76 @@ class Eligibility(EligibilityServicer):
                 condition = request.condition
             if condition is None:
                 raise invalid([Violation("condition", "is required in the first message")])
-            yield pb.EligibilityStreamCheckResponse(data=self._batch(request, condition))
+            response = pb.EligibilityStreamCheckResponse()
+            self._batch(request, condition, context, response.data)
+            yield response
 
-    def _batch(self, request: _Request, message: pb.Condition) -> pb.BatchResult:
+    def _batch(
+        self,
+        request: pb.EligibilityBatchCheckRequest | pb.EligibilityStreamCheckRequest,
+        message: pb.Condition,
+        context: Context,
+        result: pb.BatchResult,
+    ) -> None:
+        """Fills in the result; to build it first and copy it would take longer than the checks."""
         condition = from_message(message)
         versions: dict[str, int] = {}
         for each in request.min_versions:
-            # Who demands two versions of a user means the newer one.
+            # A caller that demands two versions of a user means the newer one.
             versions[each.openid] = max(each.version, versions.get(each.openid, 0))
         openids = list(request.openids)
-        users = self._take(openids, condition, versions, "min_versions")
+        users = self._take(openids, condition, versions, "min_versions", context)
+        pairs = zip(openids, users, strict=True)
         if not (request.detail or request.explain):
-            holds = condition.holds
-            pairs = zip(openids, users, strict=True)
-            return pb.BatchResult(openids=[openid for openid, user in pairs if holds(user)])
-        ladder = self._ladder() if request.explain else None
-        results = [_result(message, condition, user, ladder) for user in users]
-        eligible = [openid for openid, found in zip(openids, results, strict=True) if found.ok]
-        return pb.BatchResult(openids=eligible, results=results)
+            result.openids.extend([openid for openid, user in pairs if condition.holds(user)])
+            return
+        explained = self._explanations(request, message, condition)
+        for openid, user in pairs:
+            if _fill(result.results.add(), condition, user, explained):
+                result.openids.append(openid)
 
     def _take(
         self,
-        users: Iterable[str],
+        users: Sequence[str],
         condition: Condition,
         versions: Mapping[str, int],
         field: str,
-    ) -> list[Snapshot]:
+        context: Context,
+    ) -> Iterator[Snapshot]:
         try:
-            return list(self._snapshots.take(list(users), condition.needs(), versions))
+            taken = self._snapshots.take(users, condition.needs(), versions)
+            for number, snapshot in enumerate(taken):
+                if number % _USERS_BETWEEN_LOOKS == _USERS_BETWEEN_LOOKS - 1:
+                    require_caller(context)
+                yield snapshot
         except VersionNotReachedError as error:
             raise _version_not_reached(field, versions[error.user]) from None
 
-    def _ladder(self) -> Ladder:
-        return self._rules.book().ladder
+    def _explanations(
+        self, request: _Request, message: pb.Condition, condition: Condition
+    ) -> Explanations | None:
+        """None where the caller does not want any."""
+        if not request.explain:
+            return None
+        return Explanations(message, condition, self._rules.book().ladder)
 
 
-def _result(
-    message: pb.Condition, condition: Condition, user: Snapshot, ladder: Ladder | None
-) -> pb.EligibilityResult:
-    """Explained where there is a ladder to explain it by."""
-    ok = condition.holds(user)
-    result = pb.EligibilityResult(ok=ok, version=user.version)
-    if ladder is not None and not ok:
-        parts = unmet(condition, user)
-        result.explanation.CopyFrom(explanation(message, parts, user, ladder))
-    return result
+def _fill(
+    result: pb.EligibilityResult,
+    condition: Condition,
+    user: Snapshot,
+    explained: Explanations | None,
+) -> bool:
+    """Whether the condition holds."""
+    if explained is None:
+        ok = condition.holds(user)
+    else:
+        explanation = explained.of(user)
+        ok = not explanation
+        if explanation:
+            result.explanation.MergeFromString(explanation)
+    result.ok, result.version = ok, user.version
+    return ok
 
 
 def _version_not_reached(field: str, version: int) -> Failure:

@@ -1,21 +1,21 @@
 """What can be known of a user: stars and games."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 ANDROID, IOS = 1, 2
 DEVICES = (ANDROID, IOS)
 
 
-@dataclass(frozen=True)
-class Star:
+# Stars and keys are tuples: a batch looks them up for each user, and a dataclass is slow to hash.
+class Star(NamedTuple):
     """A game whose star can be lit, on one device."""
 
     gid: int
     device: int
 
 
-@dataclass(frozen=True)
-class GameKey:
+class GameKey(NamedTuple):
     """What a game fact is found by."""
 
     game_code: str

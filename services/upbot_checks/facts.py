@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import product
 
 from services.store.keys import Buckets
@@ -69,9 +70,10 @@ def star_field(star: Star) -> str:
 
 
 def game_field(key: GameKey) -> str:
-    return json.dumps([_GAME, *vars(key).values()])
+    return json.dumps([_GAME, *key])
 
 
+@lru_cache(maxsize=1_024)  # a batch reads the same few facts of many users
 def unpack_fact(packed: bytes | None) -> GameFact:
     """NO_FACT where there is none."""
     return NO_FACT if packed is None else GameFact(**json.loads(packed))

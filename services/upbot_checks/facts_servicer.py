@@ -85,4 +85,4 @@ class UserFacts(UserFactsServicer):
 
 
 def _game_info(key: GameKey, fact: GameFact) -> pb.GameInfo:
-    return pb.GameInfo(**vars(key), code=fact.code, number=fact.number)
+    return pb.GameInfo(**key._asdict(), code=fact.code, number=fact.number)

@@ -1,4 +1,4 @@
-"""Many users at once: demotion, counts and pages on the indexes, import and export.
+"""Many users at once: demotion, import and export.
 
 Everything goes bucket by bucket in small steps, so that none of it holds the store for long.
 """
@@ -11,6 +11,7 @@ from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
 from services.store.store import Store, Value
 from services.user_state.feed import Feed, FeedGapError
+from services.user_state.indexes import Indexes, Place, Span
 from services.user_state.record import Record, unpack
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept, Scripts
@@ -20,10 +21,8 @@ from services.user_state.steps import Steps
 BATCH = 32
 # Buckets that a demotion changes in one round trip.
 DEMOTED_AT_A_TIME = 5
-# Buckets that are asked in one round trip, or written; the store turns to others in between.
+# Buckets that are written in one round trip; the store serves others in between.
 _BUCKETS_AT_A_TIME = 128
-# Spans that one call counts, however many there are: well below 1 ms.
-_SPANS_AT_A_TIME = 200
 _PAGE = 1_000
 
 
@@ -34,31 +33,6 @@ class Demoted(NamedTuple):
     """Users re-fitted by this call; fewer than BATCH: no more are due in the bucket."""
     of_run: int
     """Users that the run re-fitted in this bucket in all, whichever process drove it."""
-
-
-class Span(NamedTuple):
-    """Users of one level, earned or set by hand, with `least` <= points < `before`."""
-
-    by_hand: bool
-    level: int
-    least: int
-    before: int
-
-
-class Counted(NamedTuple):
-    """How many users there are."""
-
-    protection_ended: int
-    """Whose level was set by hand and is past its protection."""
-    spans: Sequence[int]
-    """In each span, in the order asked."""
-
-
-class Place(NamedTuple):
-    """Where a page of one index starts: behind this user at these points."""
-
-    points: int
-    user: str = ""
 
 
 class Crowd:
@@ -74,7 +48,7 @@ class Crowd:
         self.buckets = buckets
         self._store = store
         self._scripts = Scripts(store, kept, now)
-        self._now = now
+        self.indexes = Indexes(store, buckets, self._scripts, now)
 
     def demote(
         self, buckets: Iterable[Bucket], steps: Steps, run: str, app: str = ""
@@ -97,56 +71,6 @@ class Crowd:
         found = self._store.get_many([bucket.demoted for bucket in self.buckets.all()])
         noted = ((each or b"").rpartition(b":") for each in found)
         return sum(int(count) for of_run, _, count in noted if of_run == run.encode())
-
-    def count(self, spans: Sequence[Span]) -> Counted:
-        """Counts on the indexes, without reading a user."""
-        parts = [self._count(part) for part in batched(spans, _SPANS_AT_A_TIME)]
-        ended = parts[0][0] if parts else self._count(())[0]
-        return Counted(ended, [count for part in parts for count in part[1:]])
-
-    def _count(self, spans: Sequence[Span]) -> list[int]:
-        """The ended protections, then the spans."""
-        asked: list[str | int] = []
-        for span in spans:
-            asked += ("hand" if span.by_hand else "earned", span.level, span.least, span.before)
-        totals = [0] * (len(spans) + 1)
-        for buckets in batched(self.buckets.all(), _BUCKETS_AT_A_TIME):
-            calls = [
-                (
-                    [each.manual],
-                    [each.level_prefix, each.hand_prefix, int(self._now()), *asked],
-                )
-                for each in buckets
-            ]
-            for counts in self._scripts.count.many(calls):
-                totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        return totals
-
-    def page(
-        self, bucket: Bucket, span: Span, after: Place | None, limit: int
-    ) -> list[tuple[str, int]]:
-        """Users and points of a span in one bucket, by points and then by user."""
-        return self.pages([(bucket, span, after)], limit)[0]
-
-    def pages(
-        self, places: Sequence[tuple[Bucket, Span, Place | None]], limit: int
-    ) -> list[list[tuple[str, int]]]:
-        """The same for several places in one round trip, up to `limit` users of each."""
-        calls: list[tuple[list[str], list[Value]]] = []
-        for bucket, span, after in places:
-            start = after or Place(span.least)
-            prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
-            bounds: list[Value] = [start.points, start.user, span.before, limit]
-            calls.append(([f"{prefix}{span.level}"], bounds))
-        return [
-            [(user.decode(), int(points)) for user, points in batched(found, 2)]
-            for found in self._scripts.page.many(calls)
-        ]
-
-    def protection_ended(self, bucket: Bucket, limit: int) -> list[str]:
-        """Users of a bucket whose hand-set level is past its protection, longest first."""
-        found = self._scripts.page([bucket.manual], [0, "", int(self._now()) + 1, limit])
-        return [user.decode() for user, _ in batched(found, 2)]
 
     def read(self, bucket: Bucket, users: Sequence[str]) -> list[Record | None]:
         """The records of users of one bucket."""
@@ -215,6 +139,6 @@ class Crowd:
         for level in levels:
             for by_hand in (False, True):
                 span, place = Span(by_hand, level, 0, 2**31), None
-                while page := self.page(bucket, span, place, _PAGE):
-                    yield from (user for user, _ in page)
-                    place = Place(page[-1][1], page[-1][0])
+                while page := self.indexes.page(bucket, span, place, _PAGE):
+                    yield from (entry.user for entry in page)
+                    place = Place(page[-1].points, page[-1].user)

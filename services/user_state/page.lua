@@ -1,7 +1,8 @@
--- A page of one index, in its order. KEYS[1]: the index. ARGV: the points and the user behind which
--- it starts ('' as user: at these points), the points before which it ends, how many at most.
--- Returns users and points in turns. By rank it could not go on: ranks move under a reader.
-local index, points, after, before, limit = KEYS[1], tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- A page of several indexes of one bucket, one index after the other, each in its order. KEYS: the indexes. ARGV: how
+-- many entries at most; the user to start after in the first index ('' to start with the first user); then, for each
+-- index, the least points and the points before which it ends. Returns the number of the index (from 0), the user and
+-- the points, in turns. By rank a reader could not go on: ranks move meanwhile.
+local limit, after = tonumber(ARGV[1]), ARGV[2]
 
 -- The index orders equal scores by bytes; Lua's own comparison would ask the locale.
 local function is_behind(one, other)
@@ -12,16 +13,31 @@ local function is_behind(one, other)
   return #one > #other
 end
 
-local low, high = 0, redis.call('ZCARD', index)
-while low < high do
-  local middle = math.floor((low + high) / 2)
-  local found = redis.call('ZRANGE', index, middle, middle, 'WITHSCORES')
-  local score = tonumber(found[2])
-  if score > points or (score == points and is_behind(found[1], after)) then high = middle else low = middle + 1 end
+local function rank_after(index, points, user)
+  local low, high = 0, redis.call('ZCARD', index)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = redis.call('ZRANGE', index, middle, middle, 'WITHSCORES')
+    local score = tonumber(found[2])
+    if score > points or (score == points and is_behind(found[1], user)) then high = middle else low = middle + 1 end
+  end
+  return low
 end
-local found, page = redis.call('ZRANGE', index, low, low + limit - 1, 'WITHSCORES'), {}
-for i = 1, #found, 2 do
-  if tonumber(found[i + 1]) >= before then break end
-  page[#page + 1], page[#page + 2] = found[i], found[i + 1]
+
+local page, left = {}, limit
+for i, index in ipairs(KEYS) do
+  if left == 0 then break end
+  local least, before, found = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2]), nil
+  if i == 1 and after ~= '' then
+    local rank = rank_after(index, least, after)
+    found = redis.call('ZRANGE', index, rank, rank + left - 1, 'WITHSCORES')
+  else
+    found = redis.call('ZRANGEBYSCORE', index, least, '+inf', 'WITHSCORES', 'LIMIT', 0, left)
+  end
+  for k = 1, #found, 2 do
+    if tonumber(found[k + 1]) >= before then break end
+    page[#page + 1], page[#page + 2], page[#page + 3] = i - 1, found[k], found[k + 1]
+    left = left - 1
+  end
 end
 return page

@@ -13,7 +13,8 @@ from services.store.reads import Reads
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 from services.upbot_checks.facts import Facts
-from services.user_state.crowd import Crowd, Span
+from services.user_state.crowd import Crowd
+from services.user_state.indexes import Span
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
 from services.user_state.steps import Step, Steps
@@ -118,7 +119,7 @@ def test_a_write_costs_a_round_trip_more_only_where_reads_are_remembered(
     store = connect(settings)
     crowd = Crowd(store, BUCKETS)
     crowd.write([Row(f"u{number}", 70) for number in range(200)], STEPS)
-    crowd.page(ALL, Span(False, 1, 0, 100), None, 10)
+    crowd.indexes.page(ALL, Span(False, 1, 0, 100), None, 10)
     with redis.Redis(port=running.port) as client:
         found = client.info("commandstats")
     assert found.get("cmdstat_ping", {"calls": 0})["calls"] == pings

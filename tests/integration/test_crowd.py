@@ -8,8 +8,9 @@ from services.member_level import preview
 from services.rules.ladder import Ladder, Rule
 from services.store.store import Store
 from services.user_state import history
-from services.user_state.crowd import BATCH, Crowd, Demoted, Place, Span
+from services.user_state.crowd import BATCH, Crowd, Demoted
 from services.user_state.history import changes_of
+from services.user_state.indexes import Place, Question, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -29,6 +30,10 @@ from tests.support.levels import (
 
 BUCKET = BUCKETS.of("u")
 ALL_POINTS = 2**31
+
+
+def go_on() -> None:
+    """The caller is still there."""
 
 
 def demote(crowd: Crowd, steps: Steps = STEPS, run: str = "run") -> Demoted:
@@ -134,10 +139,10 @@ def test_a_preview_counts_who_moves_and_changes_nothing(users: UserState, crowd:
     stricter = Ladder(
         [Rule(1, 0, "", 0, 499), Rule(2, 1, "", 800, 1300), Rule(4, 3, "", 1300, 1400)]
     )
-    question = preview.under(stricter, {0, 1, 3})
-    counts = crowd.count(question.spans).spans
-    assert question.moves(counts) == [(1, 0, 2), (1, 3, 1), (3, 1, 1)]
-    assert question.staying(counts) == 4
+    asked = preview.under(stricter, {0, 1, 3})
+    counts = asked.counts(crowd.indexes.count(asked.question, go_on))
+    assert asked.moves(counts) == [(1, 0, 2), (1, 3, 1), (3, 1, 1)]
+    assert asked.staying(counts) == 4
     assert {user: users.get(user) for user in POPULATION} == records
 
 
@@ -158,8 +163,8 @@ def test_a_preview_is_what_then_happens(
     )
     before = {name: found(users, name).level for name in names}
     levels = {rule.level for rule in (*old.rules, *new.rules)}
-    question = preview.under(new, levels)
-    told = question.moves(crowd.count(question.spans).spans)
+    asked = preview.under(new, levels)
+    told = asked.moves(asked.counts(crowd.indexes.count(asked.question, go_on)))
     crowd.demote({BUCKETS.of(name) for name in names}, steps_of(new), "run")
     for name, total in zip(names, points, strict=True):
         # Points that change rise to what they earn: one more and back.
@@ -178,8 +183,12 @@ def test_ended_protections_are_counted_and_listed(users: UserState, crowd: Crowd
     for user, until in (("u", NOW), ("v", NOW + 1)):
         started(users, user)
         users.set_by_hand(user, 3, "p", until)
-    assert crowd.count([]).protection_ended == 1
-    assert crowd.protection_ended(BUCKET, 9) == ["u"]
+    counted = crowd.indexes.count(Question((), ()), go_on)
+    assert {each.bucket: each.protection_ended for each in counted if each.protection_ended} == {
+        BUCKET: 1
+    }
+    buckets = [BUCKET, BUCKETS.of("v")]
+    assert [user for user, _ in crowd.indexes.due(buckets, [], 9)] == ["u"]
 
 
 def test_a_page_goes_on_behind_the_last_user_whatever_changes(
@@ -190,15 +199,15 @@ def test_a_page_goes_on_behind_the_last_user_whatever_changes(
         started(users, user, 500 + position // 4)
     order = sorted(names, key=lambda name: (500 + names.index(name) // 4, name.encode()))
     span = Span(False, 1, 500, 600)
-    first = crowd.page(BUCKET, span, None, 5)
-    assert [user for user, _ in first] == order[:5]
+    first = crowd.indexes.page(BUCKET, span, None, 5)
+    assert [entry.user for entry in first] == order[:5]
     # Somebody before the place goes, somebody new comes before it: nobody behind it is missed.
     users.delete(order[0])
     users.delete(order[4])
-    rest = crowd.page(BUCKET, span, Place(first[-1][1], first[-1][0]), 100)
-    assert [user for user, _ in rest] == order[5:]
-    assert crowd.page(BUCKET, Span(False, 1, 501, 502), None, 100) == [
-        (user, 501) for user in order if 500 + names.index(user) // 4 == 501 and user != order[4]
+    rest = crowd.indexes.page(BUCKET, span, Place(first[-1].points, first[-1].user), 100)
+    assert [entry.user for entry in rest] == order[5:]
+    assert crowd.indexes.page(BUCKET, Span(False, 1, 501, 502), None, 100) == [
+        (0, user, 501) for user in order if 500 + names.index(user) // 4 == 501 and user != order[4]
     ]
 
 

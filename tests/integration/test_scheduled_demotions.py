@@ -1,5 +1,6 @@
 """Demotions by the clock: begun once, by one of several instances, and made up for if missed."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from operations.demo import prepare
 from services.member_level.demotion_driver import DemotionDriver
 from services.member_level.demotion_runs import DemotionRuns, Run
 from services.member_level.demotions import Demotions
+from services.member_level.run_progress import RunProgress
 from services.member_level.schedule import Schedule
 from services.member_level.scheduled_demotions import ScheduledDemotions
 from services.rules.rule_book import RuleBook
@@ -27,7 +29,9 @@ class Clock:
     def __init__(self, store: Store, schedule: Schedule) -> None:
         self.times = [0.0, 0.0]
         self.runs = DemotionRuns(store)
-        self._demotions = Demotions(self.runs, RuleBook(store), NoDriver())
+        self._demotions = Demotions(
+            RunProgress(self.runs), RuleBook(store), NoDriver(), threading.Event()
+        )
         self._scheduled = [
             ScheduledDemotions(
                 store,

@@ -18,10 +18,11 @@ from services.upbot_checks.condition import (
     LevelIn,
     Needs,
     Not,
+    Place,
     Points,
     Snapshot,
-    points_missing,
-    unmet,
+    points_wanted,
+    unmet_parts,
 )
 from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
@@ -134,11 +135,15 @@ def test_what_is_decided_is_not_asked_further() -> None:
     assert AnyOf((yes, Never())).holds(Snapshot(level=0))
 
 
+def unmet(condition: Condition, user: Snapshot) -> list[Place]:
+    return unmet_parts(condition, lambda place: place)(user)
+
+
 @given(conditions, users)
 def test_something_is_unmet_exactly_where_the_condition_does_not_hold(
     condition: Condition, user: Snapshot
 ) -> None:
-    found = list(unmet(condition, user))
+    found = unmet(condition, user)
     assert bool(found) is not condition.holds(user)
     for place, part in found:
         inner = condition
@@ -153,10 +158,10 @@ def test_something_is_unmet_exactly_where_the_condition_does_not_hold(
 def test_of_all_the_failed_parts_are_unmet_and_of_any_every_part() -> None:
     one, two, three = LevelAtLeast(1), LevelAtLeast(2), LevelAtLeast(3)
     user = Snapshot(level=1)
-    assert [part.place for part in unmet(All((one, two, three)), user)] == [(1,), (2,)]
-    assert [part.place for part in unmet(AnyOf((two, three)), user)] == [(0,), (1,)]
-    assert [part.place for part in unmet(AnyOf((one, two)), user)] == []
-    assert [part.place for part in unmet(All((one, AnyOf((two, Not(one))))), user)] == [
+    assert [part.path for part in unmet(All((one, two, three)), user)] == [(1,), (2,)]
+    assert [part.path for part in unmet(AnyOf((two, three)), user)] == [(0,), (1,)]
+    assert [part.path for part in unmet(AnyOf((one, two)), user)] == []
+    assert [part.path for part in unmet(All((one, AnyOf((two, Not(one))))), user)] == [
         (1, 0),
         (1, 1),
     ]
@@ -166,36 +171,31 @@ RULES = Ladder([Rule(1, 1, "a", 500, 800), Rule(2, 2, "b", 800, 1200), Rule(4, 4
 
 
 @pytest.mark.parametrize(
-    ("condition", "user", "missing"),
+    ("condition", "level", "points"),
     [
-        (LevelAtLeast(2), Snapshot(level=1, points=600), 200),
-        (LevelAtLeast(3), Snapshot(level=1, points=600), 1400),
-        (LevelAtLeast(5), Snapshot(level=1, points=600), None),
-        (LevelAtLeast(1), NOBODY, 500),
-        (LevelIn(frozenset({4, 2})), Snapshot(level=1, points=600), 200),
-        (LevelIn(frozenset({1, 4})), Snapshot(level=2, points=900), 1100),
-        (LevelIn(frozenset({1})), Snapshot(level=2, points=900), None),
-        (LevelIn(frozenset({3})), Snapshot(level=2, points=900), None),
-        # The rules changed: the points are there, and the next transition gives the level.
-        (LevelAtLeast(2), Snapshot(level=1, points=900), 0),
-        (Points(FROM_10), Snapshot(level=1), None),
-        (Not(LevelAtLeast(1)), Snapshot(level=1), None),
+        (LevelAtLeast(2), 1, 800),
+        (LevelAtLeast(3), 1, 2000),
+        (LevelAtLeast(5), 1, None),
+        (LevelAtLeast(1), None, 500),
+        (LevelIn(frozenset({4, 2})), 1, 800),
+        (LevelIn(frozenset({1, 4})), 2, 2000),
+        (LevelIn(frozenset({1})), 2, None),
+        (LevelIn(frozenset({3})), 2, None),
+        (Points(FROM_10), 1, None),
+        (Not(LevelAtLeast(1)), 1, None),
     ],
 )
-def test_points_missing_to_a_level(
-    condition: Condition, user: Snapshot, missing: int | None
+def test_points_wanted_for_a_level(
+    condition: Condition, level: int | None, points: int | None
 ) -> None:
-    assert points_missing(condition, user, RULES) == missing
+    assert points_wanted(condition, level, RULES) == points
 
 
-@given(ladders(), small, st.integers(0, 100), small)
-def test_with_the_missing_points_the_condition_holds(
-    ladder: Ladder, level: int, points: int, asked: int
-) -> None:
+@given(ladders(), small, small)
+def test_with_the_wanted_points_the_condition_holds(ladder: Ladder, level: int, asked: int) -> None:
     assume(level < asked)
-    missing = points_missing(LevelAtLeast(asked), Snapshot(level=level, points=points), ladder)
-    if missing is None:
+    wanted = points_wanted(LevelAtLeast(asked), level, ladder)
+    if wanted is None:
         assert not any(rule.level >= asked for rule in ladder.rules)
     else:
-        earned = ladder.level_for(points + missing)
-        assert LevelAtLeast(asked).holds(Snapshot(level=earned))
+        assert LevelAtLeast(asked).holds(Snapshot(level=ladder.level_for(wanted)))

@@ -1,0 +1,17 @@
+"""How work that takes long learns that nobody waits for its answer any more."""
+
+import grpc
+
+from levelgate.access.v1.reason_pb2 import REASON_CANCELLED
+from services.runtime.call import Context
+from services.runtime.errors import Failure
+
+
+def require_caller(context: Context) -> None:
+    """Raises Failure CANCELLED if the caller has left; long work asks between its steps."""
+    if not context.is_active():
+        raise caller_left()
+
+
+def caller_left() -> Failure:
+    return Failure(grpc.StatusCode.CANCELLED, REASON_CANCELLED, "the caller left")

@@ -1,0 +1,207 @@
+"""Questions that the indexes by level answer: how many users, and which.
+
+They go bucket by bucket, in scripts that each take well below a millisecond: the store serves
+others between them.
+"""
+
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from services.store.batches import batched
+from services.store.keys import Bucket, Buckets
+from services.store.scripts import Call
+from services.store.store import Store, Value
+from services.user_state.record import Record, unpack
+from services.user_state.scripts import Scripts
+
+# Buckets that are asked in one round trip. The store runs what arrives together without serving
+# anybody else, so all of them together must stay within a few milliseconds.
+BUCKETS_AT_A_TIME = 8
+# count.lua cannot stop within a range.
+_STRETCHES_PER_RANGE = 200
+_BOUND = struct.Struct(">I")
+_RANGE = struct.Struct(">BIII")
+
+
+class Span(NamedTuple):
+    """Users of one level, earned or set by hand, with `least` <= points < `before`."""
+
+    by_hand: bool
+    level: int
+    least: int
+    before: int
+
+
+class Range(NamedTuple):
+    """Users of one level, earned or set by hand, in each stretch between the bounds `first` to
+    `last` of a question; a stretch includes its lower bound and not its upper one.
+    """
+
+    by_hand: bool
+    level: int
+    first: int
+    last: int
+
+
+class Question:
+    """What to count. Stretches are numbered from 0 over all ranges."""
+
+    def __init__(self, bounds: Sequence[int], ranges: Iterable[Range]) -> None:
+        parts = [part for each in ranges for part in _parts(each)]
+        self._bounds = b"".join(map(_BOUND.pack, bounds))
+        self._ranges = b"".join(_RANGE.pack(*part) for part in parts)
+        self.first_stretches = [0]
+        """Of each range, and behind the last one."""
+        for part in parts:
+            self.first_stretches.append(self.first_stretches[-1] + part.last - part.first)
+
+    @property
+    def ranges(self) -> int:
+        return len(self.first_stretches) - 1
+
+    def packed_from(self, position: int) -> tuple[bytes, bytes]:
+        """The bounds, and the ranges from this one on, as count.lua reads them."""
+        return self._bounds, self._ranges[position * _RANGE.size :]
+
+
+class Counted(NamedTuple):
+    """How many users of a bucket there are."""
+
+    bucket: Bucket
+    protection_ended: int
+    """Whose level was set by hand and is past its protection."""
+    stretches: Sequence[tuple[int, int]]
+    """The number of each stretch that has users, and how many."""
+
+
+class Place(NamedTuple):
+    """Where a page of one index starts: after this user at these points."""
+
+    points: int
+    user: str = ""
+
+
+class Entry(NamedTuple):
+    """A user on a page. `span` is the number of its span, from 0."""
+
+    span: int
+    user: str
+    points: int
+
+
+class Indexes:
+    """Every method raises redis.RedisError where the store does not serve.
+
+    `proceed` is called before each round trip, and ends the work by raising.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        buckets: Buckets,
+        scripts: Scripts,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._buckets = buckets
+        self._scripts = scripts
+        self._now = now
+
+    def count(
+        self,
+        question: Question,
+        proceed: Callable[[], None],
+        buckets: Iterable[Bucket] | None = None,
+    ) -> Iterator[Counted]:
+        """Counts in each bucket, without reading a record; None stands for all buckets."""
+        asked = self._buckets.all() if buckets is None else buckets
+        for some in batched(asked, BUCKETS_AT_A_TIME):
+            yield from self._count(some, question, proceed)
+
+    def _count(
+        self, buckets: Sequence[Bucket], question: Question, proceed: Callable[[], None]
+    ) -> list[Counted]:
+        ended = [0] * len(buckets)
+        found: list[list[tuple[int, int]]] = [[] for _ in buckets]
+        # Where to go on in each bucket: the script stops before it has taken too long.
+        left = [(number, 0) for number in range(len(buckets))]
+        while left:
+            proceed()
+            calls = [self._call(buckets[number], question, at) for number, at in left]
+            unfinished = []
+            answers = self._scripts.count.many(calls)
+            for (number, at), (ranges, past, *counts) in zip(left, answers, strict=True):
+                start = question.first_stretches[at]
+                pairs = zip(counts[::2], counts[1::2], strict=True)
+                found[number] += [(start + stretch, users) for stretch, users in pairs]
+                ended[number] = past
+                if at + ranges < question.ranges:
+                    unfinished.append((number, at + ranges))
+            left = unfinished
+        return [Counted(*each) for each in zip(buckets, ended, found, strict=True)]
+
+    def _call(self, bucket: Bucket, question: Question, at: int) -> Call:
+        prefixes = (bucket.level_prefix, bucket.hand_prefix)
+        return [bucket.manual], [*prefixes, int(self._now()), *question.packed_from(at)]
+
+    def pages(
+        self, places: Iterable[tuple[Bucket, Sequence[Span], str]], limit: int
+    ) -> list[list[Entry]]:
+        """Up to `limit` users of each place in one round trip, span by span and there by points
+        and user. A place names the user, if any, to start after in its first span.
+        """
+        calls = []
+        for bucket, spans, after in places:
+            keys = [_index(bucket, span) for span in spans]
+            bounds = [bound for span in spans for bound in (span.least, span.before)]
+            calls.append(_page(keys, bounds, after, limit))
+        return [_entries(found) for found in self._scripts.page.many(calls)]
+
+    def page(self, bucket: Bucket, span: Span, after: Place | None, limit: int) -> list[Entry]:
+        """The same for one span of one bucket."""
+        if after is not None:
+            span = span._replace(least=after.points)
+        (found,) = self.pages([(bucket, [span], after.user if after else "")], limit)
+        return found
+
+    def due(
+        self, buckets: Sequence[Bucket], spans: Sequence[Span], limit: int
+    ) -> list[tuple[str, Record]]:
+        """Up to `limit` users of the buckets who are past their protection or in these spans."""
+        calls = []
+        for bucket in buckets:
+            keys = [bucket.manual, *(_index(bucket, span) for span in spans)]
+            bounds = [0, int(self._now()) + 1]
+            bounds += [bound for span in spans for bound in (span.least, span.before)]
+            calls.append(_page(keys, bounds, "", limit))
+        found = [
+            (bucket, entry.user)
+            for bucket, page in zip(buckets, self._scripts.page.many(calls), strict=True)
+            for entry in _entries(page)
+        ][:limit]
+        records = self._store.get_many([bucket.record(user) for bucket, user in found])
+        pairs = zip(found, records, strict=True)
+        return [(user, unpack(packed)) for (_, user), packed in pairs if packed is not None]
+
+
+def _parts(whole: Range) -> Iterator[Range]:
+    for first in range(whole.first, whole.last, _STRETCHES_PER_RANGE):
+        yield whole._replace(first=first, last=min(first + _STRETCHES_PER_RANGE, whole.last))
+
+
+def _index(bucket: Bucket, span: Span) -> str:
+    prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
+    return f"{prefix}{span.level}"
+
+
+def _page(keys: list[str], bounds: Sequence[int], after: str, limit: int) -> Call:
+    arguments: list[Value] = [limit, after, *bounds]
+    return keys, arguments
+
+
+def _entries(found: Sequence[bytes]) -> list[Entry]:
+    return [
+        Entry(int(index), user.decode(), int(points)) for index, user, points in batched(found, 3)
+    ]

@@ -1,0 +1,299 @@
+"""Calls that follow a demotion: they end when nobody waits for them, and the run goes on."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from levelgate.member.v1 import demotion_pb2, member_level_pb2
+from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from operations.demo import prepare
+from services.member_level import run_progress
+from services.member_level.demotion_driver import DemotionDriver
+from services.member_level.demotion_runs import DemotionRuns, Run, RunState
+from services.member_level.demotions import Demotions, Follower
+from services.member_level.run_progress import RunProgress
+from services.member_level.servicer import MemberLevel
+from services.rules.rule_book import RuleBook
+from services.runtime.errors import Failure
+from services.store.store import Store
+from services.user_state.crowd import Crowd
+from services.user_state.rows import Row
+from services.user_state.state import UserState
+from tests.stack.waiting import until
+from tests.support.member_calls import due, import_rows, plan
+from tests.support.service import Service, running_service
+
+# Longer than any test waits: what ends sooner was woken.
+NEVER = 3_600.0
+DUE = [Row(f"due-{number}", 600, 3) for number in range(300)]
+
+
+class Context:
+    """A call's context, whose caller leaves when the test says so."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+        self._is_active = True
+
+    def is_active(self) -> bool:
+        return self._is_active
+
+    def time_remaining(self) -> float | None:
+        return None
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self._callbacks.append(callback)
+        return self._is_active
+
+    def leave(self) -> None:
+        self._is_active = False
+        for callback in self._callbacks:
+            callback()
+
+
+class CountingRuns(DemotionRuns):
+    """Counts how often the store is asked how the run stands."""
+
+    reads = 0
+
+    def current(self) -> Run | None:
+        self.reads += 1
+        return super().current()
+
+
+class Instance:
+    """What one instance of the service has of demotions."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.crowd = Crowd(store)
+        self.rules = RuleBook(store)
+        self.runs = CountingRuns(store)
+        self.progress = RunProgress(self.runs)
+        self.stopping = threading.Event()
+        self.driver = DemotionDriver(
+            self.crowd, self.progress, self.rules, rate=0, stopping=self.stopping
+        )
+        self.demotions = Demotions(self.progress, self.rules, self.driver, self.stopping)
+
+    def begun(self, name: str = "run") -> Run:
+        return self.demotions.begin(Run(name, "app", self.rules.book().version))
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        self.driver.start()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            self.driver.join(20)
+
+
+class Following:
+    """A thread that follows a run to its end, and what it has seen."""
+
+    def __init__(self, instance: Instance, run: Run, follower: Follower) -> None:
+        self.states: list[RunState] = []
+        self._arguments = (instance, run, follower)
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.thread.start()
+        until(lambda: self.states, "it follows")
+
+    def _follow(self) -> None:
+        instance, run, follower = self._arguments
+        for state in instance.demotions.follow(run, follower):
+            self.states.append(state.state)
+
+    def ended(self) -> bool:
+        self.thread.join(10)
+        return not self.thread.is_alive()
+
+
+@pytest.fixture
+def instance(store: Store, address: str) -> Instance:
+    prepare(address)
+    return Instance(store)
+
+
+@pytest.fixture
+def never_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_progress, "_LOOK_SECONDS", NEVER)
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_following_ends_at_once_when_the_caller_leaves(instance: Instance) -> None:
+    context = Context()
+    following = Following(instance, instance.begun(), instance.demotions.follower(context))
+    context.leave()
+    assert following.ended()
+    assert following.states == [RunState.RUNNING]
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_following_ends_at_once_for_a_caller_that_has_left_already(instance: Instance) -> None:
+    context = Context()
+    context.leave()
+    follower = instance.demotions.follower(context)
+    instance.demotions.run_to_the_end("app", follower)
+    assert follower.has_left
+
+
+def test_a_leveldown_whose_caller_leaves_is_counted_as_cancelled(instance: Instance) -> None:
+    servicer = MemberLevel(
+        UserState(instance.store),
+        instance.crowd,
+        instance.rules,
+        instance.demotions,
+        manual_level_days=1,
+    )
+    context = Context()
+    context.leave()
+    with pytest.raises(Failure) as raised:
+        servicer.LevelDown(member_level_pb2.LevelDownRequest(), cast(Any, context))
+    assert raised.value.code is grpc.StatusCode.CANCELLED
+
+
+def test_following_ends_when_the_service_stops(instance: Instance) -> None:
+    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
+    instance.stopping.set()
+    assert following.ended()
+
+
+def test_following_ends_when_the_time_is_up(instance: Instance) -> None:
+    follower = instance.demotions.follower(Context(), 0.2)
+    started = time.monotonic()
+    instance.demotions.run_to_the_end("app", follower)
+    assert time.monotonic() - started >= 0.2
+    run = instance.runs.current()
+    assert run is not None
+    assert run.state is RunState.RUNNING
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_a_driver_in_the_same_process_wakes_those_who_follow(instance: Instance) -> None:
+    instance.crowd.write(DUE, instance.rules.book().steps)
+    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
+    with instance.driving():
+        assert following.ended()
+    assert following.states[-1] is RunState.DONE
+
+
+def test_a_run_that_another_instance_drives_is_followed_to_its_end(
+    instance: Instance, store: Store
+) -> None:
+    instance.crowd.write(DUE, instance.rules.book().steps)
+    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
+    with Instance(store).driving():
+        assert following.ended()
+    assert following.states[-1] is RunState.DONE
+
+
+def test_many_who_follow_ask_the_store_together(instance: Instance) -> None:
+    run = instance.begun()
+    contexts = [Context() for _ in range(8)]
+    started = time.monotonic()
+    followings = [
+        Following(instance, run, instance.demotions.follower(context)) for context in contexts
+    ]
+    until(lambda: min(len(each.states) for each in followings) > 5, "all see the states")
+    looks = (time.monotonic() - started) / run_progress._LOOK_SECONDS
+    # At first each has a moment of its own, before which a state would be too old for it.
+    assert instance.runs.reads <= looks + len(contexts)
+    for context in contexts:
+        context.leave()
+    assert all(each.ended() for each in followings)
+
+
+def test_the_end_of_the_run_before_is_not_taken_for_the_end_of_this_one(
+    instance: Instance,
+) -> None:
+    first = instance.begun("first")
+    assert instance.runs.take("driver")
+    noted_at = time.monotonic()
+    ended = Run(first.id, first.app, first.rule_version, RunState.DONE)
+    assert instance.runs.finish("driver", ended)
+    instance.progress.note(ended, noted_at)
+    context = Context()
+    following = Following(instance, instance.begun("second"), instance.demotions.follower(context))
+    until(lambda: len(following.states) > 2, "the states of the second run")
+    context.leave()
+    assert following.ended()
+    assert set(following.states) == {RunState.RUNNING}
+
+
+def test_a_read_that_fails_does_not_keep_the_others_from_reading(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = instance.begun()
+    since = time.monotonic()
+
+    def fail() -> Run | None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(instance.runs, "current", fail)
+        with pytest.raises(ConnectionError):
+            instance.progress.next(since, lambda: False)
+    found = instance.progress.next(since, lambda: False)
+    assert found is not None
+    assert found[0] == run
+
+
+@contextmanager
+def slow_service(address: str, log: Path) -> Iterator[Service]:
+    """A service whose demotion of 600 members takes 12 s, so that it is under way for the test."""
+    demo = prepare(address)
+    with running_service(address, log, MEMBER_LEVEL_DEMOTION_RATE="50") as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        import_rows(service, due(600))
+        yield service
+
+
+def test_callers_that_disconnect_from_leveldown_hold_up_nobody_and_the_run_goes_on(
+    address: str, store: Store, tmp_path: Path
+) -> None:
+    with slow_service(address, tmp_path / "log") as service:
+        request = member_level_pb2.LevelDownRequest()
+        runs = DemotionRuns(store)
+        # More than the service has threads for calls.
+        for _ in range(3):
+            calls = [
+                service.members.LevelDown.future(request, timeout=60, metadata=service.metadata)
+                for _ in range(8)
+            ]
+            until(runs.current, "the run is under way")
+            for call in calls:
+                assert call.cancel()
+        assert service.show(timeout=5).data.level == 5
+        run = runs.current()
+        assert run is not None
+        assert run.state is RunState.RUNNING
+
+        def went_on() -> bool:
+            now = runs.current()
+            return now is not None and now.id == run.id and now.users > run.users
+
+        until(went_on, "the run goes on without a caller")
+
+
+def test_a_stream_of_a_run_ends_when_its_instance_goes_down(address: str, tmp_path: Path) -> None:
+    with slow_service(address, tmp_path / "log") as service:
+        planned = plan(service)
+        request = demotion_pb2.RunDemotionRequest(plan_id=planned.plan_id)
+        stream = DemotionStub(service.channel).RunDemotion(
+            request, timeout=60, metadata=service.metadata
+        )
+        next(stream)
+        service.process.terminate()
+        with pytest.raises(grpc.RpcError) as raised:
+            list(stream)
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert raised.value.details() == "this instance is going down"
+        assert service.process.wait(20) == 0
