@@ -16,7 +16,9 @@ from operations.demo import prepare
 from services.member_level import run_progress
 from services.member_level.demotion_driver import DemotionDriver
 from services.member_level.demotion_runs import DemotionRuns, Run, RunState
+from services.member_level.demotion_servicer import Demotion
 from services.member_level.demotions import Demotions, Follower
+from services.member_level.rule_servicer import RuleServicer
 from services.member_level.run_progress import RunProgress
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
@@ -173,6 +175,24 @@ def test_following_ends_when_the_time_is_up(instance: Instance) -> None:
     run = instance.runs.current()
     assert run is not None
     assert run.state is RunState.RUNNING
+
+
+def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> None:
+    context = Context()
+    context.leave()
+    gone = cast(Any, context)
+    rules = RuleServicer(instance.rules, instance.crowd)
+    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    rule = member_level_pb2.ProposedRule(vip_level=0, down_point=0, up_point=9)
+    calls: list[Callable[[], object]] = [
+        lambda: rules.PreviewRules(member_level_pb2.PreviewRulesRequest(rules=[rule]), gone),
+        lambda: demotion.PlanDemotion(demotion_pb2.PlanDemotionRequest(), gone),
+        lambda: demotion.ListAtRisk(demotion_pb2.ListAtRiskRequest(points=1), gone),
+    ]
+    for call in calls:
+        with pytest.raises(Failure) as raised:
+            call()
+        assert raised.value.code is grpc.StatusCode.CANCELLED
 
 
 @pytest.mark.usefixtures("never_looking")
