@@ -1,6 +1,5 @@
 """Calls that follow a demotion: they end when nobody waits for them, and the run goes on."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,105 +13,19 @@ from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from operations.demo import prepare
 from services.member_level import run_progress
-from services.member_level.demotion_driver import DemotionDriver
 from services.member_level.demotion_runs import DemotionRuns, Run, RunState
-from services.member_level.demotions import Demotions, Follower
-from services.member_level.run_progress import RunProgress
-from services.member_level.servicer import MemberLevel
-from services.rules.rule_book import RuleBook
+from services.member_level.demotion_servicer import Demotion
 from services.runtime.errors import Failure
 from services.store.store import Store
-from services.user_state.crowd import Crowd
 from services.user_state.rows import Row
-from services.user_state.state import UserState
 from tests.stack.waiting import until
+from tests.support.following import Context, Following, Instance
 from tests.support.member_calls import due, import_rows, plan
 from tests.support.service import Service, running_service
 
 # Longer than any test waits: what ends sooner was woken.
 NEVER = 3_600.0
 DUE = [Row(f"due-{number}", 600, 3) for number in range(300)]
-
-
-class Context:
-    """A call's context, whose caller leaves when the test says so."""
-
-    def __init__(self) -> None:
-        self._callbacks: list[Callable[[], None]] = []
-        self._is_active = True
-
-    def is_active(self) -> bool:
-        return self._is_active
-
-    def time_remaining(self) -> float | None:
-        return None
-
-    def add_callback(self, callback: Callable[[], None]) -> bool:
-        self._callbacks.append(callback)
-        return self._is_active
-
-    def leave(self) -> None:
-        self._is_active = False
-        for callback in self._callbacks:
-            callback()
-
-
-class CountingRuns(DemotionRuns):
-    """Counts how often the store is asked how the run stands."""
-
-    reads = 0
-
-    def current(self) -> Run | None:
-        self.reads += 1
-        return super().current()
-
-
-class Instance:
-    """What one instance of the service has of demotions."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.crowd = Crowd(store)
-        self.rules = RuleBook(store)
-        self.runs = CountingRuns(store)
-        self.progress = RunProgress(self.runs)
-        self.stopping = threading.Event()
-        self.driver = DemotionDriver(
-            self.crowd, self.progress, self.rules, rate=0, stopping=self.stopping
-        )
-        self.demotions = Demotions(self.progress, self.rules, self.driver, self.stopping)
-
-    def begun(self, name: str = "run") -> Run:
-        return self.demotions.begin(Run(name, "app", self.rules.book().version))
-
-    @contextmanager
-    def driving(self) -> Iterator[None]:
-        self.driver.start()
-        try:
-            yield
-        finally:
-            self.stopping.set()
-            self.driver.join(20)
-
-
-class Following:
-    """A thread that follows a run to its end, and what it has seen."""
-
-    def __init__(self, instance: Instance, run: Run, follower: Follower) -> None:
-        self.states: list[RunState] = []
-        self._arguments = (instance, run, follower)
-        self.thread = threading.Thread(target=self._follow, daemon=True)
-        self.thread.start()
-        until(lambda: self.states, "it follows")
-
-    def _follow(self) -> None:
-        instance, run, follower = self._arguments
-        for state in instance.demotions.follow(run, follower):
-            self.states.append(state.state)
-
-    def ended(self) -> bool:
-        self.thread.join(10)
-        return not self.thread.is_alive()
 
 
 @pytest.fixture
@@ -145,17 +58,10 @@ def test_following_ends_at_once_for_a_caller_that_has_left_already(instance: Ins
 
 
 def test_a_leveldown_whose_caller_leaves_is_counted_as_cancelled(instance: Instance) -> None:
-    servicer = MemberLevel(
-        UserState(instance.store),
-        instance.crowd,
-        instance.rules,
-        instance.demotions,
-        manual_level_days=1,
-    )
     context = Context()
     context.leave()
     with pytest.raises(Failure) as raised:
-        servicer.LevelDown(member_level_pb2.LevelDownRequest(), cast(Any, context))
+        instance.members().LevelDown(member_level_pb2.LevelDownRequest(), cast(Any, context))
     assert raised.value.code is grpc.StatusCode.CANCELLED
 
 
@@ -173,6 +79,25 @@ def test_following_ends_when_the_time_is_up(instance: Instance) -> None:
     run = instance.runs.current()
     assert run is not None
     assert run.state is RunState.RUNNING
+
+
+def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> None:
+    context = Context()
+    context.leave()
+    gone = cast(Any, context)
+    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    rule = member_level_pb2.ProposedRule(vip_level=0, down_point=0, up_point=9)
+    calls: list[Callable[[], object]] = [
+        lambda: instance.members().PreviewRules(
+            member_level_pb2.PreviewRulesRequest(rules=[rule]), gone
+        ),
+        lambda: demotion.PlanDemotion(demotion_pb2.PlanDemotionRequest(), gone),
+        lambda: demotion.ListAtRisk(demotion_pb2.ListAtRiskRequest(points=1), gone),
+    ]
+    for call in calls:
+        with pytest.raises(Failure) as raised:
+            call()
+        assert raised.value.code is grpc.StatusCode.CANCELLED
 
 
 @pytest.mark.usefixtures("never_looking")

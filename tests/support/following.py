@@ -1,0 +1,101 @@
+"""Demotions of one instance without its server, and calls that follow them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from services.member_level.demotion_driver import DemotionDriver
+from services.member_level.demotion_runs import DemotionRuns, Run, RunState
+from services.member_level.demotions import Demotions, Follower
+from services.member_level.run_progress import RunProgress
+from services.member_level.servicer import MemberLevel
+from services.rules.rule_book import RuleBook
+from services.store.store import Store
+from services.user_state.crowd import Crowd
+from services.user_state.state import UserState
+from tests.stack.waiting import until
+
+
+class Context:
+    """A call's context, whose caller leaves when the test says so."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+        self._is_active = True
+
+    def is_active(self) -> bool:
+        return self._is_active
+
+    def time_remaining(self) -> float | None:
+        return None
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self._callbacks.append(callback)
+        return self._is_active
+
+    def leave(self) -> None:
+        self._is_active = False
+        for callback in self._callbacks:
+            callback()
+
+
+class CountingRuns(DemotionRuns):
+    """Counts how often the store is asked how the run stands."""
+
+    reads = 0
+
+    def current(self) -> Run | None:
+        self.reads += 1
+        return super().current()
+
+
+class Instance:
+    """What one instance of the service has of demotions."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.crowd = Crowd(store)
+        self.rules = RuleBook(store)
+        self.runs = CountingRuns(store)
+        self.progress = RunProgress(self.runs)
+        self.stopping = threading.Event()
+        self.driver = DemotionDriver(
+            self.crowd, self.progress, self.rules, rate=0, stopping=self.stopping
+        )
+        self.demotions = Demotions(self.progress, self.rules, self.driver, self.stopping)
+
+    def members(self) -> MemberLevel:
+        users = UserState(self.store)
+        return MemberLevel(users, self.crowd, self.rules, self.demotions, manual_level_days=1)
+
+    def begun(self, name: str = "run") -> Run:
+        return self.demotions.begin(Run(name, "app", self.rules.book().version))
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        self.driver.start()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            self.driver.join(20)
+
+
+class Following:
+    """A thread that follows a run to its end, and what it has seen."""
+
+    def __init__(self, instance: Instance, run: Run, follower: Follower) -> None:
+        self.states: list[RunState] = []
+        self._arguments = (instance, run, follower)
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.thread.start()
+        until(lambda: self.states, "it follows")
+
+    def _follow(self) -> None:
+        instance, run, follower = self._arguments
+        for state in instance.demotions.follow(run, follower):
+            self.states.append(state.state)
+
+    def ended(self) -> bool:
+        self.thread.join(10)
+        return not self.thread.is_alive()
