@@ -20,7 +20,6 @@ local BY_MESSAGE = {
   ["Payload Too Large"] = TOO_LARGE,
   ["local_rate_limited"] = RATE_LIMITED,
   ["reached concurrency limit"] = TOO_MANY,
-  ["envoy overloaded"] = TOO_MANY,
   ["request timeout"] = DEADLINE,
   ["stream timeout"] = DEADLINE,
   ["upstream request timeout"] = DEADLINE,

@@ -25,7 +25,7 @@ from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_policy import log_lines
 from tests.gateway.test_gateway_streams import SHORT, channel_to
-from tests.gateway.upstream import Upstream, failing, raising, slow
+from tests.gateway.upstream import Upstream, bare, failing, raising, slow
 
 MIB = 2**20
 
@@ -112,9 +112,10 @@ def test_the_deadline(upstream: Upstream, impatient: Gateway) -> None:
         assert list_rules(channel) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
 
 
-def test_a_service_that_is_not_here(channel: grpc.Channel) -> None:
-    call = MemberBulkStub(channel).ExportUsers
-    assert refusal(call, ExportUsersRequest()) == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
+@pytest.mark.parametrize("length", [1, 128])
+def test_a_service_that_is_not_here(channel: grpc.Channel, length: int) -> None:
+    refused = refusal(MemberBulkStub(channel).ExportUsers, ExportUsersRequest(), "i" * length)
+    assert refused == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
 
 
 def test_a_method_that_a_service_does_not_have(channel: grpc.Channel) -> None:
@@ -171,6 +172,43 @@ def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
         wait_until(lambda: bool(upstream.calls), "the first call is under way")
         assert list_rules(channel) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
         first.result()
+
+
+# What Envoy or grpcio says on ways that are hard to go here, and what it means.
+SAID = [
+    ("UNKNOWN", "stream timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+    ("UNAVAILABLE", "upstream request timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+    ("UNAVAILABLE", "reached concurrency limit", "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS"),
+    (
+        "RESOURCE_EXHAUSTED",
+        "Concurrent RPC limit exceeded!",
+        "RESOURCE_EXHAUSTED",
+        "TOO_MANY_CALLS",
+    ),
+    (
+        "RESOURCE_EXHAUSTED",
+        "SERVER: Received message larger than max (2 vs. 1)",
+        "RESOURCE_EXHAUSTED",
+        "MESSAGE_TOO_LARGE",
+    ),
+    ("INTERNAL", "Exception deserializing request!", "INTERNAL", "INTERNAL"),
+]
+
+
+@pytest.mark.parametrize(("code", "said", "meant", "reason"), SAID)
+def test_a_status_without_details_gets_them(
+    channel: grpc.Channel, upstream: Upstream, *, code: str, said: str, meant: str, reason: str
+) -> None:
+    upstream.answers["ListRules"] = bare(grpc.StatusCode[code], said)
+    assert list_rules(channel) == (meant, reason)
+
+
+def test_a_code_that_only_a_service_means_is_left_alone(
+    channel: grpc.Channel, upstream: Upstream
+) -> None:
+    upstream.answers["ListRules"] = bare(grpc.StatusCode.NOT_FOUND, "unknown service")
+    failed = MemberLevelStub(channel).ListRules.future(ListRulesRequest())
+    assert (failed.code(), failed.details()) == (grpc.StatusCode.NOT_FOUND, "unknown service")
 
 
 def test_what_a_library_says_is_not_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:

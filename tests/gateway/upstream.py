@@ -68,6 +68,15 @@ def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer
     return answer
 
 
+def bare(code: grpc.StatusCode, message: str) -> Answer:
+    """An answer as Envoy and grpcio give it: no details."""
+
+    def answer(_request: Any, context: grpc.ServicerContext) -> None:
+        context.abort(code, message)
+
+    return answer
+
+
 def slow(seconds: float, *, headers_first: bool = False) -> Answer:
     """An empty answer after this time."""
 
@@ -122,7 +131,9 @@ class Upstream:
         self.healths[name].set("", statuses.SERVING if healthy else statuses.NOT_SERVING)
 
     def _start(self, name: str) -> None:
-        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        # Any size: what is too large is for the gateway to say.
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
+        server = grpc.server(ThreadPoolExecutor(16), options=options)
         for service in SERVED_BY[name]:
             server.add_generic_rpc_handlers((self._handler(service),))
         self.healths[name] = health.HealthServicer()
