@@ -7,6 +7,7 @@ contracts' comments give stand once more in those tables: docs/adr/0002-validati
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import Message
@@ -17,6 +18,10 @@ MAX_INT32 = 2**31 - 1
 MAX_ID = 128
 MAX_ENTRIES = 1_000
 MAX_URL = 2_048
+# A status travels in headers, and names each violation three times: in its message and twice in its
+# details. The gateway ends the whole connection to a service that sends headers above 60 KiB, with
+# the calls of everybody on it; clients of grpcio refuse headers above 8 KiB.
+_MOST_VIOLATIONS = 8
 
 Check = Callable[[Message], Iterator[Violation]]
 Checks = Mapping[type[Message], Sequence[Check]]
@@ -143,11 +148,11 @@ def each(name: str, *checks: Check) -> Check:
 
 
 def violations(checks: Sequence[Check], message: Message) -> list[Violation]:
-    """All that is wrong with a message, with the fields' JSON names."""
+    """The first things that are wrong with a message, with the fields' JSON names."""
+    found = (violation for check in checks for violation in check(message))
     return [
         replace(violation, json_field=json_path(message.DESCRIPTOR, violation.field))
-        for check in checks
-        for violation in check(message)
+        for violation in islice(found, _MOST_VIOLATIONS)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from operations.demo import prepare
 from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
+from tests.support.bystanders import message
+from tests.support.half_open import Call, Connection, half_open
 from tests.support.service import Service, running_service
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"
@@ -216,3 +219,38 @@ def test_a_stream_ends_with_its_deadline(service: Service) -> None:
         ),
         "the end is noticed",
     )
+
+
+def test_many_resets_are_no_reason_to_end_a_connection_or_to_write_to_the_log(
+    service: Service,
+) -> None:
+    """All callers share the gateway's connection; one may cancel most of its calls."""
+    if not is_envoy(service):
+        return
+    whole = message(member_level_pb2.ShowUserRequest(user_id="5"))
+    sent = [Call(SHOW, whole, service.token, is_whole=True)] * 20
+    with ExitStack() as opened:
+        connection = Connection(("127.0.0.1", service.port), opened)
+        for _ in range(
+            40
+        ):  # 800: Envoy closes a connection after 500, grpcio's library after 1,000.
+            connection.begin(sent)
+            connection.reset()
+        connection.send()
+    assert service.show().data.level == 5
+    assert [line for line in service.lines.splitlines() if not line.startswith("{")] == []
+
+
+def test_calls_whose_request_never_comes_keep_the_memory_for_two_seconds_only(
+    service: Service,
+) -> None:
+    """No time limit ends a watch, and each of these holds too little to be ended for its size."""
+    if not is_envoy(service):
+        return
+    path = "/levelgate.member.v1.MemberHistory/WatchLevels"
+    with half_open(("127.0.0.1", service.port), [Call(path)], 80, 250) as held:
+        assert held.begun > 19_000
+        until(lambda: held.answers.total() > 5_000, "calls that are ended", 20)
+        until(lambda: service.status() == "SERVING", "health", 20)
+        for _ in range(20):
+            assert service.show().data.level == 5

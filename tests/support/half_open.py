@@ -51,6 +51,7 @@ class Connection:
         self.socket.settimeout(_SECONDS)
         self.socket.connect(address)
         self.answers: Counter[str] = Counter()
+        self._begun: list[int] = []
         self._h2 = H2Connection(H2Configuration(client_side=True))
         if window is not None:
             self._h2.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = window
@@ -65,11 +66,20 @@ class Connection:
             stream = self._h2.get_next_available_stream_id()
             token = [("authorization", call.token)] if call.token else []
             try:
+                self._begun.append(stream)
                 self._h2.send_headers(stream, [*_START, (":path", call.path), *_REST, *token])
                 self._h2.send_data(stream, call.sent, end_stream=call.is_whole)
             except ProtocolError:
+                self._begun.pop()
                 return begun  # The limit of streams, or the window.
         return len(calls)
+
+    def reset(self) -> None:
+        """Cancels all calls that were begun, in the same bytes as these where nothing was sent."""
+        for stream in self._begun:
+            self._h2.reset_stream(stream, ErrorCodes.CANCEL)
+        self._begun.clear()
+        self.flush()
 
     def send(self) -> None:
         """Waits until the server has read all of it: it answers a ping after what came before."""

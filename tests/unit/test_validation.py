@@ -19,7 +19,9 @@ from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
 from services.member_level.validation import CHECKS as MEMBER
-from services.runtime.validation import Checks, violations
+from services.runtime.envoy_server.wire import status_headers
+from services.runtime.errors import to_status
+from services.runtime.validation import Checks, Validator, violations
 from services.shop_level.validation import CHECKS as SHOP
 from services.upbot_checks.validation import CHECKS as UPBOT
 
@@ -211,6 +213,16 @@ def test_no_violation_repeats_what_was_sent(value: str) -> None:
     )
     for violation in violations(ALL[type(request)], request):
         assert "secret-" not in violation.description
+
+
+def test_a_status_fits_into_headers_however_much_is_wrong() -> None:
+    """More than 60 KiB of headers would end the gateway's connection, with everybody's calls."""
+    request = eligibility.EligibilityBatchCheckRequest(openids=["\0" * 1_000] * 10_000)
+    failure = Validator(ALL).failure(request)
+    assert failure is not None
+    headers = status_headers(to_status(failure, "x" * 128))
+    assert sum(len(name) + len(value) for name, value in headers) < 8_192
+    assert len(failure.violations) > 1
 
 
 def test_every_request_has_a_row_in_its_services_table() -> None:

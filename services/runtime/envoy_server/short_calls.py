@@ -34,6 +34,8 @@ class ShortCalls:
             body = environ["wsgi.input"].read()
         except RuntimeError:
             # The caller reset the call while it waited for a thread: nobody wants an answer.
+            # Without a start, pyvoy would write two lines to the log for each such call.
+            start_response("200 OK", [])
             return ()
         call, context = _call_of(environ)
         if environ.get("CONTENT_TYPE") != COMPLETE_CALL:
