@@ -124,14 +124,8 @@ class Telemetry:
         started: float,
         failure: Failure | None = None,
         error: Exception | None = None,
-        *,
-        is_fault: bool = True,
     ) -> None:
-        """Counts a call that was answered; `started` is in seconds of time.perf_counter.
-
-        A failure whose code is that of a fault is logged as an error, unless `is_fault` says that
-        the caller brought it about.
-        """
+        """Counts a call that was answered; `started` is in seconds of time.perf_counter."""
         seconds = time.perf_counter() - started
         code = grpc.StatusCode.OK if failure is None else failure.code
         self._uncounted.append((call.method, code.name, seconds))
@@ -147,11 +141,21 @@ class Telemetry:
         }
         if failure is None:
             self._log.debug("call", **fields)
-        elif is_fault and failure.code in _FAULTS:
+        elif failure.code in _FAULTS:
             self._log.error("call failed", **fields, exc_info=error)
         else:
             # The message of a refusal is ours and holds no value that was sent.
             self._log.info("call refused", **fields, why=failure.message)
+
+    def refused_by_envoy(
+        self, call: Call, milliseconds: float, failure: Failure, *, is_logged: bool
+    ) -> None:
+        """Counts a call that Envoy ended by itself; whatever its code, its caller caused that."""
+        self._uncounted.append((call.method, failure.code.name, milliseconds / 1_000))
+        if is_logged:
+            fields = {"method": call.method, "code": failure.code.name, "ms": milliseconds}
+            why = failure.message
+            self._log.info("call refused", **fields, request_id=call.request_id, why=why)
 
     def _count(self) -> None:
         with self._counting:

@@ -19,6 +19,9 @@ from services.runtime.pipeline import Pipeline
 _WATCH = "/grpc.health.v1.Health/Watch"
 # Each is a task of some kilobytes, and needs no token.
 _MOST_STREAMS = 1_024
+# A client of reflection asks for some dozens of files, and each answer may have 50 kB.
+_MOST_QUESTIONS = 200
+_SILENT_SECONDS = 30.0
 
 
 class BuiltIn:
@@ -31,7 +34,8 @@ class BuiltIn:
         self._methods = {method.path: method for method in methods}
         self._pipeline = pipeline
         self._services = frozenset(("", *services))
-        self._streams: set[asyncio.Event] = set()
+        # By method, so that streams of reflection leave the watches of health their place.
+        self._streams: dict[str, set[asyncio.Event]] = {path: set() for path in self._methods}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def answer(self, exchange: Exchange) -> None:
@@ -42,8 +46,8 @@ class BuiltIn:
             raise self._pipeline.refuse_unknown(exchange.call)
         if not method.handler.response_streaming:
             await self._unary(method, exchange)
-        elif len(self._streams) >= _MOST_STREAMS:
-            message = f"this instance has {_MOST_STREAMS} streams of health and reflection open"
+        elif len(self._streams[method.path]) >= _MOST_STREAMS:
+            message = f"this instance has {_MOST_STREAMS} streams of this method open"
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             raise Failure(code, REASON_TOO_MANY_STREAMS, message)
         else:
@@ -55,8 +59,9 @@ class BuiltIn:
             self._loop.call_soon_threadsafe(self._close)
 
     def _close(self) -> None:
-        for closing in self._streams:
-            closing.set()
+        for streams in self._streams.values():
+            for closing in streams:
+                closing.set()
 
     async def _unary(self, method: Method, exchange: Exchange) -> None:
         request = _decoded(method, await exchange.only_message())
@@ -69,7 +74,7 @@ class BuiltIn:
 
     async def _until_closing(self, method: Method, exchange: Exchange) -> None:
         closing = asyncio.Event()
-        self._streams.add(closing)
+        self._streams[method.path].add(closing)
         stream = self._watch if method.path == _WATCH else self._each
         tasks = [
             asyncio.create_task(stream(method, exchange)),
@@ -80,7 +85,7 @@ class BuiltIn:
             if tasks[0].done():
                 tasks[0].result()
         finally:
-            self._streams.discard(closing)
+            self._streams[method.path].discard(closing)
             for task in tasks:
                 task.cancel()
         await exchange.end()
@@ -104,7 +109,10 @@ class BuiltIn:
 
     async def _each(self, method: Method, exchange: Exchange) -> None:
         """Answers each message of reflection by itself; one has nothing to do with the next."""
-        while (message := await exchange.message()) is not None:
+        for _ in range(_MOST_QUESTIONS):
+            message = await exchange.message(_SILENT_SECONDS)
+            if message is None:
+                return
             request = _decoded(method, message)
             replies = _part(method.handler.stream_stream)(iter([request]), exchange.context)
             for reply in replies:

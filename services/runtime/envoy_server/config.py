@@ -1,12 +1,18 @@
 """The configuration of the Envoy that a service runs in, from the service's settings."""
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from pyvoy import PyvoyServer
 
+from services.runtime.envoy_server.limits import (
+    RUNTIME,
+    WITH_REQUEST_ID,
+    overload_manager,
+    overloaded,
+    refusals_log,
+)
 from services.runtime.methods import Contract, Kind, kind_of
 from services.runtime.settings import ServerSettings
 
@@ -26,32 +32,10 @@ _ON: dict[str, Any] = {
 }
 _OFF = {**_ON, "disabled": True}
 
-# Envoy adds the request id to a reply of its own only when status_details.lua has seen it.
-_WITH_REQUEST_ID = {
-    "filter": {
-        "header_filter": {
-            "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-        }
-    },
-    "headers_to_add": [{"header": {"key": "x-request-id", "value": "%REQ(x-request-id)%"}}],
-}
-
 # A short call waits for the store for less than a second, and one that is queued for not much
 # longer; LevelDown may take 60 s. A call whose request never comes is ended by these as well.
 _SHORT_SECONDS = 30
 _LONG_SECONDS = 75
-_MOST_CONNECTIONS = 4_096
-# Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
-_MOST_HEAP = 256 * 1024 * 1024
-
-_RUNTIME = {
-    # Calls that one connection begins in one turn; the others wait for the next turn. Those that
-    # are reset meanwhile never reach Python: 45,000 resets a second took it all of its time.
-    "http.max_requests_per_io_cycle": 1,
-    # Envoy would close a connection most of whose calls are reset early. The gateway's connections
-    # have the calls of all callers, and one of them can reset more calls than all others make.
-    "overload.premature_reset_total_stream_count": 2**53,
-}
 
 
 def configuration(
@@ -75,8 +59,8 @@ def configuration(
                 }
             }
         },
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
-        "overload_manager": _overload_manager(),
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
+        "overload_manager": overload_manager(),
         "static_resources": {"listeners": [_listener(settings, contract, application, log)]},
     }
 
@@ -106,9 +90,9 @@ def _listener(
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
-        "local_reply_config": {"mappers": [_WITH_REQUEST_ID]},
+        "local_reply_config": {"mappers": [overloaded(), WITH_REQUEST_ID]},
         "server_header_transformation": "PASS_THROUGH",
-        "access_log": [_refusals(log)],
+        "access_log": [refusals_log(log)],
         "route_config": {
             "validate_clusters": False,
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(contract)}],
@@ -200,92 +184,6 @@ def _python(application: str, interface: Any, threads: int = 1) -> dict[str, Any
     # Not the last filter where it is used for some routes only.
     is_last = interface == "wsgi"
     return {**found, "typed_config": {**found["typed_config"], "terminal_filter": is_last}}
-
-
-def _refusals(log: str) -> Mapping[str, Any]:
-    """A line for each call that did not reach Python, or was ended before it answered."""
-    return {
-        "name": "refusals",
-        # Envoy says why it answered by itself, and nothing where Python answered. Callers who left
-        # are no refusals; the pipeline counts those whose call had reached it.
-        "filter": {
-            "extension_filter": {
-                "name": "refused",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3"
-                    ".ExpressionFilter",
-                    "expression": "response.code_details != ''"
-                    " && !response.code_details.contains('remote')",
-                },
-            }
-        },
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": log,
-            "log_format": {
-                "json_format": {
-                    "path": "%REQUEST_HEADER(:PATH):200%",
-                    "code": "%GRPC_STATUS_NUMBER%",
-                    "why": "%RESPONSE_CODE_DETAILS%",
-                    "ms": "%DURATION%",
-                    "request_id": "%REQUEST_HEADER(X-REQUEST-ID):128%",
-                }
-            },
-        },
-    }
-
-
-def _overload_manager() -> dict[str, Any]:
-    monitors = "type.googleapis.com/envoy.extensions.resource_monitors"
-    return {
-        "refresh_interval": "0.25s",
-        "buffer_factory_config": {"minimum_account_to_track_power_of_two": 14},
-        "resource_monitors": [
-            {
-                "name": "envoy.resource_monitors.global_downstream_max_connections",
-                "typed_config": {
-                    "@type": f"{monitors}.downstream_connections.v3.DownstreamConnectionsConfig",
-                    "max_active_downstream_connections": _MOST_CONNECTIONS,
-                },
-            },
-            {
-                "name": "envoy.resource_monitors.fixed_heap",
-                "typed_config": {
-                    "@type": f"{monitors}.fixed_heap.v3.FixedHeapConfig",
-                    "max_heap_size_bytes": _MOST_HEAP,
-                },
-            },
-        ],
-        "actions": [
-            # Calls whose request never comes hold 14 KB each: too little for the next action.
-            {
-                **_action("reduce_timeouts", scaled=(0.60, 0.80)),
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.config.overload.v3"
-                    ".ScaleTimersOverloadActionConfig",
-                    "timer_scale_factors": [
-                        {"timer": "HTTP_DOWNSTREAM_STREAM_IDLE", "min_timeout": "2s"}
-                    ],
-                },
-            },
-            # The calls that hold the most memory go first.
-            _action("reset_high_memory_stream", scaled=(0.80, 0.95)),
-            _action("stop_accepting_requests", threshold=0.95),
-            _action("stop_accepting_connections", threshold=0.97),
-        ],
-    }
-
-
-def _action(
-    name: str, *, threshold: float = 0, scaled: tuple[float, float] | None = None
-) -> dict[str, Any]:
-    trigger: dict[str, Any] = {"name": "envoy.resource_monitors.fixed_heap"}
-    if scaled is None:
-        trigger["threshold"] = {"value": threshold}
-    else:
-        low, high = scaled
-        trigger["scaled"] = {"scaling_threshold": low, "saturation_threshold": high}
-    return {"name": f"envoy.overload_actions.{name}", "triggers": [trigger]}
 
 
 def as_argument(config: dict[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Exchange:
             raise DecodeError("not one message")
         return message
 
-    async def message(self) -> bytes | None:
+    async def message(self, silent_seconds: float = SILENT_SECONDS) -> bytes | None:
         """The next message; None after the last. Raises Failure, CallerLeftError."""
         while True:
             if len(self._unread) >= PREFIX:
@@ -82,10 +82,10 @@ class Exchange:
             if self._is_complete:
                 # A part of a message is lost with a caller who says that there is no more.
                 return None
-            await self._read()
+            await self._read(silent_seconds)
 
-    async def _read(self) -> None:
-        event = await self._event()
+    async def _read(self, silent_seconds: float) -> None:
+        event = await self._event(silent_seconds)
         if event["type"] != "http.request":
             self.context.end()
             raise CallerLeftError
@@ -95,13 +95,13 @@ class Exchange:
             # Nothing more can come but word that the caller has left.
             self._leaving = asyncio.create_task(self._wait_until_left())
 
-    async def _event(self) -> Mapping[str, Any]:
+    async def _event(self, silent_seconds: float) -> Mapping[str, Any]:
         try:
             event: Mapping[str, Any] = await asyncio.wait_for(
-                _shielded(self._receive()), SILENT_SECONDS
+                _shielded(self._receive()), silent_seconds
             )
         except TimeoutError:
-            message = f"no message came for {SILENT_SECONDS:.0f} s"
+            message = f"no message came for {silent_seconds:.0f} s"
             code = grpc.StatusCode.DEADLINE_EXCEEDED
             raise Failure(code, REASON_DEADLINE_EXCEEDED, message) from None
         return event

@@ -16,6 +16,8 @@ from services.runtime.errors import Failure
 from services.runtime.pipeline import UNKNOWN_METHOD
 from services.runtime.telemetry import Telemetry
 
+# In a flood all refusals are counted, and so many a second logged.
+_LINES_A_SECOND = 20
 _CODES: Mapping[int, grpc.StatusCode] = {int(code.value[0]): code for code in grpc.StatusCode}
 
 
@@ -26,6 +28,7 @@ class Refusals:
         """`paths` are those of the methods; any other is counted as unknown."""
         self._paths = paths
         self._telemetry = telemetry
+        self._second, self._lines = 0, 0
 
     def start(self, descriptor: int) -> None:
         """Reads until the pipe is closed, which it is when the process ends."""
@@ -44,7 +47,14 @@ class Refusals:
         path = refusal["path"] if refusal["path"] in self._paths else UNKNOWN_METHOD
         code = _CODES.get(refusal["code"], grpc.StatusCode.UNKNOWN)
         call = Call(path, refusal["request_id"] or "", (), None)
-        started = time.perf_counter() - refusal["ms"] / 1_000
         # Envoy's word for it, as "request_payload_too_large": nothing that a caller sent.
         failure = Failure(code, REASON_UNSPECIFIED, refusal["why"])
-        self._telemetry.finished(call, started, failure, is_fault=False)
+        is_logged = self._is_logged()
+        self._telemetry.refused_by_envoy(call, refusal["ms"], failure, is_logged=is_logged)
+
+    def _is_logged(self) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._lines = second, 0
+        self._lines += 1
+        return self._lines <= _LINES_A_SECOND

@@ -1,0 +1,135 @@
+"""What keeps one caller from taking the memory, the time or the log of a service from others."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+_IS_GRPC = {
+    "header_filter": {
+        "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    }
+}
+# Envoy adds the request id to a reply of its own only when status_details.lua has seen it.
+WITH_REQUEST_ID = {
+    "filter": _IS_GRPC,
+    "headers_to_add": [{"header": {"key": "x-request-id", "value": "%REQ(x-request-id)%"}}],
+}
+
+_MOST_CONNECTIONS = 4_096
+# Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
+_MOST_HEAP = 192 * 1024 * 1024
+
+RUNTIME = {
+    # Calls that one connection begins in one turn; the others wait for the next turn. Those that
+    # are reset meanwhile never reach Python: 45,000 resets a second took it all of its time.
+    "http.max_requests_per_io_cycle": 1,
+    # Envoy would close a connection most of whose calls are reset early. The gateway's connections
+    # have the calls of all callers, and one of them can reset more calls than all others make.
+    "overload.premature_reset_total_stream_count": 2**53,
+}
+
+
+def refusals_log(log: str) -> Mapping[str, Any]:
+    """A line for each call that did not reach Python, or was ended before it answered."""
+    return {
+        "name": "refusals",
+        # Envoy says why it answered by itself, and nothing where Python answered. Callers who left
+        # are no refusals; the pipeline counts those whose call had reached it.
+        "filter": {
+            "extension_filter": {
+                "name": "refused",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3"
+                    ".ExpressionFilter",
+                    "expression": "response.code_details != ''"
+                    " && !response.code_details.contains('remote')",
+                },
+            }
+        },
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": log,
+            "log_format": {
+                "json_format": {
+                    "path": "%REQUEST_HEADER(:PATH):200%",
+                    "code": "%GRPC_STATUS_NUMBER%",
+                    "why": "%RESPONSE_CODE_DETAILS%",
+                    "ms": "%DURATION%",
+                    "request_id": "%REQUEST_HEADER(X-REQUEST-ID):128%",
+                }
+            },
+        },
+    }
+
+
+def overloaded() -> dict[str, Any]:
+    """What Envoy answers where its memory is full, before any filter sees the call."""
+    message = "too many calls are under way; call again later"
+    info = error_details_pb2.ErrorInfo(reason="TOO_MANY_CALLS", domain="levelgate")
+    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message)
+    status.details.add().Pack(info)
+    headers = {
+        "grpc-status": str(code_pb2.RESOURCE_EXHAUSTED),
+        "grpc-status-details-bin": b64encode(status.SerializeToString()).decode(),
+    }
+    is_503 = {"comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "unused"}}}
+    return {
+        "filter": {"and_filter": {"filters": [_IS_GRPC, {"status_code_filter": is_503}]}},
+        "headers_to_add": [{"header": {"key": k, "value": v}} for k, v in headers.items()],
+        "body_format_override": {"text_format_source": {"inline_string": message}},
+    }
+
+
+def overload_manager() -> dict[str, Any]:
+    monitors = "type.googleapis.com/envoy.extensions.resource_monitors"
+    return {
+        "refresh_interval": "0.25s",
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": 14},
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{monitors}.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": _MOST_CONNECTIONS,
+                },
+            },
+            {
+                "name": "envoy.resource_monitors.fixed_heap",
+                "typed_config": {
+                    "@type": f"{monitors}.fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": _MOST_HEAP,
+                },
+            },
+        ],
+        "actions": [
+            # Calls whose request never comes hold 14 KB each: too little for the next action.
+            {
+                **_action("reduce_timeouts", scaled=(0.60, 0.80)),
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.config.overload.v3"
+                    ".ScaleTimersOverloadActionConfig",
+                    "timer_scale_factors": [
+                        {"timer": "HTTP_DOWNSTREAM_STREAM_IDLE", "min_timeout": "2s"}
+                    ],
+                },
+            },
+            # The calls that hold the most memory go first.
+            _action("reset_high_memory_stream", scaled=(0.80, 0.95)),
+            _action("stop_accepting_requests", threshold=0.95),
+            _action("stop_accepting_connections", threshold=0.97),
+        ],
+    }
+
+
+def _action(
+    name: str, *, threshold: float = 0, scaled: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    trigger: dict[str, Any] = {"name": "envoy.resource_monitors.fixed_heap"}
+    if scaled is None:
+        trigger["threshold"] = {"value": threshold}
+    else:
+        low, high = scaled
+        trigger["scaled"] = {"scaling_threshold": low, "saturation_threshold": high}
+    return {"name": f"envoy.overload_actions.{name}", "triggers": [trigger]}
