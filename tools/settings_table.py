@@ -42,10 +42,16 @@ def settings_page() -> str:
     shared = tuple(ServerSettings.model_fields)
     for title, note, settings in PARTS:
         leave_out = shared if issubclass(settings, ServerSettings) else ()
-        leave_out = tuple(name for name in leave_out if name not in {"port", "metrics_port"})
+        leave_out = tuple(name for name in leave_out if not _is_own(name, settings))
         text = f"{note}\n\n" if note else ""
         parts.append(f"## {title}\n\n{text}{_table(settings, prefix=None, leave_out=leave_out)}")
     return "\n".join(parts)
+
+
+def _is_own(name: str, settings: type[BaseSettings]) -> bool:
+    """Whether a field that every service has differs in this one."""
+    own, common = settings.model_fields[name], ServerSettings.model_fields[name]
+    return (own.default, own.description) != (common.default, common.description)
 
 
 def _table(settings: type[BaseSettings], prefix: str | None, leave_out: tuple[str, ...]) -> str:

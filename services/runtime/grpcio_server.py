@@ -32,8 +32,10 @@ _CONNECTION_AGE_GRACE = 30_000
 class GrpcioServer:
     """A transport: see services/runtime/service.py."""
 
+    name = "grpcio"
+
     def __init__(self, settings: ServerSettings, methods: Methods, pipeline: Pipeline) -> None:
-        self._endpoint = f"{settings.address}:{settings.port}"
+        self._endpoint = settings.endpoint
         self._server = grpc.server(
             ThreadPoolExecutor(settings.threads, thread_name_prefix="call"),
             maximum_concurrent_rpcs=settings.maximum_concurrent_rpcs,

@@ -5,6 +5,7 @@ that stays open, and through the port that callers use: a service that no longer
 not healthy, whatever it thinks of itself.
 """
 
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -33,11 +34,12 @@ def serve(settings: ServerSettings, registry: CollectorRegistry) -> None:
     """Shows the pages; a port that is taken ends the process with one line."""
     # Asked before the service listens, it must not wait for long until it is asked again.
     options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
-    channel = grpc.insecure_channel(f"{settings.address}:{settings.port}", options)
+    channel = grpc.insecure_channel(settings.endpoint, options)
     application = _pages(make_wsgi_app(registry), HealthStub(channel))
     address, port = settings.address, settings.metrics_port
     try:
-        server = make_server(address, port, application, _Server, _Handler)
+        kind = _ServerOnIPv6 if ":" in address else _Server
+        server = make_server(address, port, application, kind, _Handler)
     except OSError as error:
         sys.exit(f"cannot show metrics on {address}:{port}: {error.strerror}")
     threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
@@ -70,6 +72,10 @@ def _status(health: Any) -> str:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _ServerOnIPv6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):

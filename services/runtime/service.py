@@ -18,6 +18,8 @@ from services.runtime.telemetry import Telemetry
 class Transport(Protocol):
     """What takes calls from the network: grpcio_server.py and envoy_server/."""
 
+    name: str
+
     def start(self) -> None:
         """Begins to take calls. Raises RuntimeError where that cannot be."""
 
@@ -53,7 +55,8 @@ def run(service: Service, transport: Transport) -> int:
     service.watch.start()
     for start in service.background:
         start()
-    log.info("started", address=settings.endpoint, metrics_port=settings.metrics_port)
+    where = {"address": settings.endpoint, "metrics_port": settings.metrics_port}
+    log.info("started", server=transport.name, **where)
     code = service.stop.wait()
     service.watch.drain()
     if code == 0:

@@ -2,9 +2,17 @@
 
 import os
 import sys
+from ipaddress import ip_address
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -15,17 +23,24 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 OPENABLE_FAMILIES = frozenset({"member", "shop"})
 
 
+def _is_address(value: str) -> str:
+    ip_address(value)  # Envoy looks up no names to listen on
+    return value
+
+
 class ServerSettings(BaseSettings):
     """What every service has; each reads it under a prefix of its own."""
 
-    address: str = Field("127.0.0.1", description="Address to listen on, for calls and metrics.")
+    address: Annotated[str, AfterValidator(_is_address)] = Field(
+        "127.0.0.1", description="IP address to listen on, for calls and metrics."
+    )
     port: Port = Field(description="Port for gRPC.")
     metrics_port: Port = Field(description="Port for Prometheus.")
     server: Literal["envoy", "grpcio"] | None = Field(
         None,
         description="What takes the calls: envoy (Python runs inside Envoy) or grpcio. Empty: envoy"
-        " where the interpreter has a shared libpython, else grpcio, which half-sent calls can"
-        " block: docs/reliability.md.",
+        " where the interpreter has a shared libpython, otherwise grpcio; callers who send half a"
+        " call can block that one (docs/reliability.md).",
     )
     threads: int = Field(8, ge=1, le=256, description="Short calls answered at a time.")
     long_calls: int = Field(
@@ -47,7 +62,8 @@ class ServerSettings(BaseSettings):
         256,
         ge=1,
         le=100_000,
-        description="Calls answered or waiting for a thread; the next is RESOURCE_EXHAUSTED.",
+        description="Short calls answered or waiting for a thread (with grpcio: all calls); the"
+        " next is RESOURCE_EXHAUSTED.",
     )
     maximum_message_bytes: int = Field(
         1_048_576, ge=1_024, le=67_108_864, description="Largest message that is read."
@@ -74,8 +90,8 @@ class ServerSettings(BaseSettings):
     core: int | None = Field(
         None,
         ge=0,
-        description="Core that the process keeps to; empty: any. Python uses one at a time, and"
-        " going from one to another doubles the CPU of a call: docs/performance.md.",
+        description="Core that the process keeps to; empty: any. Python uses one at a time, and its"
+        " threads cost less CPU on one core than on several: docs/performance.md.",
     )
     reflection: bool = Field(True, description="Serve gRPC reflection.")
     log_level: str = Field(
@@ -87,7 +103,15 @@ class ServerSettings(BaseSettings):
     @property
     def endpoint(self) -> str:
         """Where it listens, for people to read."""
-        return f"{self.address}:{self.port}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _is_another_port(cls, value: int, given: ValidationInfo) -> int:
+        if value == given.data.get("port"):
+            raise ValueError(f"must not be the port for gRPC; got {value}")
+        return value
 
     @field_validator("core")
     @classmethod

@@ -4,6 +4,8 @@ import os
 import sys
 from importlib import import_module
 
+import structlog
+
 from services.runtime.envoy_server.process import become_envoy, shared_libpython
 from services.runtime.methods import Contract
 from services.runtime.settings import AccessSettings, ServerSettings, load, variable
@@ -36,16 +38,20 @@ def start(composition: str, settings_type: type[ServerSettings], contract: Contr
     if settings.server == "envoy":
         name = variable(settings_type, "server")
         sys.exit(_NO_LIBPYTHON.format(variable=name, python=sys.executable))
-    return _serve_with_grpcio(composition)
+    return _serve_with_grpcio(composition, is_chosen=settings.server == "grpcio")
 
 
-def _serve_with_grpcio(composition: str) -> int:
+def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:
     # Imported here: the other transport has no use for it, and it would double the time to start.
     from services.runtime import pages  # noqa: PLC0415
     from services.runtime.grpcio_server import GrpcioServer  # noqa: PLC0415
     from services.runtime.service import Service, run  # noqa: PLC0415
 
     service: Service = import_module(composition).build()
+    if not is_chosen:
+        why = "the interpreter has no shared libpython, which Envoy needs"
+        risk = "callers who send half a call can block this service: docs/reliability.md"
+        structlog.get_logger().warning("grpcio takes the calls", why=why, risk=risk)
     pages.serve(service.settings, service.telemetry.registry)
     transport = GrpcioServer(service.settings, service.methods, service.pipeline)
     try:

@@ -174,7 +174,9 @@ def test_a_read_that_fails_does_not_keep_the_others_from_reading(
 def slow_service(address: str, log: Path) -> Iterator[Service]:
     """A service whose demotion of 600 members takes 12 s, so that it is under way for the test."""
     demo = prepare(address)
-    with running_service(address, log, MEMBER_LEVEL_DEMOTION_RATE="50") as service:
+    # More long calls than the tests make at a time: these are about those that are let in.
+    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "50", "MEMBER_LEVEL_LONG_CALLS": "32"}
+    with running_service(address, log, **settings) as service:
         service.token = demo.token
         service.wait_for("SERVING")
         import_rows(service, due(600))

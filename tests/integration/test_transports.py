@@ -1,6 +1,8 @@
 """Both transports: every failure is counted, logged once and answered with details."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -254,3 +256,19 @@ def test_calls_whose_request_never_comes_keep_the_memory_for_two_seconds_only(
         until(lambda: service.status() == "SERVING", "health", 20)
         for _ in range(20):
             assert service.show().data.level == 5
+
+
+def test_a_deadline_ends_the_work_and_not_only_the_waiting(
+    service: Service, store_server: ServerProcess
+) -> None:
+    """The store would be waited for 5 s; the caller gives half a second."""
+    os.kill(store_server.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(grpc.RpcError) as raised:
+            service.show(timeout=0.5)
+        codes = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+        assert raised.value.code() in codes
+        ends = ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+        until(lambda: any(counted(service, "ShowUser", end) for end in ends), "the end", 3)
+    finally:
+        os.kill(store_server.process.pid, signal.SIGCONT)

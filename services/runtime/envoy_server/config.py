@@ -128,14 +128,17 @@ def _route(match: dict[str, str], kind: Kind, *, client_streams: bool) -> dict[s
     filters = {_LONG_CALLS: _ON, _BRIDGE: _OFF, _CONCURRENCY: _OFF}
     if client_streams:
         filters[_BUFFER] = _OFF
-    seconds = _LONG_SECONDS if kind is Kind.LONG else 0
+    seconds = _LONG_SECONDS if kind is Kind.LONG else None
     return {"match": match, "typed_per_filter_config": filters, **_nowhere(seconds)}
 
 
-def _nowhere(seconds: int) -> dict[str, Any]:
-    """Ends a call after so many seconds, 0 for never."""
-    limit = {"max_stream_duration": f"{seconds}s"}
-    return {"route": {"cluster": "nowhere", "max_stream_duration": limit}}
+def _nowhere(seconds: int | None) -> dict[str, Any]:
+    """Ends a call that nothing happens on for so many seconds.
+
+    Not by max_stream_duration: with it Envoy writes its own limit over the caller's deadline.
+    """
+    limit = {} if seconds is None else {"idle_timeout": f"{seconds}s"}
+    return {"route": {"cluster": "nowhere", **limit}}
 
 
 def _filters(settings: ServerSettings, application: str) -> list[dict[str, Any]]:

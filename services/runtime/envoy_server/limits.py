@@ -19,7 +19,7 @@ WITH_REQUEST_ID = {
 
 _MOST_CONNECTIONS = 4_096
 # Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
-_MOST_HEAP = 192 * 1024 * 1024
+_MOST_HEAP = 320 * 1024 * 1024
 
 RUNTIME = {
     # Calls that one connection begins in one turn; the others wait for the next turn. Those that

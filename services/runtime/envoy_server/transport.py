@@ -16,6 +16,8 @@ _UNDER_WAY = "http.service.downstream_rq_active"
 class EnvoyTransport:
     """A transport: see services/runtime/service.py."""
 
+    name = "envoy"
+
     def __init__(self, admin: str, built_in: BuiltIn) -> None:
         """`admin` is the socket of Envoy's administration, "@" for the abstract namespace."""
         self._admin = admin
