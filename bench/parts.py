@@ -99,9 +99,8 @@ def _service(implementation: str, url: str) -> Callable[[int], Launch]:
             # The machine is shared: that it stood still for a moment is no failure of the store.
             "REDIS_TIMEOUT_SECONDS": "5",
         }
-        # On two cores grpcio's threads cost twice as much; inside Envoy a service needs no core.
-        if implementation == GRPCIO:
-            names["UPBOT_CHECKS_CORE"] = str(CORE)
+        # On two cores Python's threads cost twice as much, whatever serves them.
+        names["UPBOT_CHECKS_CORE"] = str(CORE)
         command = [sys.executable, "-m", "services.upbot_checks"]
         page = f"http://{HOST}:{port + 1}/healthz"
         return Launch(command, names, lambda: status(page) == 200)
