@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +17,14 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_status import rpc_status
 
-from levelgate.member.v1 import demotion_pb2, member_history_pb2, member_level_pb2
+from levelgate.member.v1 import (
+    demotion_pb2,
+    member_bulk_pb2,
+    member_history_pb2,
+    member_level_pb2,
+)
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from operations.demo import prepare
 from tests.integration.conftest import ServerProcess
@@ -162,14 +169,31 @@ def test_a_stream_over_the_limit_is_refused_and_one_that_its_caller_left_makes_r
     next(watch(service))
 
 
-def test_strangers_do_not_use_up_the_streams(service: Service) -> None:
-    next(watch(service))
-    token, service.token = service.token, ""
-    for _ in range(10):
-        code, _ = failure_of(lambda: next(watch(service)))
-        assert code is grpc.StatusCode.UNAUTHENTICATED
-    service.token = token
-    next(watch(service))
+def test_strangers_are_refused_before_they_could_take_a_stream(service: Service) -> None:
+    """Else they would hear that there are too many streams, and take the next that is free."""
+    first, second = watch(service), watch(service)
+    next(first), next(second)
+    service.token = ""
+    code, _ = failure_of(lambda: next(watch(service)))
+    assert code is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_caller_who_leaves_while_it_sends_is_no_error_of_the_service(service: Service) -> None:
+    over = threading.Event()
+
+    def requests() -> Iterator[member_bulk_pb2.ImportUsersRequest]:
+        row = member_bulk_pb2.UserRow(user_id="new", points=1)
+        yield member_bulk_pb2.ImportUsersRequest(users=[row])
+        over.wait()
+
+    stub = MemberBulkStub(service.channel)
+    call = stub.ImportUsers.future(requests(), timeout=60, metadata=service.metadata)
+    # The next call answers when the one before it has begun.
+    service.status()
+    call.cancel()
+    over.set()
+    until(lambda: counted(service, "ImportUsers", "CANCELLED") == 1, "the end is noticed")
+    assert '"level": "error"' not in service.lines
 
 
 def make_due(service: Service, count: int) -> None:
