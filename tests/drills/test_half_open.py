@@ -82,5 +82,6 @@ def test_half_open_calls(
     assert held.begun >= CONNECTIONS
     assert load.failures == []
     assert set(health) == {"200"}
-    # The machine is noisy: this tells a caller that waits from one that does not.
-    assert p99 < 5 * p99_alone + 100
+    # The client that begins 10,000 calls takes one of two cores for seconds itself. Who waited for
+    # a thread would wait for 10 s, and fail.
+    assert p99 < 5 * p99_alone + 1_000
