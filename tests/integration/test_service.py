@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_sigterm_says_not_serving_first_and_lets_calls_finish(
     os.kill(store_server.process.pid, signal.SIGCONT)
     assert call.result(10).data.level == 5
     assert service.process.wait(10) == 0
+
+
+def test_a_call_under_way_keeps_the_process_after_draining(
+    store_server: ServerProcess, tmp_path: Path
+) -> None:
+    demo = prepare(store_server.address)
+    log = tmp_path / "service.log"
+    with running_service(store_server.address, log, MEMBER_LEVEL_DRAIN_SECONDS="0") as service:
+        service.token = demo.token
+        service.wait_for("SERVING")
+        call = call_that_waits(service, store_server)
+        service.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            service.process.wait(1)
+        os.kill(store_server.process.pid, signal.SIGCONT)
+        assert call.result(10).data.level == 5
+        assert service.process.wait(10) == 0
 
 
 def test_a_second_signal_ends_it_at_once(service: Service, store_server: ServerProcess) -> None:
