@@ -19,7 +19,7 @@ WITH_REQUEST_ID = {
 
 _MOST_CONNECTIONS = 4_096
 # Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
-_MOST_HEAP = 320 * 1024 * 1024
+_MOST_HEAP = 256 * 1024 * 1024
 
 RUNTIME = {
     # Calls that one connection begins in one turn; the others wait for the next turn. Those that
@@ -85,7 +85,7 @@ def overloaded() -> dict[str, Any]:
 def overload_manager() -> dict[str, Any]:
     monitors = "type.googleapis.com/envoy.extensions.resource_monitors"
     return {
-        "refresh_interval": "0.25s",
+        "refresh_interval": "0.1s",
         "buffer_factory_config": {"minimum_account_to_track_power_of_two": 14},
         "resource_monitors": [
             {
