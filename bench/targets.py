@@ -39,7 +39,7 @@ def _peers(running: Processes) -> list[Target]:
 
 
 def hot(running: Processes) -> list[Target]:
-    """One user, whom whoever has a cache knows."""
+    """One user, whom every target that has a cache knows."""
     ports, envoy = running.ports, running.ports[parts.TRANSCODER]
     uncached, empty = parts.FASTAPI_UNCACHED, (parts.TRANSCODER, parts.EMPTY)
     return [

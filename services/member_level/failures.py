@@ -129,7 +129,7 @@ def too_many_streams(limit: int) -> Failure:
 
 def going_down() -> Failure:
     code = grpc.StatusCode.UNAVAILABLE
-    return Failure(code, reasons.REASON_STORE_UNAVAILABLE, "this instance is going down")
+    return Failure(code, reasons.REASON_SHUTTING_DOWN, "this instance is shutting down")
 
 
 def _names(field: str) -> list[Violation]:

@@ -222,5 +222,5 @@ def test_a_stream_of_a_run_ends_when_its_instance_goes_down(address: str, tmp_pa
         with pytest.raises(grpc.RpcError) as raised:
             list(stream)
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert raised.value.details() == "this instance is going down"
+        assert raised.value.details() == "this instance is shutting down"
         assert service.process.wait(20) == 0

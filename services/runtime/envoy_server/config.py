@@ -33,7 +33,8 @@ _ON: dict[str, Any] = {
 _OFF = {**_ON, "disabled": True}
 
 # A short call waits for the store for less than a second, and one that is queued for not much
-# longer; LevelDown may take 60 s. A call whose request never comes is ended by these as well.
+# longer; LevelDown may take 60 s. A unary call whose request never comes is ended by these as well;
+# other calls have an hour, which is shortened where memory is scarce.
 _SHORT_SECONDS = 30
 _LONG_SECONDS = 75
 

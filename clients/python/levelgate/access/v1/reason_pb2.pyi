@@ -48,7 +48,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SCOPE_MISSING: _Reason.ValueType  # 12
     """PERMISSION_DENIED: the token does not hold the scope of the method."""
     REASON_STORE_UNAVAILABLE: _Reason.ValueType  # 13
-    """UNAVAILABLE: the store does not answer, or the service is going down."""
+    """UNAVAILABLE: the store does not answer."""
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 14
     """DEADLINE_EXCEEDED: the caller's deadline passed."""
     REASON_INTERNAL: _Reason.ValueType  # 15
@@ -136,7 +136,7 @@ REASON_CREDENTIALS_INVALID: Reason.ValueType  # 11
 REASON_SCOPE_MISSING: Reason.ValueType  # 12
 """PERMISSION_DENIED: the token does not hold the scope of the method."""
 REASON_STORE_UNAVAILABLE: Reason.ValueType  # 13
-"""UNAVAILABLE: the store does not answer, or the service is going down."""
+"""UNAVAILABLE: the store does not answer."""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 14
 """DEADLINE_EXCEEDED: the caller's deadline passed."""
 REASON_INTERNAL: Reason.ValueType  # 15
