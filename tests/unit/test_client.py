@@ -1,5 +1,6 @@
 """The client gets, keeps, refreshes and throws away its app's token."""
 
+import threading
 from typing import Any, cast
 
 import grpc
@@ -11,7 +12,8 @@ from levelgate.access.v1.access_tokens_pb2 import (
     TokenPair,
 )
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
-from levelgate.client import TokenSource
+from levelgate.client import TokenError, TokenSource
+from tests.stack.waiting import until
 
 
 class RefusedError(grpc.RpcError):
@@ -24,6 +26,12 @@ class RefusedError(grpc.RpcError):
     def code(self) -> grpc.StatusCode:
         return self._code
 
+    def details(self) -> str:
+        return "refused"
+
+    def trailing_metadata(self) -> Any:
+        return ()
+
 
 class Issuer:
     """Stands in for AccessTokens: counts what it gave."""
@@ -31,13 +39,16 @@ class Issuer:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.refusal: grpc.StatusCode | None = None
+        self.is_open = threading.Event()
+        self.is_open.set()
 
-    def GetAccessToken(self, request: Any, timeout: float) -> GetAccessTokenResponse:  # noqa: N802, ARG002
+    def GetAccessToken(self, request: Any, **_options: Any) -> GetAccessTokenResponse:  # noqa: N802
         self.calls.append(f"get {request.appid} {request.app_secret}")
         return GetAccessTokenResponse(data=self._pair())
 
-    def RefreshToken(self, request: Any, timeout: float) -> RefreshTokenResponse:  # noqa: N802, ARG002
+    def RefreshToken(self, request: Any, **_options: Any) -> RefreshTokenResponse:  # noqa: N802
         self.calls.append(f"refresh {request.refresh_token}")
+        assert self.is_open.wait(10)
         if self.refusal is not None:
             raise RefusedError(self.refusal)
         return RefreshTokenResponse(data=self._pair())
@@ -62,35 +73,41 @@ def test_a_token_is_got_once_and_kept(issuer: Issuer) -> None:
     assert issuer.calls == ["get app secret"]
 
 
-def test_it_is_refreshed_before_it_expires(issuer: Issuer) -> None:
+def test_it_is_refreshed_in_the_background_before_it_expires(issuer: Issuer) -> None:
     clock = [0.0]
     tokens = source(issuer, clock)
     tokens.get()
-    clock[0] = 6_479
+    issuer.is_open.clear()
+    clock[0] = 5_759
     assert tokens.get() == "a1"
-    clock[0] = 6_480
-    assert tokens.get() == "a2"
+    assert len(issuer.calls) == 1
+    clock[0] = 5_760
+    assert [tokens.get(), tokens.get()] == ["a1", "a1"]
+    issuer.is_open.set()
+    until(lambda: tokens.get() == "a2", "the token is replaced")
     assert issuer.calls == ["get app secret", "refresh r1"]
 
 
-def test_a_dead_refresh_token_is_replaced_with_the_secret(issuer: Issuer) -> None:
+@pytest.mark.parametrize("refusal", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED])
+def test_what_a_refresh_without_success_leaves(issuer: Issuer, refusal: grpc.StatusCode) -> None:
     clock = [0.0]
     tokens = source(issuer, clock)
     tokens.get()
-    clock[0] = 7_200
-    issuer.refusal = grpc.StatusCode.UNAUTHENTICATED
-    assert tokens.get() == "a3"
-    assert issuer.calls == ["get app secret", "refresh r1", "get app secret"]
-
-
-def test_an_issuer_that_is_away_is_told_to_the_caller(issuer: Issuer) -> None:
-    clock = [0.0]
-    tokens = source(issuer, clock)
-    tokens.get()
-    clock[0] = 7_200
-    issuer.refusal = grpc.StatusCode.UNAVAILABLE
-    with pytest.raises(RefusedError):
-        tokens.get()
+    issuer.refusal = refusal
+    clock[0] = 5_760
+    assert tokens.get() == "a1"
+    until(lambda: len(issuer.calls) > 1 and not tokens._fetches, "the refresh was refused")
+    if refusal is grpc.StatusCode.UNAVAILABLE:
+        # The token that is still good is used, and the issuer is not asked with each call.
+        assert [tokens.get(), tokens.get()] == ["a1", "a1"]
+        assert len(issuer.calls) == 2
+        clock[0] = 6_840
+        with pytest.raises(TokenError) as refused:
+            tokens.get()
+        assert (refused.value.code(), refused.value.rpc) == (refusal, "RefreshToken")
+    else:
+        assert tokens.get() == "a3"
+        assert issuer.calls == ["get app secret", "refresh r1", "get app secret"]
 
 
 def test_a_refused_token_is_thrown_away_once(issuer: Issuer) -> None:

@@ -9,7 +9,6 @@ with connect("127.0.0.1:8080", appid="demo", app_secret="...") as channel:
     print(checks.CheckUserXYLevel(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3])))
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,16 +16,11 @@ from typing import Any, NamedTuple
 
 import grpc
 
-from levelgate.access.v1.access_tokens_pb2 import (
-    GetAccessTokenRequest,
-    RefreshTokenRequest,
-    TokenPair,
-)
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
+from levelgate.deferred import DeferredCall
+from levelgate.tokens import TokenError, TokenSource
 
-_TOKEN_TIMEOUT = 5.0
-# A token is replaced in the last tenth of its life, so that none expires on its way.
-_USABLE_PART = 0.9
+__all__ = ["TokenError", "TokenSource", "connect"]
 
 
 @contextmanager
@@ -42,9 +36,13 @@ def connect(
 
     `target` is the gateway or a service, as "host:port"; tokens come from `token_target`
     (upbot_checks or the gateway), which is `target` if not given. Plain text unless
-    `credentials` are given. The token is got with the first call, refreshed before it expires,
-    and thrown away when a call is refused with UNAUTHENTICATED, so that the next one gets a new
-    one. A wrong secret shows as grpc.RpcError UNAUTHENTICATED on the first call.
+    `credentials` are given.
+
+    The token is fetched with the first call, replaced in the background before it expires, and
+    thrown away when a call is refused with UNAUTHENTICATED, so that the next call fetches a new
+    one. A call's `timeout` and `wait_for_ready` hold for the fetch as well. A call that was not
+    sent because there is no token, for example after a wrong secret, fails with TokenError, which
+    is a grpc.RpcError.
     """
     with (
         _open(target, credentials) as channel,
@@ -54,59 +52,8 @@ def connect(
         yield grpc.intercept_channel(channel, _AddsToken(tokens))
 
 
-class TokenSource:
-    """An app's access token, for many threads at once."""
-
-    def __init__(
-        self,
-        stub: AccessTokensStub,
-        appid: str,
-        app_secret: str,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._stub = stub
-        self._appid = appid
-        self._app_secret = app_secret
-        self._now = now
-        self._lock = threading.Lock()
-        self._pair: TokenPair | None = None
-        self._usable_until = 0.0
-
-    def get(self) -> str:
-        """A token that is good for a while. Raises grpc.RpcError if none can be had."""
-        with self._lock:
-            if self._pair is None or self._now() >= self._usable_until:
-                self._pair = self._renewed(self._pair)
-                self._usable_until = self._now() + _USABLE_PART * self._pair.expires_in
-            return self._pair.access_token
-
-    def forget(self, token: str) -> None:
-        """Throws the token away, unless it was replaced in the meantime."""
-        with self._lock:
-            if self._pair is not None and self._pair.access_token == token:
-                self._pair = None
-
-    def _renewed(self, pair: TokenPair | None) -> TokenPair:
-        if pair is not None:
-            try:
-                return self._refresh(pair)
-            except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
-                    raise
-        request = GetAccessTokenRequest(
-            appid=self._appid, app_secret=self._app_secret, grant_type="client_credentials"
-        )
-        return self._stub.GetAccessToken(request, timeout=_TOKEN_TIMEOUT).data
-
-    def _refresh(self, pair: TokenPair) -> TokenPair:
-        request = RefreshTokenRequest(
-            appid=self._appid, refresh_token=pair.refresh_token, grant_type="refresh_token"
-        )
-        return self._stub.RefreshToken(request, timeout=_TOKEN_TIMEOUT).data
-
-
 class _Details(NamedTuple):
-    """A call's details with other metadata; grpc's own class cannot be made or changed."""
+    """A call's details with what is changed; grpc's own class cannot be made or changed."""
 
     method: str
     timeout: float | None
@@ -116,10 +63,10 @@ class _Details(NamedTuple):
     compression: Any
 
     @classmethod
-    def of(cls, call: Any, metadata: Any) -> "_Details":
+    def of(cls, call: Any, timeout: float | None, metadata: Any) -> "_Details":
         return cls(
             call.method,
-            call.timeout,
+            timeout,
             metadata,
             call.credentials,
             call.wait_for_ready,
@@ -137,16 +84,27 @@ class _AddsToken(
         self._tokens = tokens
 
     def _intercept(self, continuation: Any, call_details: Any, request: Any) -> Any:
-        token = self._tokens.get()
-        metadata = [*(call_details.metadata or ()), ("authorization", token)]
-        call = continuation(_Details.of(call_details, metadata), request)
+        timeout = call_details.timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
 
-        def notice_refusal(done: Any) -> None:
-            if done.code() is grpc.StatusCode.UNAUTHENTICATED:
-                self._tokens.forget(token)
+        def send(token: str) -> Any:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            metadata = [*(call_details.metadata or ()), ("authorization", token)]
+            call = continuation(_Details.of(call_details, left, metadata), request)
+            call.add_done_callback(lambda done: self._notice_refusal(done, token))
+            return call
 
-        call.add_done_callback(notice_refusal)
-        return call
+        def get_token(given_up: Callable[[], bool]) -> str:
+            is_patient = bool(call_details.wait_for_ready)
+            return self._tokens.get(timeout, wait_for_ready=is_patient, given_up=given_up)
+
+        if token := self._tokens.ready():
+            return send(token)
+        return DeferredCall(get_token, send, deadline)
+
+    def _notice_refusal(self, done: Any, token: str) -> None:
+        if done.code() is grpc.StatusCode.UNAUTHENTICATED:
+            self._tokens.forget(token)
 
     # One body serves all four shapes of a call.
     intercept_unary_unary = _intercept  # type: ignore[assignment]
