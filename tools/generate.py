@@ -7,7 +7,6 @@ need no compiler; `make check` fails when it is not what this run would write.
 
 import argparse
 import re
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -22,6 +21,8 @@ from tools.routes import read_routes, route_table
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = Path("clients/python")
+# Nothing else of that folder is read or deleted: a build or a virtual environment may lie in it.
+PACKAGE = STUBS / "levelgate"
 DESCRIPTORS = Path("gateway/levelgate.binpb")
 ROUTES = Path("docs/routes.md")
 SETTINGS = Path("docs/settings.md")
@@ -41,7 +42,14 @@ def run_protoc(*arguments: str) -> None:
         raise SystemExit("generate: protoc refused the contracts; its reasons are above")
 
 
-def write_stubs(out: Path) -> None:
+def stubs(root: Path) -> list[Path]:
+    found = (root / PACKAGE).rglob("*_pb2*")
+    return [path for path in found if path.suffix in {".py", ".pyi"}]
+
+
+def write_stubs(root: Path) -> None:
+    out = root / STUBS
+    out.mkdir(parents=True, exist_ok=True)
     scripts = Path(sysconfig.get_path("scripts"))
     run_protoc(
         f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
@@ -53,11 +61,11 @@ def write_stubs(out: Path) -> None:
         *contracts(),
     )
     # No file of this package defines a service: its stub modules would be empty.
-    for stub in out.rglob("*_pb2_grpc.py"):
-        if "def add_" not in stub.read_text():
+    for stub in stubs(root):
+        if stub.name.endswith("_pb2_grpc.py") and "def add_" not in stub.read_text():
             stub.unlink()
             stub.with_suffix(".pyi").unlink()
-    for path in out.rglob("*_pb2*.py*"):
+    for path in stubs(root):
         # protoc indents what it copies from comments; an end of line must not carry blanks.
         path.write_text(re.sub(r"[ \t]+$", "", path.read_text(), flags=re.MULTILINE))
 
@@ -71,8 +79,7 @@ def write_descriptors(path: Path, *, source_info: bool) -> None:
 
 
 def generate(root: Path) -> None:
-    (root / STUBS).mkdir(parents=True, exist_ok=True)
-    write_stubs(root / STUBS)
+    write_stubs(root)
     write_descriptors(root / DESCRIPTORS, source_info=False)
     (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
     (root / ROUTES).write_text(route_table(read_routes((root / DESCRIPTORS).read_bytes())))
@@ -83,8 +90,7 @@ def generate(root: Path) -> None:
 
 
 def generated(root: Path) -> set[Path]:
-    stubs = (root / STUBS).rglob("*_pb2*.py*")
-    return {path.relative_to(root) for path in stubs} | {DESCRIPTORS, ROUTES, SETTINGS}
+    return {path.relative_to(root) for path in stubs(root)} | {DESCRIPTORS, ROUTES, SETTINGS}
 
 
 def drift() -> list[Path]:
@@ -118,7 +124,6 @@ def main() -> None:
         for name in generated(ROOT):
             (ROOT / name).unlink(missing_ok=True)
         generate(ROOT)
-        shutil.rmtree(ROOT / STUBS / "google", ignore_errors=True)
 
 
 if __name__ == "__main__":
