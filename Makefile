@@ -105,6 +105,7 @@ clean: ## Remove the virtual environment, data and logs
 $(INSTALLED): requirements/dev.txt clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "levelgate needs Python >= 3.11 as $(PYTHON); name another with make PYTHON=..." >&2; exit 1; }
+	@echo "Installing the packages of requirements/dev.txt into $(VENV), once: half a minute or more."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python

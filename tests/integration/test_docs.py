@@ -1,0 +1,92 @@
+"""The commands in README.md and docs/ do what is written there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.running import ROOT, RunningStack
+
+PAGES = {
+    page.name: page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+}
+# The language and text of an example, and the reply that follows it.
+BLOCK = re.compile(
+    r"^```(sh|python)\n(.*?)^```\n(?:```json\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
+# The tests run where a checkout's virtual environment may be missing or another one.
+SHELL = f"""make() {{ python -m "operations.$1" ${{2#ARGS=}}; }}
+python() {{ {sys.executable} "$@"; }}
+python3() {{ python "$@"; }}
+"""
+
+
+@pytest.fixture
+def directory(stack: RunningStack, tmp_path: Path) -> Path:
+    """What a checkout's folder is while `make run` runs in it."""
+    stack.reset()
+    summary = {
+        "grpc": stack.grpc,
+        "token": stack.token,
+        "app": {"appid": stack.appid, "app_secret": stack.app_secret},
+    }
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "stack.json").write_text(json.dumps(summary))
+    return tmp_path
+
+
+def run(directory: Path, language: str, text: str) -> str:
+    command = ["bash", "-euo", "pipefail", "-c", SHELL + text]
+    if language == "python":
+        command = [sys.executable, "-c", text]
+    path = f"{ROOT}:{ROOT / 'clients' / 'python'}"
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def without_versions(reply: str) -> object:
+    """They go on rising, however often the demo data are loaded."""
+    return json.loads(re.sub(r'"version":\s*"\d+"', '"version":""', reply))
+
+
+@pytest.mark.parametrize("page", [page for page, text in sorted(PAGES.items()) if "```" in text])
+def test_examples_do_what_is_written(page: str, stack: RunningStack, directory: Path) -> None:
+    examples = BLOCK.findall(PAGES[page])
+    assert examples
+    for language, text, reply in examples:
+        there = text.replace("127.0.0.1:8080", stack.gateway.removeprefix("http://"))
+        said = run(directory, language, there.replace(".venv/bin/python ", "python "))
+        if reply:
+            assert without_versions(said) == without_versions(reply)
+        for line in re.findall(r"print\(.*#\s*(.*)", text):
+            assert line in said.splitlines()
+
+
+def test_named_commands_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page, text in PAGES.items():
+        for command in re.findall(r"(?:`|^ {4}|^)make ([a-z-][a-z -]*)", text, re.MULTILINE):
+            assert set(command.split()) <= targets, (page, command)
+        for module in re.findall(r"python -m ([a-z_.]*[a-z_])", text):
+            assert find_spec(module), (page, module)
+
+
+def test_the_counter_to_alert_on_has_its_name_of_prometheus(stack: RunningStack) -> None:
+    metrics = httpx.get(f"{stack.admin}/stats/prometheus").text
+    (name,) = re.findall(r"Alert on\s+`(\w+)`", PAGES["README.md"])
+    assert re.search(rf"^{name}{{.*}} 0$", metrics, re.MULTILINE)
