@@ -39,8 +39,8 @@ class ServerSettings(BaseSettings):
     server: Literal["envoy", "grpcio"] | None = Field(
         None,
         description="What takes the calls: envoy (Python runs inside Envoy) or grpcio. Empty: envoy"
-        " where the interpreter has a shared libpython, otherwise grpcio; callers who send half a"
-        " call can block that one (docs/reliability.md).",
+        " where the interpreter has a shared libpython, otherwise grpcio; half-sent calls can"
+        " block that one (docs/reliability.md).",
     )
     threads: int = Field(8, ge=1, le=256, description="Short calls answered at a time.")
     long_calls: int = Field(

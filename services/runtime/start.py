@@ -50,7 +50,7 @@ def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:
     service: Service = import_module(composition).build()
     if not is_chosen:
         why = "the interpreter has no shared libpython, which Envoy needs"
-        risk = "callers who send half a call can block this service: docs/reliability.md"
+        risk = "half-sent calls can block this service: docs/reliability.md"
         structlog.get_logger().warning("grpcio takes the calls", why=why, risk=risk)
     pages.serve(service.settings, service.telemetry.registry)
     transport = GrpcioServer(service.settings, service.methods, service.pipeline)
