@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PACKAGES := services operations gateway tools tests clients bench
 
+# The files that an operator's command reads and writes belong to the caller.
+OPERATOR = $(COMPOSE) run --rm -T --user "$$(id -u):$$(id -g)" operator
+
 COMPOSE ?= $(shell command -v docker-compose >/dev/null && echo docker-compose || echo docker compose)
 
 export PYTHONPATH := $(CURDIR):$(CURDIR)/clients/python
@@ -14,7 +17,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/clients/python
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foreground
@@ -40,8 +43,19 @@ drill: $(INSTALLED) ## The drills alone, some ten minutes; figures go to .run/dr
 
 .PHONY: compose-demo
 compose-demo: ## Load the demo data into the running compose stack
-	@port=$${GATEWAY_PORT:-8080}; $(COMPOSE) exec -T member_level \
-	  python -m operations.demo --gateway http://127.0.0.1:$${port##*:}
+	@port=$$($(COMPOSE) port gateway 8080); $(OPERATOR) operations.demo --gateway http://127.0.0.1:$${port##*:}
+
+.PHONY: compose-apps
+compose-apps: ## The apps of the compose stack: make compose-apps ARGS="list"
+	@$(OPERATOR) operations.apps $(ARGS)
+
+.PHONY: compose-members
+compose-members: ## Members of the compose stack in and out: make compose-members ARGS="import members.csv"
+	@$(OPERATOR) operations.members $(ARGS)
+
+.PHONY: compose-archive
+compose-archive: ## The compose stack's store in and out: make compose-archive ARGS="export FILE"
+	@$(OPERATOR) operations.archive $(ARGS)
 
 .PHONY: compose-roll
 compose-roll: ## Replace every instance of the compose stack by one of the present code, losing no request

@@ -1,8 +1,12 @@
 #!/bin/bash
 # Envoy in its own image, which has no Python: what `python -m gateway` does there, without hot
 # restarts. SIGTERM alone would drop the requests under way, so it drains first; gateway/drain.py says how.
+#
+# When `provision` has written another configuration, it drains and starts anew with that one.
 set -u
-linger=${GATEWAY_LINGER_SECONDS:-1} most=${GATEWAY_DRAIN_SECONDS:-5}
+files=/etc/levelgate
+version=$(<$files/version)
+source $files/settings.bash
 
 admin() { # METHOD PATH
   exec 3<>/dev/tcp/127.0.0.1/9901 || return
@@ -16,23 +20,32 @@ are_under_way() {
 }
 
 end() {
-  trap 'kill -KILL $envoy' TERM INT
   admin POST /healthcheck/fail >/dev/null
   admin POST '/drain_listeners?graceful&skip_exit' >/dev/null
   sleep "$linger"
-  deadline=$((SECONDS + ${most%.*}))
+  deadline=$((SECONDS + most))
   while ((SECONDS < deadline)) && are_under_way; do sleep 0.1; done
   kill -TERM $envoy 2>/dev/null
 }
-is_asked=
-trap 'is_asked=1; end' TERM INT
+
+watch() {
+  while [[ $(<$files/version) == "$version" ]]; do sleep 1; done
+  echo 'gateway: the configuration has changed: drains and starts anew' >&2
+  kill -HUP $$
+}
+
+is_asked= is_changed=
+trap 'is_asked=1; trap "kill -KILL $envoy" TERM INT; trap "" HUP; end' TERM INT
+trap 'is_changed=1; end' HUP
 
 # At error level `http` names the path that was called, and with it the user.
-envoy -c /etc/levelgate/envoy.yaml --log-level warning --component-log-level http:critical \
-  --disable-hot-restart --drain-time-s "$linger" --drain-strategy immediate \
-  --file-flush-interval-msec 1000 ${GATEWAY_WORKER_THREADS:+--concurrency "$GATEWAY_WORKER_THREADS"} &
+envoy -c $files/envoy.yaml --log-level warning --component-log-level http:critical \
+  --service-node "$version" --disable-hot-restart --drain-time-s "$linger" --drain-strategy immediate \
+  --file-flush-interval-msec 1000 ${threads:+--concurrency "$threads"} &
 envoy=$!
+watch &
 # A signal ends a wait before Envoy has ended.
 while kill -0 $envoy 2>/dev/null; do wait $envoy; code=$?; done
+[[ $is_changed && ! $is_asked ]] && exec "$0"
 [[ $is_asked && $code == 0 ]] && exit 0
 exit $((code ? code : 1))

@@ -34,6 +34,11 @@ user probe on nopass -@all +ping
 user {user} on #{digest} ~lg:* ~{{lg:* +@all -@admin -@dangerous
 """
 
+# What container.bash needs to know of the settings.
+_CONTAINER = """\
+linger={linger} most={most:.0f} threads={threads}
+"""
+
 
 class ProvisionSettings(BaseSettings):
     """Environment variables that start with PROVISION_."""
@@ -65,14 +70,10 @@ def _password(path: Path, given: Path | None) -> str:
     """The given password, else the one of the last time, else a new one."""
     password = given.read_text().strip() if given is not None else ""
     if not password and path.exists():
-        return path.read_text().strip()
+        password = path.read_text().strip()
     password = password or secrets.token_urlsafe(32)
-    # Replaced as a whole: a service that reads it meanwhile finds the old one or the new one.
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
-        file.write(password + "\n")
-    draft.replace(path)
+    # The group is for operators' commands, which run as the owner of the files they read and write.
+    _replace(path, password.encode() + b"\n", 0o440)
     return password
 
 
@@ -83,11 +84,40 @@ def _write_store(directory: Path, password: str) -> None:
 
 
 def _write_gateway(directory: Path, settings: GatewaySettings) -> None:
-    (directory / "envoy.yaml").write_text(render(settings))
-    shutil.copyfile(GATEWAY / "levelgate.binpb", directory / "levelgate.binpb")
-    shutil.copytree(GATEWAY / "lua", directory / "lua", dirs_exist_ok=True)
-    shutil.copy(GATEWAY / "container.bash", directory)
-    shutil.copy(HERE / "healthz.bash", directory)
+    files = {
+        "envoy.yaml": render(settings).encode(),
+        "settings.bash": _CONTAINER.format(
+            linger=settings.linger_seconds,
+            most=settings.drain_seconds,
+            threads=settings.worker_threads or "",
+        ).encode(),
+        "healthz.bash": (HERE / "healthz.bash").read_bytes(),
+        **{
+            str(path.relative_to(GATEWAY)): path.read_bytes()
+            for path in (
+                GATEWAY / "container.bash",
+                GATEWAY / "levelgate.binpb",
+                *(GATEWAY / "lua").iterdir(),
+            )
+        },
+    }
+    (directory / "lua").mkdir(exist_ok=True)
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        _replace(directory / name, content, 0o755 if name.endswith(".bash") else 0o644)
+        digest.update(name.encode() + b"\n" + content)
+    # The last one: a running gateway reads all of them anew when it changes.
+    _replace(directory / "version", digest.hexdigest().encode() + b"\n", 0o644)
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    """Who reads it meanwhile, or runs it, finds the old content or the new one."""
+    draft = path.with_name(path.name + ".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+    draft.replace(path)
 
 
 if __name__ == "__main__":

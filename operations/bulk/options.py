@@ -36,11 +36,13 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("ndjson", "csv"), help="if the ending does not say")
     command.add_argument(
         "--address",
-        help=f"member_level's own port; else that of the `make run` here, or {DEFAULT_ADDRESS}",
+        help="member_level's own port; else LEVELGATE_ADDRESS, that of the `make run` here, or"
+        f" {DEFAULT_ADDRESS}",
     )
     command.add_argument(
         "--token-address",
-        help=f"who gives tokens: the gateway, or upbot_checks; else {DEFAULT_TOKEN_ADDRESS}",
+        help="who gives tokens: the gateway, or upbot_checks; else LEVELGATE_TOKEN_ADDRESS, or"
+        f" {DEFAULT_TOKEN_ADDRESS}",
     )
     command.add_argument(
         "--retry-seconds",

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,11 @@ from tests.stack.waiting import free_ports, until
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("upbot_checks", "member_level", "shop_level")
 UP_SECONDS = 300.0
+
+
+def instances_of(service: str) -> str:
+    """The setting that says how many instances a service has."""
+    return f"{service.upper()}_INSTANCES"
 
 
 def compose_command() -> list[str]:
@@ -43,7 +48,6 @@ class Project:
     port: int
     settings: Mapping[str, str]
     files: tuple[Path, ...] = ()
-    scale: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gateway(self) -> str:
@@ -73,10 +77,33 @@ class Project:
         return done.stdout.strip()
 
     def up(self, *services: str) -> None:
-        scale = [w for name, count in self.scale.items() for w in ("--scale", f"{name}={count}")]
         # What is tested is what stands here, not an image of yesterday.
         self.compose("build", "-q")
-        self.compose("up", "-d", *scale, *services)
+        self.compose("up", "-d", *services)
+
+    def roll(self, *services: str, **settings: str) -> "subprocess.Popen[str]":
+        """Starts operations/roll.bash, in a process group that a test can end."""
+        return subprocess.Popen(
+            [ROOT / "operations" / "roll.bash", *services],
+            env={**self.environment, **settings, "COMPOSE": " ".join(self.command)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def make(self, target: str, arguments: str = "", **settings: str) -> tuple[int, str, str]:
+        """Runs a command of the Makefile for this project: exit code, output, errors."""
+        done = subprocess.run(
+            ["make", "-s", target, f"ARGS={arguments}"],
+            cwd=ROOT,
+            env={**self.environment, **settings, "COMPOSE": " ".join(self.command)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=UP_SECONDS,
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def containers(self, service: str) -> list[str]:
         """Ids: names differ between the versions of Compose."""
@@ -115,11 +142,19 @@ class Project:
 
     def endpoints(self, service: str) -> dict[str, str]:
         """The instances that the gateway knows, with their health flags."""
-        request = "GET /clusters HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
-        script = f'exec 3<>/dev/tcp/127.0.0.1/9901; printf "{request}" >&3; cat <&3'
-        page = self.execute("gateway", "bash", "-c", script)
-        lines = (line.split("::") for line in page.splitlines())
+        lines = (line.split("::") for line in self.admin_page("/clusters").splitlines())
         return {line[1]: line[3] for line in lines if line[0] == service and "health_flags" in line}
+
+    def admin_page(self, path: str) -> str:
+        """Of the gateway's Envoy; without one that answers it is no such page."""
+        request = f"GET {path} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
+        script = f'exec 3<>/dev/tcp/127.0.0.1/9901; printf "{request}" >&3; cat <&3'
+        return self.execute("gateway", "bash", "-c", script, check=False)
+
+    def has_present_configuration(self) -> bool:
+        """Whether the gateway runs what was provisioned last."""
+        version = self.execute("gateway", "cat", "/etc/levelgate/version", check=False)
+        return f'"id": "{version}"' in self.admin_page("/server_info")
 
     def wait_until_chosen(self, service: str, count: int) -> None:
         """Until the gateway has this many instances to choose from."""
@@ -134,8 +169,9 @@ class Project:
         for service in ("redis", *SERVICES, "gateway"):
             for container in self.containers(service):
                 until(lambda c=container: self.health(c) == "healthy", service, seconds=90)  # type: ignore[misc]
+        until(self.has_present_configuration, "the gateway's configuration", seconds=60)
         for service in SERVICES:
-            self.wait_until_chosen(service, self.scale.get(service, 1))
+            self.wait_until_chosen(service, int(self.settings.get(instances_of(service), "1")))
 
     def kill_inside(self, container: str) -> None:
         """As a crash: `docker kill` would count as wanted, and nothing would restart it."""
@@ -157,13 +193,11 @@ def inspected(container: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running_project(
-    settings: Mapping[str, str], files: Sequence[Path] = (), scale: Mapping[str, int] | None = None
-) -> Iterator[Project]:
+def running_project(settings: Mapping[str, str], files: Sequence[Path] = ()) -> Iterator[Project]:
     """Brings the stack up; takes containers, networks and volumes down again, whatever happens."""
     (port,) = free_ports(1)
     name = f"levelgate-test-{uuid4().hex[:8]}"
-    project = Project(name, port, settings, tuple(files), scale or {})
+    project = Project(name, port, settings, tuple(files))
     try:
         project.up()
         project.wait_until_ready()

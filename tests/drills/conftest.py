@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.compose.project import ROOT, SERVICES, Project, docker, inspected, running_project
+from tests.compose.project import (
+    ROOT,
+    SERVICES,
+    Project,
+    docker,
+    inspected,
+    instances_of,
+    running_project,
+)
 from tests.compose.running import as_stack
 from tests.support.running import RunningStack
 
@@ -69,7 +77,8 @@ def pytest_terminal_summary(
 @pytest.fixture(scope="session")
 def duo() -> Iterator[Project]:
     """The stack with two instances of each service."""
-    with running_project({"DEMOTION_SCHEDULE": ""}, scale=dict.fromkeys(SERVICES, 2)) as project:
+    two_each = {instances_of(service): "2" for service in SERVICES}
+    with running_project({"DEMOTION_SCHEDULE": "", **two_each}) as project:
         yield project
 
 

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.compose.project import ROOT, SERVICES, Project
+from tests.compose.project import SERVICES, Project
 from tests.drills.conftest import Drill, whys
 from tests.drills.load import Load
 from tests.gateway.gateway import running_gateway, wait_until
@@ -19,16 +18,10 @@ from tests.support.running import RunningStack, running_stack
 def test_rolling_restart_of_every_service(duo: Project, stack: RunningStack, drill: Drill) -> None:
     """Rolling restart of every service under 200 requests/s"""
     with Load(stack.gateway, stack.token) as load:
-        done = subprocess.run(
-            [ROOT / "operations" / "roll.bash", *SERVICES],
-            env={**duo.environment, "COMPOSE": " ".join(duo.command)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-    drill.shows(**load.figures(), replaced=done.stdout.split("\n")[:-1])
-    assert done.returncode == 0, done.stderr
+        roll = duo.roll(*SERVICES)
+        replaced, complaint = roll.communicate(timeout=300)
+    drill.shows(**load.figures(), replaced=replaced.split("\n")[:-1])
+    assert roll.returncode == 0, complaint
     assert load.failures == []
     assert load.figures()["requests_per_second"] > 150
 
