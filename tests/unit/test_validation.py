@@ -19,7 +19,10 @@ from levelgate.upbot.v1 import eligibility_pb2 as eligibility
 from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
+from services.member_level.bulk_servicer import MAX_REJECTS
+from services.member_level.import_rows import RowReader
 from services.member_level.validation import CHECKS as MEMBER
+from services.runtime.errors import Violation
 from services.runtime.validation import Checks, Validator, violations
 from services.shop_level.validation import CHECKS as SHOP
 from services.upbot_checks.validation import CHECKS as UPBOT
@@ -257,6 +260,16 @@ def test_a_huge_request_is_not_read_to_its_end(message: Message) -> None:
     began = time.thread_time()
     assert Validator(ALL).failure(message) is not None
     assert time.thread_time() - began < 0.05
+
+
+def test_the_reasons_of_an_import_fit_into_its_reply() -> None:
+    levels = frozenset(range(2**31 - 200, 2**31 - 100))
+    row = bulk.UserRow(user_id="u", points=1, level=2**31 - 1)
+    found = RowReader(levels).read(row)
+    assert isinstance(found, Violation)
+    reject = bulk.RejectedRow(position=2**31 - 1, field=found.field, description=found.description)
+    reply = bulk.ImportUsersResponse(rejects=[reject] * MAX_REJECTS)
+    assert reply.ByteSize() < 4 * 2**20
 
 
 def test_every_request_has_a_row_in_its_services_table() -> None:
