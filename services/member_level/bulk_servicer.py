@@ -29,6 +29,8 @@ MAX_REJECTS = 20_000
 # script; a message of the import alone has about one for each.
 _ROWS_AT_A_TIME = 16_384
 _ROWS_PER_MESSAGE = 500
+# Clients take messages of 4 MiB, and such a row may have 73 KB.
+_ROWS_WITH_HISTORY = 50
 
 
 class MemberBulk(MemberBulkServicer):
@@ -63,12 +65,13 @@ class MemberBulk(MemberBulkServicer):
     ) -> Iterator[pb.ExportUsersResponse]:
         start = self._start(request.cursor)
         message = pb.ExportUsersResponse()
+        most = _ROWS_WITH_HISTORY if request.with_history else _ROWS_PER_MESSAGE
         for bucket in self._crowd.buckets.all()[start.bucket :]:
             after = start.user if bucket.number == start.bucket else ""
             # Read for each bucket: a level may get its first rule while the export goes on.
             for user, record in self._crowd.users(bucket, self._rules.book().levels, after):
                 message.users.append(row_message(user, record, with_history=request.with_history))
-                if len(message.users) >= _ROWS_PER_MESSAGE:
+                if len(message.users) >= most:
                     yield self._placed(message, ExportCursor(bucket.number, user))
                     message = pb.ExportUsersResponse()
         yield self._placed(message, ExportCursor(self._crowd.buckets.count, ""))

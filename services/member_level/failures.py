@@ -95,6 +95,12 @@ def cursor_expired() -> Failure:
     )
 
 
+def rules_full(most: int) -> Failure:
+    reason = reasons.REASON_LIMIT_REACHED
+    violation = _violation("vip_level", f"must not be one more: there are {most} rules, the most")
+    return Failure(_PRECONDITION, reason, "等级规则数量已达上限", [violation])
+
+
 def rules_conflict(conflict: Conflict, field: str) -> Failure:
     reason, description = {
         Conflict.LEVEL: (reasons.REASON_LEVEL_CONFLICT, "another rule has the same level"),

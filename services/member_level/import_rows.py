@@ -15,6 +15,7 @@ from services.user_state.record import Source
 from services.user_state.rows import Row
 
 _MOST_CHANGES = 64
+_LEVELS_NAMED = 8
 # Lua's numbers are exact up to 2^53; this leaves room to go on rising.
 _MAX_VERSION = 2**50
 _MAX_SECONDS = 2**32 - 1
@@ -32,6 +33,9 @@ class RowReader:
 
     def __init__(self, levels: frozenset[int]) -> None:
         self._levels = levels
+        # A reply may tell 20,000 rows about them, in 4 MiB.
+        some = ", ".join(map(str, sorted(levels)[:_LEVELS_NAMED]))
+        self._some_levels = some + (", …" if len(levels) > _LEVELS_NAMED else "")
 
     def read(self, message: UserRow) -> Row | Violation:
         """The row, or the first thing that is wrong with it."""
@@ -47,10 +51,9 @@ class RowReader:
             and 0 <= message.version <= _MAX_VERSION
         )
         if not is_plain:
-            return violations(_CHECKS, message)[0]
+            return violations(_CHECKS, message)[0][0]
         if level is not None and level not in self._levels:
-            levels = ", ".join(map(str, sorted(self._levels)))
-            return Violation("level", f"must have a rule ({levels}); got {level}")
+            return Violation("level", f"must have a rule ({self._some_levels}); got {level}")
         if message.by_hand:
             return self._by_hand(message, level)
         if message.partner_id or message.HasField("protected_until"):
@@ -63,7 +66,8 @@ class RowReader:
     def _by_hand(self, message: UserRow, level: int | None) -> Row | Violation:
         if level is None:
             return Violation("level", "is required with by_hand")
-        if wrong := violations([identifier("partner_id")], message):
+        wrong, _ = violations([identifier("partner_id")], message)
+        if wrong:
             return wrong[0]
         until = message.protected_until.seconds
         if not message.HasField("protected_until") or not 0 <= until <= _MAX_SECONDS:

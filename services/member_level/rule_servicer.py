@@ -10,6 +10,7 @@ from levelgate.member.v1 import member_level_pb2 as pb
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
 from services.member_level import failures, preview
 from services.member_level.messages import SUCCESS, move_message
+from services.member_level.validation import MOST_RULES
 from services.rules.ladder import Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
@@ -42,6 +43,8 @@ class RuleServicer(MemberLevelServicer):
             conflict = book.ladder.conflict(rule)
             if conflict:
                 return None
+            if len(book.ladder.rules) >= MOST_RULES:
+                raise failures.rules_full(MOST_RULES)
             return replace(book, ladder=book.ladder.put(rule), next_id=book.next_id + 1)
 
         self._rules.change(add, current_app())

@@ -36,7 +36,6 @@ from services.runtime.validation import (
     MAX_INT32,
     MAX_URL,
     Checks,
-    each,
     entries,
     identifier,
     integer,
@@ -51,8 +50,8 @@ def _names_a_rule(request: Message) -> Iterator[Violation]:
 
 
 _MAX_BILL_BYTES = 64
-# A preview counts for each level and each of its rules.
-_MOST_RULES = 100
+# A preview counts for each level and each of its rules, and a reply of 2 MiB has all rules.
+MOST_RULES = 100
 _MAX_INT64 = 2**63 - 1
 
 
@@ -101,7 +100,7 @@ CHECKS: Checks = {
         _bill_no,
         integer("expected_version", 0, _MAX_INT64, optional=True),
     ],
-    PreviewRulesRequest: [entries("rules", _MOST_RULES), each("rules", *_THRESHOLDS)],
+    PreviewRulesRequest: [entries("rules", *_THRESHOLDS, most=MOST_RULES)],
     GetRuleBookRequest: [integer("version", 0, optional=True)],
     ListHistoryRequest: [identifier("user_id")],
     GetLevelAtRequest: [identifier("user_id"), required("time")],

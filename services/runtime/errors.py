@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import grpc
-from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -20,6 +20,18 @@ from services.store.client import is_unavailable
 from services.store.deadline import DeadlinePassedError
 
 DOMAIN = "levelgate"
+
+# A status travels in headers. The gateway ends the whole connection to a service that sends more
+# than 60 KiB of them, with the calls of everybody on it, and clients of grpcio refuse 8 KiB. There
+# the details are a third longer, and the message up to three times. In bytes:
+_LONGEST_STATUS = 3_072
+_LONGEST_MESSAGE = 512
+_LONGEST_PART = 256
+_MOST_METADATA = 4
+# The end of a message that counts what it does not name.
+_COUNT = len("; and 1000000 more")
+# In a status; what is wrong beside them is counted.
+MOST_VIOLATIONS = 8
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,23 @@ class CallEndedError(Exception):
         self.status = status
 
 
-def invalid(violations: Sequence[Violation]) -> Failure:
-    message = "; ".join(f"{each.field}: {each.description}" for each in violations)
+def invalid(violations: Sequence[Violation], more: int = 0) -> Failure:
+    """What is wrong with a request: the first violations, and how many more there are.
+
+    The message has as many as fit, at least one, and counts the others.
+    """
+    message, named = "", 0
+    total = len(violations) + more
+    for each in violations:
+        one = f"{'; ' if named else ''}{_cut(each.field)}: {_cut(each.description)}"
+        if named and len(f"{message}{one}".encode()) > _LONGEST_MESSAGE - _COUNT:
+            break
+        message, named = message + one, named + 1
+    if named < total:
+        message = f"{_cut(message, _LONGEST_MESSAGE - _COUNT)}; and {total - named} more"
     code = grpc.StatusCode.INVALID_ARGUMENT
-    return Failure(code, REASON_INVALID_PARAMETER, message, violations)
+    metadata = {"violations": str(total)}
+    return Failure(code, REASON_INVALID_PARAMETER, message, violations, metadata)
 
 
 def as_failure(error: Exception) -> Failure:
@@ -84,34 +109,42 @@ def as_failure(error: Exception) -> Failure:
 
 
 def to_status(failure: Failure, request_id: str) -> grpc.Status:
-    """The canonical status, with ErrorInfo, BadRequest and RequestInfo."""
+    """The canonical status, with ErrorInfo, BadRequest and RequestInfo, of bounded size."""
     info = error_details_pb2.ErrorInfo(
         reason=Reason.Name(failure.reason).removeprefix("REASON_"), domain=DOMAIN
     )
-    info.metadata.update(failure.metadata)
-    details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
+    for name, value in islice(failure.metadata.items(), _MOST_METADATA):
+        info.metadata[_cut(name, 64)] = _cut(value, 128)
     if failure.violations:
         # The gateway prints the field in the envelope; it reads it here.
-        info.metadata["field"] = failure.violations[0].json_field
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=each.field, description=each.description
-                    )
-                    for each in failure.violations
-                ]
-            )
-        )
+        info.metadata["field"] = _cut(failure.violations[0].json_field)
     status = status_pb2.Status(
         code=code_pb2.Code.Value(failure.code.name),
-        message=failure.message,
-        details=[_pack(detail) for detail in details],
+        message=_cut(failure.message, _LONGEST_MESSAGE),
     )
+    status.details.add().Pack(info)
+    status.details.add().Pack(error_details_pb2.RequestInfo(request_id=_cut(request_id)))
+    if failure.violations:
+        left = _LONGEST_STATUS - status.ByteSize()
+        status.details.add().Pack(_bad_request(failure.violations, left))
     return rpc_status.to_status(status)
 
 
-def _pack(detail: Message) -> any_pb2.Any:
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    return packed
+def _bad_request(violations: Sequence[Violation], most: int) -> error_details_pb2.BadRequest:
+    """The first violations, in at most so many bytes when they are packed."""
+    most -= 64  # The name of the type, and lengths.
+    found = error_details_pb2.BadRequest()
+    for each in violations[:MOST_VIOLATIONS]:
+        found.field_violations.add(field=_cut(each.field), description=_cut(each.description))
+        if found.ByteSize() > most:
+            del found.field_violations[-1]
+            break
+    return found
+
+
+def _cut(text: str, most: int = _LONGEST_PART) -> str:
+    """A text in at most so many bytes of UTF-8."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= most:
+        return encoded.decode()
+    return encoded[: most - len("…".encode())].decode(errors="ignore") + "…"

@@ -14,12 +14,13 @@ from services.access.tokens import Tokens
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.health import StoreWatch
+from services.runtime.logs import configure_logging
 from services.runtime.methods import Contract, Methods
 from services.runtime.pipeline import Gate, Pipeline
 from services.runtime.service import Service
 from services.runtime.settings import AccessSettings, ServerSettings, load
 from services.runtime.stop import Stop
-from services.runtime.telemetry import Telemetry, configure_logging
+from services.runtime.telemetry import Telemetry
 from services.runtime.validation import Checks, Validator
 from services.store import layout
 from services.store.client import connect

@@ -1,14 +1,11 @@
 """What operators see: JSON logs with the request id, and metrics by method and code.
 
-No secret, token or whole openid may get into either, so what callers send is not logged at all,
-and of an exception only its type and the place: its text may hold what was sent.
+No secret, token or whole openid may get into either, so what callers send is not logged at all.
 """
 
 import logging
-import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -18,62 +15,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 from services.runtime.call import Call
 from services.runtime.errors import Failure
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}
-_FRAMES = 6
 # Counting costs a call 19 us when it is done call by call, and 2 when it is done many at a time,
 # with its code and data at hand in the processor's caches: docs/performance.md.
 _COUNTED_TOGETHER = 128
-
-
-def configure_logging(service: str, level: str) -> None:
-    """Sends the logs of this process, libraries included, to standard output as JSON lines."""
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _exception_without_text,
-        _named(service),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
-            ],
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-
-
-def _named(service: str) -> Processor:
-    def add_name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {"service": service, **event}
-
-    return add_name
-
-
-def _exception_without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    given = event.pop("exc_info", None)
-    if given is True:
-        given = sys.exc_info()
-    error = given[1] if isinstance(given, tuple) else given
-    if isinstance(error, BaseException):
-        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-        event["exception"] = type(error).__qualname__
-        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return event
 
 
 class _CountedFirst:

@@ -12,16 +12,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from services.runtime.errors import Failure, Violation, invalid
+from services.runtime.errors import MOST_VIOLATIONS, Failure, Violation, invalid
 
 MAX_INT32 = 2**31 - 1
 MAX_ID = 128
 MAX_ENTRIES = 1_000
 MAX_URL = 2_048
-# A status travels in headers, and names each violation three times: in its message and twice in its
-# details. The gateway ends the whole connection to a service that sends headers above 60 KiB, with
-# the calls of everybody on it; clients of grpcio refuse headers above 8 KiB.
-_MOST_VIOLATIONS = 8
 
 Check = Callable[[Message], Iterator[Violation]]
 Checks = Mapping[type[Message], Sequence[Check]]
@@ -52,17 +48,6 @@ def identifiers(name: str, least: int = 0, most: int = MAX_ENTRIES) -> Check:
     return check
 
 
-def at_most(name: str, most: int) -> Check:
-    """A list that may be empty."""
-
-    def check(message: Message) -> Iterator[Violation]:
-        count = len(getattr(message, name))
-        if count > most:
-            yield _too_many(name, count, most)
-
-    return check
-
-
 def text(name: str, *, shortest: int = 0, longest: int = MAX_ID) -> Check:
     """Text of some length without control characters."""
 
@@ -70,7 +55,7 @@ def text(name: str, *, shortest: int = 0, longest: int = MAX_ID) -> Check:
         value = getattr(message, name)
         if not shortest <= len(value) <= longest or any(map(_is_control, value)):
             accepted = f"{shortest}-{longest} characters, none of them a control character"
-            yield Violation(name, f"must be {accepted}; got {_described(value)}")
+            yield Violation(name, f"must be {accepted}; got {_described(value, longest)}")
 
     return check
 
@@ -99,15 +84,22 @@ def required(name: str) -> Check:
     return check
 
 
-def entries(name: str, most: int = MAX_ENTRIES) -> Check:
-    """At least one entry."""
+def entries(name: str, *checks: Check, least: int = 1, most: int = MAX_ENTRIES) -> Check:
+    """A list of so many entries; `checks` are of each message in it.
+
+    A list that is too long is not read: a request of 4 MiB may hold millions of empty entries.
+    """
 
     def check(message: Message) -> Iterator[Violation]:
-        count = len(getattr(message, name))
-        if count == 0:
-            yield Violation(name, f"must have 1-{most} entries; got none")
-        elif count > most:
-            yield _too_many(name, count, most)
+        values = getattr(message, name)
+        if not least <= len(values) <= most:
+            yield Violation(name, f"must have {least}-{most} entries; got {len(values)}")
+            return
+        if checks:
+            for position, inner in enumerate(values):
+                for each in checks:
+                    for violation in each(inner):
+                        yield replace(violation, field=f"{name}[{position}].{violation.field}")
 
     return check
 
@@ -135,25 +127,16 @@ def nested(name: str, *checks: Check) -> Check:
     return check
 
 
-def each(name: str, *checks: Check) -> Check:
-    """Checks of every message in a repeated field."""
-
-    def check(message: Message) -> Iterator[Violation]:
-        for position, inner in enumerate(getattr(message, name)):
-            for inner_check in checks:
-                for violation in inner_check(inner):
-                    yield replace(violation, field=f"{name}[{position}].{violation.field}")
-
-    return check
-
-
-def violations(checks: Sequence[Check], message: Message) -> list[Violation]:
-    """The first things that are wrong with a message, with the fields' JSON names."""
+def violations(checks: Sequence[Check], message: Message) -> tuple[list[Violation], int]:
+    """The first things that are wrong with a message, with the fields' JSON names, and how many
+    more there are.
+    """
     found = (violation for check in checks for violation in check(message))
-    return [
+    first = [
         replace(violation, json_field=json_path(message.DESCRIPTOR, violation.field))
-        for violation in islice(found, _MOST_VIOLATIONS)
+        for violation in islice(found, MOST_VIOLATIONS)
     ]
+    return first, sum(1 for _ in found) if first else 0
 
 
 class Validator:
@@ -164,13 +147,13 @@ class Validator:
 
     def validate(self, message: Message) -> None:
         """Raises Failure INVALID_ARGUMENT. A message that has no row is a KeyError: a bug."""
-        if found := violations(self._checks[type(message)], message):
-            raise invalid(found)
+        if failure := self.failure(message):
+            raise failure
 
     def failure(self, message: Message) -> Failure | None:
         """What `validate` would raise."""
-        found = violations(self._checks[type(message)], message)
-        return invalid(found) if found else None
+        found, more = violations(self._checks[type(message)], message)
+        return invalid(found, more) if found else None
 
 
 def json_path(descriptor: Any, path: str) -> str:
@@ -194,12 +177,10 @@ def _identifier(name: str, value: str) -> Iterator[Violation]:
         yield Violation(name, f"must be 1-{MAX_ID} printable characters; got {_described(value)}")
 
 
-def _too_many(name: str, count: int, most: int = MAX_ENTRIES) -> Violation:
-    return Violation(name, f"must have at most {most} entries; got {count}")
-
-
-def _described(value: str) -> str:
+def _described(value: str, longest: int = MAX_ID) -> str:
     # The value may be an openid or a secret, and a status may be logged: its shape is enough.
+    if len(value) > longest:
+        return f"{len(value)} characters"
     unprintable = sum(not character.isprintable() for character in value)
     return f"{len(value)} characters" + (f", {unprintable} unprintable" if unprintable else "")
 

@@ -2,13 +2,25 @@
 
 import grpc
 
-from levelgate.access.v1.reason_pb2 import REASON_SHOP_LEVEL_NOT_FOUND, REASON_WEIGHT_TAKEN
+from levelgate.access.v1.reason_pb2 import (
+    REASON_LIMIT_REACHED,
+    REASON_SHOP_LEVEL_NOT_FOUND,
+    REASON_WEIGHT_TAKEN,
+)
 from levelgate.shop.v1 import shop_admin_pb2 as pb
 from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminServicer
 from services.runtime.errors import Failure
 from services.shop_level.catalogue import by_weight
 from services.shop_level.servicer import not_set
-from services.shop_level.shops import Member, ShopNotSetError, Shops, WeightTakenError
+from services.shop_level.shops import (
+    LARGEST_LEVELS,
+    MOST_LEVELS,
+    LevelsFullError,
+    Member,
+    ShopNotSetError,
+    Shops,
+    WeightTakenError,
+)
 
 
 class ShopAdmin(ShopAdminServicer):
@@ -34,6 +46,10 @@ class ShopAdmin(ShopAdminServicer):
             code = grpc.StatusCode.ALREADY_EXISTS
             message = "another level of the shop has this weight"
             raise Failure(code, REASON_WEIGHT_TAKEN, message) from None
+        except LevelsFullError:
+            code = grpc.StatusCode.FAILED_PRECONDITION
+            message = f"a shop has at most {MOST_LEVELS} levels, of {LARGEST_LEVELS} bytes together"
+            raise Failure(code, REASON_LIMIT_REACHED, message) from None
         return pb.PutLevelResponse()
 
     def DeleteLevel(

@@ -21,6 +21,10 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return 1
 """
 
+# A page is printed as JSON of at most 2 MiB, in which a byte of text may become six.
+MOST_LEVELS = 500
+LARGEST_LEVELS = 256 * 1024
+
 
 class ShopNotSetError(Exception):
     """The shop has no settings."""
@@ -28,6 +32,10 @@ class ShopNotSetError(Exception):
 
 class WeightTakenError(Exception):
     """Another level of the shop has the weight."""
+
+
+class LevelsFullError(Exception):
+    """The shop may have no more levels, or no larger ones."""
 
 
 class Member(NamedTuple):
@@ -59,13 +67,17 @@ class Shops:
         self._store.set(keys.shop_settings(shop_id), shop.SerializeToString())
 
     def put_level(self, shop_id: str, level: ShopLevelSettings) -> None:
-        """Raises ShopNotSetError, WeightTakenError."""
+        """Raises ShopNotSetError, WeightTakenError, LevelsFullError."""
         settings, levels = keys.shop_settings(shop_id), keys.shop_levels(shop_id)
         while True:
             seen = self._store.hgetall(levels)
-            others = (ShopLevelSettings.FromString(packed) for packed in seen.values())
-            if any(each.id != level.id and each.weight == level.weight for each in others):
+            others = [ShopLevelSettings.FromString(packed) for packed in seen.values()]
+            others = [each for each in others if each.id != level.id]
+            if any(each.weight == level.weight for each in others):
                 raise WeightTakenError
+            size = sum(each.ByteSize() for each in (*others, level))
+            if len(others) >= MOST_LEVELS or size > LARGEST_LEVELS:
+                raise LevelsFullError
             flat = [part for entry in seen.items() for part in entry]
             written = self._put_level(
                 [settings, levels], [level.id, level.SerializeToString(), *flat]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from google.protobuf.message import Message
 
@@ -22,11 +23,9 @@ def condition(name: str, *kinds: Check) -> Check:
             return
         inner = getattr(message, name)
         assert isinstance(inner, Condition)  # noqa: S101  (narrows the type)
-        depth, count = _size(inner)
-        if depth > DEEPEST:
-            yield Violation(name, f"must be at most {DEEPEST} conditions deep; got {depth}")
-        elif count > MOST:
-            yield Violation(name, f"must be at most {MOST} conditions; got {count}")
+        if _is_too_large(inner):
+            accepted = f"at most {MOST} conditions, at most {DEEPEST} deep"
+            yield Violation(name, f"must be {accepted}; got more")
         else:
             for violation in _check(inner, kinds):
                 field = f"{name}.{violation.field}" if violation.field else name
@@ -35,11 +34,15 @@ def condition(name: str, *kinds: Check) -> Check:
     return check
 
 
-def _size(message: Condition) -> tuple[int, int]:
-    """How deep it is, and how many conditions there are in it."""
-    parts = _parts(message)
-    sizes = [_size(part) for _, part in parts]
-    return 1 + max((depth for depth, _ in sizes), default=0), 1 + sum(each for _, each in sizes)
+def _is_too_large(message: Condition) -> bool:
+    """Looks at no more of it than may be: a request of 4 MiB may hold a million conditions."""
+    depth, count, level = 0, 0, [message]
+    while level:
+        depth, count = depth + 1, count + len(level)
+        if depth > DEEPEST or count > MOST:
+            return True
+        level = [part for each in level for _, part in _parts(each)]
+    return False
 
 
 def _parts(message: Condition) -> list[tuple[str, Condition]]:
@@ -47,7 +50,7 @@ def _parts(message: Condition) -> list[tuple[str, Condition]]:
     if kind == "negated":
         return [(kind, message.negated)]
     if kind in _LISTS:
-        parts = getattr(message, kind).conditions
+        parts = islice(getattr(message, kind).conditions, MOST + 1)
         return [(f"{kind}.conditions[{at}]", part) for at, part in enumerate(parts)]
     return []
 
@@ -57,7 +60,7 @@ def _check(message: Condition, kinds: tuple[Check, ...]) -> Iterator[Violation]:
         names = "all, any, not, level_in, level_at_least, points, star or game_info"
         yield Violation("", f"must have one of {names}")
     for name in _LISTS:
-        yield from nested(name, entries("conditions", MOST))(message)
+        yield from nested(name, entries("conditions", most=MOST))(message)
     for each in kinds:
         yield from each(message)
     for path, part in _parts(message):

@@ -12,6 +12,7 @@ from services.runtime.call import Context
 from services.runtime.cancellation import require_caller
 from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
+from services.upbot_checks.batch_limits import require_bounded
 from services.upbot_checks.condition import Condition, Snapshot
 from services.upbot_checks.condition_messages import from_message
 from services.upbot_checks.explanations import Explanations
@@ -38,9 +39,10 @@ class Eligibility(EligibilityServicer):
         condition = from_message(request.condition)
         versions = {request.openid: request.min_version} if request.min_version else {}
         response = pb.EligibilityCheckResponse()
-        users = self._take([request.openid], condition, versions, "min_version", context)
         explained = self._explanations(request, request.condition, condition)
-        for user in users:
+        openids = [request.openid]
+        require_bounded(openids, condition.needs(), explained)
+        for user in self._take(openids, condition, versions, "min_version", context):
             _fill(response.data, condition, user, explained)
         return response
 
@@ -62,7 +64,8 @@ class Eligibility(EligibilityServicer):
             if request.HasField("condition"):
                 condition = request.condition
             if condition is None:
-                raise invalid([Violation("condition", "is required in the first message")])
+                description = "is required in the first message"
+                raise invalid([Violation("condition", description, "condition")])
             response = pb.EligibilityStreamCheckResponse()
             self._batch(request, condition, context, response.data)
             yield response
@@ -81,12 +84,13 @@ class Eligibility(EligibilityServicer):
             # A caller that demands two versions of a user means the newer one.
             versions[each.openid] = max(each.version, versions.get(each.openid, 0))
         openids = list(request.openids)
+        explained = self._explanations(request, message, condition)
+        require_bounded(openids, condition.needs(), explained)
         users = self._take(openids, condition, versions, "min_versions", context)
         pairs = zip(openids, users, strict=True)
         if not (request.detail or request.explain):
             result.openids.extend([openid for openid, user in pairs if condition.holds(user)])
             return
-        explained = self._explanations(request, message, condition)
         for openid, user in pairs:
             if _fill(result.results.add(), condition, user, explained):
                 result.openids.append(openid)

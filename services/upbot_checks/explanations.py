@@ -9,8 +9,19 @@ from collections.abc import Callable
 
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from services.rules.ladder import Ladder
-from services.upbot_checks.condition import Condition, Place, Snapshot, points_wanted, unmet_parts
+from services.runtime.validation import MAX_ID
+from services.upbot_checks.condition import (
+    Condition,
+    Not,
+    Place,
+    Snapshot,
+    points_wanted,
+    unmet_parts,
+)
 
+# The largest of what is known of a user, serialized, in bytes: level, points and what is missing,
+# with the lengths around them; a star; the code and the number of a game fact.
+_NUMBERS, _STAR, _FACT = 48, 16, 4 * MAX_ID + 24
 # Serialized parts that are kept for each place; users' points have too many values to keep all.
 _MOST_KEPT = 100
 
@@ -19,13 +30,21 @@ class Explanations:
     """Of one condition, in terms of the message that it was read from."""
 
     def __init__(self, message: pb.Condition, condition: Condition, ladder: Ladder) -> None:
-        self._unmet: Callable[[Snapshot], list[_Part]] = unmet_parts(
-            condition, lambda place: _Part(message, place, ladder)
-        )
+        self._parts: list[_Part] = []
+
+        def part_of(place: Place) -> _Part:
+            self._parts.append(_Part(message, place, ladder))
+            return self._parts[-1]
+
+        self._unmet: Callable[[Snapshot], list[_Part]] = unmet_parts(condition, part_of)
 
     def of(self, user: Snapshot) -> bytes:
         """A serialized pb.Explanation; empty where the condition holds."""
         return b"".join([part.explained(user) for part in self._unmet(user)])
+
+    def largest(self) -> int:
+        """The most bytes that an explanation may have, whatever is known of the user."""
+        return sum(part.largest() for part in self._parts)
 
 
 class _Part:
@@ -46,6 +65,15 @@ class _Part:
             message = getattr(message, kind).conditions[position]
         self._unmet.field = field
         self._unmet.asked.CopyFrom(message)
+        self._asked = self._unmet.ByteSize()
+
+    def largest(self) -> int:
+        games = sum(
+            pb.KnownGameInfo(**key._asdict()).ByteSize() + _FACT for key in self._needs.games
+        )
+        # A star that is lit is no reason, but where none was to be.
+        stars = len(self._needs.stars) if isinstance(self._condition, Not) else 0
+        return self._asked + _NUMBERS + games + _STAR * stars
 
     def explained(self, user: Snapshot) -> bytes:
         """A serialized explanation with this part alone."""

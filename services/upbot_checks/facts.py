@@ -11,6 +11,19 @@ from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 
 _STAR, _GAME = "star", "game"
+# A reply of GetUserFacts has all of them, and 4 MiB: a game fact may have 3.1 KB.
+MOST_FACTS = 1_000
+
+_PUT = f"""
+local is_new = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
+if is_new and redis.call('HLEN', KEYS[1]) >= {MOST_FACTS} then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return 1
+"""
+
+
+class FactsFullError(Exception):
+    """The user may have no more facts."""
 
 
 class Facts:
@@ -25,6 +38,7 @@ class Facts:
         self._store = store
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
+        self._put = store.register_script(_PUT)
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether one of the games is lit on one of the devices."""
@@ -32,12 +46,12 @@ class Facts:
         return any(self._reads.hmget(self._buckets.of(user).facts(user), fields))
 
     def put_star(self, user: str, star: Star, *, lit: bool) -> None:
-        key = self._buckets.of(user).facts(user)
+        """Raises FactsFullError."""
         if lit:
-            self._store.hset(key, star_field(star), b"1")
+            self._put_fact(user, star_field(star), "1")
         else:
-            self._store.hdel(key, star_field(star))
-        self._store.confirm()
+            self._store.hdel(self._buckets.of(user).facts(user), star_field(star))
+            self._store.confirm()
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, NO_FACT if there is none."""
@@ -45,9 +59,9 @@ class Facts:
         return unpack_fact(packed)
 
     def put_game_fact(self, user: str, key: GameKey, fact: GameFact) -> None:
+        """Raises FactsFullError."""
         packed = json.dumps({"code": fact.code, "number": fact.number})
-        self._store.hset(self._buckets.of(user).facts(user), game_field(key), packed)
-        self._store.confirm()
+        self._put_fact(user, game_field(key), packed)
 
     def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
         stars, games = [], []
@@ -58,6 +72,10 @@ class Facts:
             else:
                 games.append((GameKey(*rest), unpack_fact(packed)))
         return stars, games
+
+    def _put_fact(self, user: str, field: str, value: str) -> None:
+        if not self._put([self._buckets.of(user).facts(user)], [field, value]):
+            raise FactsFullError
 
     def delete(self, user: str) -> None:
         self._store.delete(self._buckets.of(user).facts(user))

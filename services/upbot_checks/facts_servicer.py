@@ -1,14 +1,17 @@
 """What feeds the checks; for operators and internal jobs, not on the gateway."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 
+from levelgate.access.v1.reason_pb2 import REASON_LIMIT_REACHED
 from levelgate.upbot.v1 import user_facts_pb2 as pb
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
-from services.runtime.validation import Validator
+from services.runtime.errors import Failure, Violation
+from services.runtime.validation import Validator, json_path
 from services.upbot_checks.fact import GameFact, GameKey, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.facts import MOST_FACTS, Facts, FactsFullError
 from services.upbot_checks.game_keys import game_key
 
 # Rejects that are told one by one; the rest are only counted, as the reply has to end.
@@ -39,9 +42,8 @@ class UserFacts(UserFactsServicer):
     ) -> pb.ImportFactsResponse:
         reply = pb.ImportFactsResponse()
         for position, request in enumerate(request_iterator, start=1):
-            failure = self._validator.failure(request)
+            failure = self._validator.failure(request) or self._failure(request)
             if failure is None:
-                self._put(request)
                 reply.written += 1
                 continue
             reply.rejected += 1
@@ -67,21 +69,39 @@ class UserFacts(UserFactsServicer):
         self._facts.delete(request.openid)
         return pb.DeleteUserFactsResponse()
 
-    def _put(self, request: pb.ImportFactsRequest) -> None:
-        if request.HasField("star"):
-            self._put_star(request.openid, request.star)
-        else:
-            self._put_game_info(request.openid, request.game_info)
+    def _failure(self, request: pb.ImportFactsRequest) -> Failure | None:
+        """Writes a fact; what keeps it from being written."""
+        try:
+            if request.HasField("star"):
+                self._put_star(request.openid, request.star)
+            else:
+                self._put_game_info(request.openid, request.game_info)
+        except Failure as failure:
+            return failure
+        return None
 
     def _put_star(self, user: str, star: pb.StarState) -> None:
-        self._facts.put_star(user, Star(star.gid, star.device), lit=star.lit)
+        with _limited("star"):
+            self._facts.put_star(user, Star(star.gid, star.device), lit=star.lit)
 
     def _put_game_info(self, user: str, info: pb.GameInfo) -> None:
         fact = GameFact(
             code=info.code if info.HasField("code") else None,
             number=info.number if info.HasField("number") else None,
         )
-        self._facts.put_game_fact(user, game_key(info), fact)
+        with _limited("game_info"):
+            self._facts.put_game_fact(user, game_key(info), fact)
+
+
+@contextmanager
+def _limited(field: str) -> Iterator[None]:
+    try:
+        yield
+    except FactsFullError:
+        code = grpc.StatusCode.FAILED_PRECONDITION
+        message = f"a user has at most {MOST_FACTS} lit stars and game facts"
+        violation = Violation(field, message, json_path(pb.ImportFactsRequest.DESCRIPTOR, field))
+        raise Failure(code, REASON_LIMIT_REACHED, message, [violation]) from None
 
 
 def _game_info(key: GameKey, fact: GameFact) -> pb.GameInfo:

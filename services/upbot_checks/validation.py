@@ -36,8 +36,6 @@ from services.runtime.validation import (
     MAX_INT32,
     Check,
     Checks,
-    at_most,
-    each,
     entries,
     exactly,
     identifier,
@@ -109,9 +107,9 @@ _COMPARE: tuple[Check, ...] = (
 )
 _CONDITION = condition(
     "condition",
-    nested("level_in", entries("levels", _MOST_VALUES)),
+    nested("level_in", entries("levels", most=_MOST_VALUES)),
     nested("points", *_COMPARE),
-    nested("star", entries("gids", _MOST_VALUES), integer("device", 1, 2, optional=True)),
+    nested("star", entries("gids", most=_MOST_VALUES), integer("device", 1, 2, optional=True)),
     nested(
         "game_info",
         *_GAME_KEY,
@@ -124,8 +122,7 @@ _BATCH: Sequence[Check] = (
     identifiers("openids", 1, _MOST_USERS),
     _CONDITION,
     _few_to_explain,
-    at_most("min_versions", MAX_ENTRIES),
-    each("min_versions", identifier("openid"), integer("version", 1, _HIGHEST_VERSION)),
+    entries("min_versions", identifier("openid"), integer("version", 1, _HIGHEST_VERSION), least=0),
 )
 
 CHECKS: Checks = {

@@ -92,6 +92,31 @@ def test_a_broken_history_is_refused(member: Service) -> None:
     assert [each.field for each in reply.rejects] == ["history"] * len(rows)
 
 
+def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Service) -> None:
+    """A client takes messages of 4 MiB, and 500 such rows would have more."""
+    state = member_history_pb2.LevelState(level=3, points=1_500)
+    changes = [
+        member_history_pb2.Change(
+            version=version,
+            previous_version=version - 1,
+            time=Timestamp(seconds=1_700_000_000),
+            kind=member_history_pb2.CHANGE_KIND_POINTS_SET,
+            **{"from": state, "to": state},
+            app="🎮" * 128,
+            partner_id="🎮" * 128,
+        )
+        for version in range(20, 12, -1)
+    ]
+    rows = [
+        Row(user_id=f"m-{n}", points=1_500, level=3, version=20, history=changes)
+        for n in range(500)
+    ]
+    for start in range(0, 500, 50):
+        assert import_rows(member, rows[start : start + 50]).written == 50
+    back = exported(member, with_history=True)
+    assert sum(len(row.history) == 8 for row in back) == 500
+
+
 def test_a_preview_of_the_most_rules_counts_everybody(member: Service) -> None:
     rules = [
         member_level_pb2.ProposedRule(vip_level=n, down_point=2 * n, up_point=2 * n + 2)

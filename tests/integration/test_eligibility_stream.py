@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
@@ -105,8 +107,12 @@ def test_a_wrong_message_ends_the_stream_after_the_answers_before_it(
 
 
 def test_a_stream_without_a_condition_is_refused(checks: Any) -> None:
-    with pytest.raises(grpc.RpcError, match="is required in the first message"):
+    with pytest.raises(grpc.RpcError, match="is required in the first message") as raised:
         list(checks(iter((pb.EligibilityStreamCheckRequest(openids=["5"]),))))
+    status = rpc_status.from_call(cast(Any, raised.value))
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.metadata == {"field": "condition", "violations": "1"}
 
 
 def test_a_stream_without_a_good_token_is_refused(checks: Any) -> None:

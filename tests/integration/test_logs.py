@@ -1,11 +1,19 @@
 """No secret, token or whole openid enters a log, whatever is sent and whoever refuses it."""
 
+import socket
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
+from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.running import RunningStack
+from tests.support.service import running_service
 
 OPENID = "somebodys-whole-openid"
 ODD: tuple[dict[str, Any], ...] = (
@@ -35,3 +43,60 @@ def test_what_callers_send_is_in_no_log(stack: RunningStack) -> None:
         text = log.read_text()
         for sent in (OPENID, stack.token, stack.app_secret):
             assert sent not in text, log.name
+
+
+# Headers that libraries like to quote where they cannot read them.
+UNREADABLE = (
+    (b"authorization", OPENID.encode() + b"\xe9"),
+    (b"user-agent", b"\xff" + OPENID.encode()),
+    (b"x-request-id", OPENID.encode() + b"\xe9"),
+    (b"x-" + OPENID.encode() + b"\xe9", b"1"),
+    (OPENID.encode() + b"-bin", b"!"),
+    (b"grpc-timeout", OPENID.encode()),
+    (b"grpc-encoding", OPENID.encode()),
+    (b"te", OPENID.encode()),
+)
+
+
+@pytest.mark.parametrize("transport", ["envoy", "grpcio"])
+def test_headers_that_cannot_be_read_are_in_no_output_of_a_service(
+    store_server: ServerProcess, tmp_path: Path, transport: str
+) -> None:
+    settings = {"MEMBER_LEVEL_SERVER": transport, "MEMBER_LEVEL_LOG_LEVEL": "debug"}
+    with running_service(store_server.address, tmp_path / "log", **settings) as service:
+        service.wait_for("SERVING")
+        for header in UNREADABLE:
+            call_with(service.port, header)
+        with suppress(Exception):
+            service.show()
+        # The output of a call that came after the others: theirs was written before.
+        until(lambda: "rid-42" in service.lines, "the log")
+        assert OPENID not in service.lines
+        for line in service.lines.splitlines():
+            assert line.startswith('{"service": "member_level"'), line
+
+
+def call_with(port: int, header: tuple[bytes, bytes]) -> None:
+    """Sends a call that no well-behaved library sends, and waits until it was dealt with."""
+    settings = H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    h2 = H2Connection(settings)
+    h2.initiate_connection()
+    headers = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":authority": b"x",
+        b":path": b"/levelgate.member.v1.MemberLevel/ShowUser",
+        b"content-type": b"application/grpc",
+        b"te": b"trailers",
+    }
+    h2.send_headers(1, [*{**headers, header[0]: header[1]}.items()])
+    h2.send_data(1, b"\0\0\0\0\0", end_stream=True)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(h2.data_to_send())
+        with suppress(OSError):
+            while data := connection.recv(65_536):
+                if any(
+                    type(event).__name__ in {"StreamEnded", "StreamReset", "ConnectionTerminated"}
+                    for event in h2.receive_data(data)
+                ):
+                    return

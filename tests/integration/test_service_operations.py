@@ -3,6 +3,10 @@
 import json
 import os
 import signal
+import socket
+import struct
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -135,6 +139,57 @@ def test_an_unknown_page_says_which_there_are(store_server: ServerProcess, tmp_p
         service.wait_for("SERVING")
         reply = httpx.get(f"http://127.0.0.1:{service.metrics_port}/")
         assert (reply.status_code, "/metrics" in reply.text) == (404, True)
+
+
+BROKEN_REQUESTS = (
+    b"",
+    b"GET /metrics HTTP/1.1\r\n",
+    b"GET /metrics HTTP/1.1\r\nauthorization: a-secret-token",
+    b"GET /a-secret-token HTTP/1.1\r\n\r\n",
+    b"a-secret-token\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\nx: " + b"a-secret-token" * 1_000 + b"\r\n\r\n",
+    b"\xff\xfe a-secret-token HTTP/1.1\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\n\r\n",
+)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@pytest.mark.parametrize("transport", ["envoy", "grpcio"])
+def test_connections_to_the_pages_are_bounded_and_what_is_broken_off_is_not_logged(
+    store_server: ServerProcess, tmp_path: Path, transport: str
+) -> None:
+    settings = {"MEMBER_LEVEL_SERVER": transport}
+    with (
+        running_service(store_server.address, tmp_path / "log", **settings) as service,
+        ExitStack() as opened,
+    ):
+        service.wait_for("SERVING")
+        until(lambda: healthz(service)[0] == 200, "healthy")
+        lines = service.lines.count("\n")
+        process = Path(f"/proc/{service.process.pid}")
+        threads = len(list((process / "task").iterdir()))
+
+        def connect() -> socket.socket:
+            address = ("127.0.0.1", service.metrics_port)
+            connection = opened.enter_context(socket.create_connection(address))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            return connection
+
+        for broken in BROKEN_REQUESTS * 5:
+            connection = connect()
+            connection.sendall(broken)
+            connection.close()
+        for number in range(600):
+            connect().sendall(b"GET /healthz HTTP/1.1\r\n")
+            if number % 200 == 199:
+                began = time.monotonic()
+                assert healthz(service) == (200, "SERVING\n")
+                assert time.monotonic() - began < 2
+        assert len(list((process / "fd").iterdir())) < 400
+        assert len(list((process / "task").iterdir())) <= threads + 4
+        opened.close()
+        assert healthz(service)[0] == 200
+        assert service.lines.count("\n") == lines, service.lines
 
 
 def test_an_app_beyond_its_rate_is_refused_and_others_are_not(

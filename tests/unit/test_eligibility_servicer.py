@@ -86,3 +86,83 @@ def test_replies_about_nobody_have_their_data(eligibility: Eligibility) -> None:
     checked = eligibility.Check(request, context)
     assert checked.HasField("data")
     assert checked.data == pb.EligibilityResult()
+
+
+def facts(count: int, text: str = "x") -> pb.Condition:
+    infos = [
+        pb.GameInfoIs(
+            game_code=text, area_id=text, plat_id=text, game_check_info_id=n, xinyue_codes=[text]
+        )
+        for n in range(count)
+    ]
+    parts = [pb.Condition(game_info=info) for info in infos]
+    return pb.Condition(any=pb.ConditionList(conditions=parts))
+
+
+STARS = pb.Condition(star=pb.StarLit(gids=range(100)))
+WIDE = pb.Condition(any=pb.ConditionList(conditions=[facts(50, "级" * 128), STARS]))
+HUGE = facts(63)
+for part in HUGE.any.conditions:
+    part.game_info.xinyue_codes[:] = ["🎮" * 128] * 99
+
+
+@pytest.mark.parametrize(
+    ("condition", "explain", "field", "most"),
+    [
+        # So many values are read: the record and the facts of each.
+        (facts(50), False, "openids", 200_000 // 51),
+        (STARS, False, "openids", 200_000 // 201),
+        # The reply becomes so large.
+        (facts(1), True, "openids", 1_000),
+        (facts(50), True, "openids", 61),
+        (WIDE, True, "openids", 11),
+        (HUGE, True, "condition", 0),
+    ],
+)
+def test_a_batch_too_large_is_refused_before_anything_is_read(
+    eligibility: Eligibility,
+    reads: Nothing,
+    condition: pb.Condition,
+    field: str,
+    most: int,
+    *,
+    explain: bool,
+) -> None:
+    context = cast(Any, Context(lambda: True))
+
+    def check(users: int) -> pb.EligibilityBatchCheckResponse:
+        openids = ["u" * 128] * users
+        request = pb.EligibilityBatchCheckRequest(
+            openids=openids, condition=condition, explain=explain
+        )
+        return eligibility.BatchCheck(request, context)
+
+    if most:
+        reply = check(most)
+        assert reply.ByteSize() <= 2_000_000
+        reads.users = 0
+    if most == 1_000:
+        return  # Validation says so.
+    with pytest.raises(Failure) as raised:
+        check(most + 1)
+    assert raised.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    (violation,) = raised.value.violations
+    assert violation.field == violation.json_field == field
+    accepted = f"at most {most} entries" if most else "at most 2000000 bytes"
+    assert accepted in violation.description
+    assert reads.users == 0
+
+
+def test_one_user_is_not_explained_beyond_what_can_be_delivered(eligibility: Eligibility) -> None:
+    request = pb.EligibilityCheckRequest(openid="u", condition=HUGE, explain=True)
+    with pytest.raises(Failure, match="condition: must lead to an explanation of at most"):
+        eligibility.Check(request, cast(Any, Context(lambda: True)))
+
+
+def test_openids_that_would_not_fit_into_a_reply_are_refused(eligibility: Eligibility) -> None:
+    openids = ["🎮" * 128] * 8_000
+    request = pb.EligibilityBatchCheckRequest(
+        openids=openids, condition=pb.Condition(level_at_least=1)
+    )
+    with pytest.raises(Failure, match="openids: must lead to a reply of at most 4000000 bytes"):
+        eligibility.BatchCheck(request, cast(Any, Context(lambda: True)))

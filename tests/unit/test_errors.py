@@ -1,13 +1,17 @@
 """A failed call is a canonical status with its details, and never an exception's text."""
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 import redis
 from google.rpc import error_details_pb2, status_pb2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from levelgate.access.v1.reason_pb2 import REASON_USER_NOT_FOUND
+from services.runtime.envoy_server.wire import status_headers
 from services.runtime.errors import Failure, Violation, as_failure, invalid, to_status
 from services.store.deadline import DeadlinePassedError
 
@@ -38,9 +42,58 @@ def test_a_wrong_parameter_names_all_fields_and_the_first_as_json_has_it() -> No
     failure = invalid([Violation("vip_level", "is required", "vipLevel"), Violation("name", "x")])
     status, details = details_of(failure)
     assert (status.code, status.message) == (3, "vip_level: is required; name: x")
-    assert details["ErrorInfo"].metadata["field"] == "vipLevel"
+    assert details["ErrorInfo"].metadata == {"field": "vipLevel", "violations": "2"}
     fields = [each.field for each in details["BadRequest"].field_violations]
     assert fields == ["vip_level", "name"]
+
+
+def test_what_a_status_does_not_name_is_counted() -> None:
+    violations = [Violation(f"rules[{n}].vip_level", "must be 0..9" * 5) for n in range(8)]
+    status, details = details_of(invalid(violations, 992))
+    named = status.message.count("vip_level: ")
+    assert 1 <= named < 8
+    assert status.message.endswith(f"; and {1_000 - named} more")
+    assert details["ErrorInfo"].metadata["violations"] == "1000"
+    assert len(details["BadRequest"].field_violations) == 8
+
+
+texts = st.text(st.characters(exclude_categories=())).map(lambda text: text * 997)
+violation_lists = st.lists(st.builds(Violation, texts, texts, texts), max_size=20)
+
+
+@given(
+    st.builds(
+        lambda violations, more, message, metadata: replace(
+            invalid(violations, more), message=message, metadata=metadata
+        ),
+        violation_lists,
+        st.integers(0, 10**6),
+        texts,
+        st.dictionaries(texts, texts, max_size=10),
+    )
+    | st.builds(invalid, violation_lists, st.integers(0, 10**6)),
+    texts,
+)
+def test_every_status_fits_into_headers_and_can_be_read(failure: Failure, request_id: str) -> None:
+    sent = to_status(failure, request_id)
+    headers = status_headers(sent)
+    # A client of grpcio refuses 8 KiB, in which other headers are counted as well.
+    assert sum(len(name) + len(value) + 32 for name, value in headers) < 6_000
+    status = status_pb2.Status.FromString(dict(sent.trailing_metadata)["grpc-status-details-bin"])
+    assert status.ByteSize() <= 3_072
+    assert status.message == sent.details
+    for packed in status.details:
+        name = packed.TypeName().rpartition(".")[2]
+        assert packed.Unpack(getattr(error_details_pb2, name)())
+
+
+def test_what_is_cut_is_cut_between_two_characters() -> None:
+    for count in range(160, 180):
+        message = "a" * (count % 3) + "级" * count
+        status, _ = details_of(Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, message))
+        kept = status.message.removesuffix("…")
+        assert message.startswith(kept)
+        assert (kept == message) == (len(message.encode()) <= 512)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,28 @@ def test_an_explanation_is_to_the_byte_the_one_built_field_by_field(
         wanted = pb.Explanation(unmet=naive(message, condition, user, ladder, "condition"))
         assert explanations.of(user) == wanted.SerializeToString()
         assert bool(wanted.unmet) is not condition.holds(user)
+        assert len(wanted.SerializeToString()) <= explanations.largest()
+
+
+def test_no_explanation_is_larger_than_it_may_be() -> None:
+    long = "🎮" * 128
+    keys = [GameKey(long, long, long, long, long, -number) for number in range(1, 5)]
+    parts = [
+        *(game_info(key, [long] * 3, CompareInfo(compare_type=1, value=-1)) for key in keys),
+        pb.Condition(star=pb.StarLit(gids=range(-100, 0))),
+        pb.Condition(level_at_least=2**31 - 1),
+    ]
+    facts = {key: GameFact(long, -(2**63)) for key in keys}
+    levels = Ladder([Rule(1, 2**31 - 1, "", 2**31 - 2, 2**31 - 1)])
+    lit = frozenset(Star(gid, device) for gid in range(-100, 0) for device in (ANDROID, IOS))
+    for each in (all_of(parts), any_of(parts), pb.Condition(negated=any_of(parts))):
+        explanations = Explanations(each, from_message(each), levels)
+        sizes = [
+            len(explanations.of(user))
+            for user in (Snapshot(2**31 - 2, games=facts), Snapshot(0, lit=lit, games=facts))
+        ]
+        # Nor is the bound much larger than what there can be.
+        assert 0.95 * explanations.largest() < max(sizes) <= explanations.largest()
 
 
 def test_points_that_the_rules_have_made_enough_since_are_not_missing() -> None:

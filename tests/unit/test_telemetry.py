@@ -14,7 +14,8 @@ from prometheus_client import generate_latest
 from levelgate.access.v1.reason_pb2 import REASON_INTERNAL
 from services.runtime.call import Call
 from services.runtime.errors import Failure
-from services.runtime.telemetry import Telemetry, configure_logging
+from services.runtime.logs import configure_logging
+from services.runtime.telemetry import Telemetry
 
 CALL = Call("/levelgate.member.v1.MemberLevel/ShowUser", "rid-1", ("token-1",), 2.0)
 
@@ -53,24 +54,53 @@ def test_a_failed_call_is_one_json_line_without_the_exceptions_text(
 
 
 LIBRARY = """
-import logging
-from services.runtime.telemetry import configure_logging
+import logging, threading
+from services.runtime.logs import configure_logging
 configure_logging("member_level", "info")
+log = logging.getLogger("grpc._cython.cygrpc")
 try:
     int("openid-of-somebody")
 except ValueError:
-    logging.getLogger("grpc").exception("it broke")
+    log.exception("Invalid encoding on %s", b"openid-of-somebody")
+log.error("a call of openid-of-somebody broke")
+log.warning(ValueError("openid-of-somebody"))
+log.error("%d", "openid-of-somebody")
+thread = threading.Thread(target=int, args=("openid-of-somebody",))
+thread.start()
+thread.join()
 """
 
 
-def test_a_librarys_log_is_json_too_and_without_the_exceptions_text() -> None:
+def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
     # In a process of its own: pytest has handlers on the root logger of this one.
     run = subprocess.run(
         [sys.executable, "-c", LIBRARY], capture_output=True, text=True, check=True
     )
-    line = json.loads(run.stdout)
-    assert (line["event"], line["level"], line["exception"]) == ("it broke", "error", "ValueError")
     assert "openid-of-somebody" not in run.stdout + run.stderr
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("Invalid encoding on %s", "error"),
+        ("a library logged something", "error"),
+        ("a library logged something", "warning"),
+        ("a library logged something", "error"),
+        ("a thread ended by an exception", "error"),
+    ]
+    assert {line.get("logger") for line in lines} == {"grpc._cython.cygrpc", None}
+    assert lines[1]["logged_at"] == "<string>:10 <module>"
+    assert lines[0]["exception"] == lines[4]["exception"] == "ValueError"
+
+
+def test_a_line_is_bounded_and_says_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    long = {"text": "级" * 1_900, "entries": ["x" * 1_001] * 30, "other": {"key": "x" * 5_000}}
+    structlog.get_logger().error("e" * 1_000, **long, number=7, nothing=None)
+    text = capsys.readouterr().out
+    line = json.loads(text)
+    assert line["text"] == "级" * 1_000 + "… and 900 more characters"
+    assert line["entries"][-1] == "… and 10 more entries"
+    assert line["entries"][0].endswith("x… and 1 more characters")
+    assert line["other"].endswith(" more characters")
+    assert (line["event"], line["number"], line["nothing"]) == ("e" * 1_000, 7, None)
+    assert len(text) < 25_000
 
 
 def test_calls_are_counted_by_method_and_code() -> None:

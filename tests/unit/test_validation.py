@@ -1,5 +1,6 @@
 """What a parameter may be: the ranges that the contracts' comments give, and the design's."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,10 @@ from levelgate.upbot.v1 import eligibility_pb2 as eligibility
 from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
+from services.member_level.bulk_servicer import MAX_REJECTS
+from services.member_level.import_rows import RowReader
 from services.member_level.validation import CHECKS as MEMBER
-from services.runtime.envoy_server.wire import status_headers
-from services.runtime.errors import to_status
+from services.runtime.errors import Violation
 from services.runtime.validation import Checks, Validator, violations
 from services.shop_level.validation import CHECKS as SHOP
 from services.upbot_checks.validation import CHECKS as UPBOT
@@ -51,7 +53,7 @@ def threshold(**fields: int | None) -> member.ProposedRule:
 
 
 def wrong_fields(message: Message) -> list[str]:
-    return [each.json_field for each in violations(ALL[type(message)], message)]
+    return [each.json_field for each in violations(ALL[type(message)], message)[0]]
 
 
 PAIR = ("min_versions[0].openid", "min_versions[0].version")
@@ -211,18 +213,63 @@ def test_no_violation_repeats_what_was_sent(value: str) -> None:
     request = upbot.CheckUserXYLevelRequest(
         openid="secret-" + value.encode(errors="ignore").decode()
     )
-    for violation in violations(ALL[type(request)], request):
+    for violation in violations(ALL[type(request)], request)[0]:
         assert "secret-" not in violation.description
 
 
-def test_a_status_fits_into_headers_however_much_is_wrong() -> None:
-    """More than 60 KiB of headers would end the gateway's connection, with everybody's calls."""
-    request = eligibility.EligibilityBatchCheckRequest(openids=["\0" * 1_000] * 10_000)
-    failure = Validator(ALL).failure(request)
+BAD_INFO = eligibility.Condition(
+    game_info=eligibility.GameInfoIs(xinyue_codes=[""] * 100, game_check_info_id=1)
+)
+MANY_CODES = eligibility.Condition(all=eligibility.ConditionList(conditions=[BAD_INFO] * 60))
+
+
+@pytest.mark.parametrize(
+    ("message", "count"),
+    [
+        (batch(openids=[""] * 10_000), 10_000),
+        (batch(openids=["\0" * 128] * 10_000), 10_000),
+        (batch(min_versions=[eligibility.MinVersion()] * 1_000), 2_000),
+        (batch(condition=MANY_CODES), 60 * 103),
+        (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 100), 100),
+        # A list that is too long is one mistake, and is not read.
+        (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 1_000), 1),
+        (batch(min_versions=[eligibility.MinVersion()] * 1_001), 1),
+    ],
+)
+def test_a_refusal_counts_all_that_is_wrong_and_names_the_first_things(
+    message: Message, count: int
+) -> None:
+    failure = Validator(ALL).failure(message)
     assert failure is not None
-    headers = status_headers(to_status(failure, "x" * 128))
-    assert sum(len(name) + len(value) for name, value in headers) < 8_192
-    assert len(failure.violations) > 1
+    assert failure.metadata["violations"] == str(count)
+    assert len(failure.violations) == min(count, 8)
+    assert failure.message.startswith(failure.violations[0].field + ": ")
+    assert (" more" in failure.message) == (count > 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        batch(condition=wide_condition(1_000_000)),
+        batch(openids=["\0" * 4_000_000]),
+        member.PreviewRulesRequest(rules=[member.ProposedRule()] * 500_000),
+    ],
+    ids=["conditions", "one text", "entries"],
+)
+def test_a_huge_request_is_not_read_to_its_end(message: Message) -> None:
+    began = time.thread_time()
+    assert Validator(ALL).failure(message) is not None
+    assert time.thread_time() - began < 0.05
+
+
+def test_the_reasons_of_an_import_fit_into_its_reply() -> None:
+    levels = frozenset(range(2**31 - 200, 2**31 - 100))
+    row = bulk.UserRow(user_id="u", points=1, level=2**31 - 1)
+    found = RowReader(levels).read(row)
+    assert isinstance(found, Violation)
+    reject = bulk.RejectedRow(position=2**31 - 1, field=found.field, description=found.description)
+    reply = bulk.ImportUsersResponse(rejects=[reject] * MAX_REJECTS)
+    assert reply.ByteSize() < 4 * 2**20
 
 
 def test_every_request_has_a_row_in_its_services_table() -> None:

@@ -103,6 +103,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
     REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
     """UNAVAILABLE: no instance of the service answers."""
+    REASON_LIMIT_REACHED: _Reason.ValueType  # 39
+    """FAILED_PRECONDITION: there are as many levels of the shop, facts of the user or rules as there
+    may be.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -191,4 +195,8 @@ REASON_RATE_LIMITED: Reason.ValueType  # 37
 """RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
 REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
 """UNAVAILABLE: no instance of the service answers."""
+REASON_LIMIT_REACHED: Reason.ValueType  # 39
+"""FAILED_PRECONDITION: there are as many levels of the shop, facts of the user or rules as there
+may be.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

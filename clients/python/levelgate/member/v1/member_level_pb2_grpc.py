@@ -153,6 +153,7 @@ class MemberLevelServicer:
 
     def CreateRule(self, request, context):
         """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,7 +58,9 @@ class MemberLevelStub:
     NOT_FOUND / USER_NOT_FOUND.
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]
-    """POST /vipBiz: adds a rule. A conflict is an answer, not a failure."""
+    """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+    """
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]
     """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
     NOT_FOUND / RULE_NOT_FOUND.
@@ -125,7 +127,9 @@ class MemberLevelAsyncStub(MemberLevelStub):
     NOT_FOUND / USER_NOT_FOUND.
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]  # type: ignore[assignment]
-    """POST /vipBiz: adds a rule. A conflict is an answer, not a failure."""
+    """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+    """
     DeleteRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]  # type: ignore[assignment]
     """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
     NOT_FOUND / RULE_NOT_FOUND.
@@ -225,7 +229,9 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         request: _member_level_pb2.CreateRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.CreateRuleResponse, _abc.Awaitable[_member_level_pb2.CreateRuleResponse]]:
-        """POST /vipBiz: adds a rule. A conflict is an answer, not a failure."""
+        """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+        """
 
     @_abc_1.abstractmethod
     def DeleteRule(

@@ -79,6 +79,8 @@ class ShopAdminServicer:
         """Writes a level over the one with the same id.
         NOT_FOUND / SHOP_NOT_SET: put the shop first.
         ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
+        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
+        together, so that its page can be delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,6 +41,8 @@ class ShopAdminStub:
     """Writes a level over the one with the same id.
     NOT_FOUND / SHOP_NOT_SET: put the shop first.
     ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
+    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
+    together, so that its page can be delivered.
     """
     DeleteLevel: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.DeleteLevelRequest, _shop_admin_pb2.DeleteLevelResponse]
     """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level."""
@@ -62,6 +64,8 @@ class ShopAdminAsyncStub(ShopAdminStub):
     """Writes a level over the one with the same id.
     NOT_FOUND / SHOP_NOT_SET: put the shop first.
     ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
+    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
+    together, so that its page can be delivered.
     """
     DeleteLevel: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.DeleteLevelRequest, _shop_admin_pb2.DeleteLevelResponse]  # type: ignore[assignment]
     """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level."""
@@ -92,6 +96,8 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         """Writes a level over the one with the same id.
         NOT_FOUND / SHOP_NOT_SET: put the shop first.
         ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
+        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
+        together, so that its page can be delivered.
         """
 
     @_abc_1.abstractmethod

@@ -536,7 +536,7 @@ class EligibilityBatchCheckRequest(_message.Message):
     """Give a result for each user, with its version, instead of only saying whose condition holds."""
     explain: _builtins.bool
     """As detail, and with the reason for each user whose condition does not hold. At most 1,000
-    openids then.
+    openids then, and fewer for a large condition: see BatchCheck.
     """
     @_builtins.property
     def openids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -68,15 +68,19 @@ class EligibilityServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchCheck(self, request, context):
-        """Up to 10,000 users, each as Check has it.
+        """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
+        in time, or not be delivered; the description says how many users this condition allows.
+        At most 200,000 values are read, of each user the record and every star (on each device) and
+        game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
+        if for every user every part fails and every fact is as long as it may be.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamCheck(self, request_iterator, context):
-        """Any number of users: one answer to each message, in their order. A message that is refused
-        ends the stream. gRPC only.
+        """Any number of users: one answer to each message, in their order. Each message is limited as
+        BatchCheck is, and one that is refused ends the stream. gRPC only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,10 +39,15 @@ class EligibilityStub:
     Check: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]
     """One user. All that the condition needs is read from the store in one round trip."""
     BatchCheck: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]
-    """Up to 10,000 users, each as Check has it."""
+    """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
+    in time, or not be delivered; the description says how many users this condition allows.
+    At most 200,000 values are read, of each user the record and every star (on each device) and
+    game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
+    if for every user every part fails and every fact is as long as it may be.
+    """
     StreamCheck: _grpc.StreamStreamMultiCallable[_eligibility_pb2.EligibilityStreamCheckRequest, _eligibility_pb2.EligibilityStreamCheckResponse]
-    """Any number of users: one answer to each message, in their order. A message that is refused
-    ends the stream. gRPC only.
+    """Any number of users: one answer to each message, in their order. Each message is limited as
+    BatchCheck is, and one that is refused ends the stream. gRPC only.
     """
 
 @_typing.type_check_only
@@ -56,10 +61,15 @@ class EligibilityAsyncStub(EligibilityStub):
     Check: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]  # type: ignore[assignment]
     """One user. All that the condition needs is read from the store in one round trip."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]  # type: ignore[assignment]
-    """Up to 10,000 users, each as Check has it."""
+    """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
+    in time, or not be delivered; the description says how many users this condition allows.
+    At most 200,000 values are read, of each user the record and every star (on each device) and
+    game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
+    if for every user every part fails and every fact is as long as it may be.
+    """
     StreamCheck: _aio.StreamStreamMultiCallable[_eligibility_pb2.EligibilityStreamCheckRequest, _eligibility_pb2.EligibilityStreamCheckResponse]  # type: ignore[assignment]
-    """Any number of users: one answer to each message, in their order. A message that is refused
-    ends the stream. gRPC only.
+    """Any number of users: one answer to each message, in their order. Each message is limited as
+    BatchCheck is, and one that is refused ends the stream. gRPC only.
     """
 
 class EligibilityServicer(metaclass=_abc_1.ABCMeta):
@@ -82,7 +92,12 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.EligibilityBatchCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityBatchCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityBatchCheckResponse]]:
-        """Up to 10,000 users, each as Check has it."""
+        """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
+        in time, or not be delivered; the description says how many users this condition allows.
+        At most 200,000 values are read, of each user the record and every star (on each device) and
+        game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
+        if for every user every part fails and every fact is as long as it may be.
+        """
 
     @_abc_1.abstractmethod
     def StreamCheck(
@@ -90,8 +105,8 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_eligibility_pb2.EligibilityStreamCheckRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_eligibility_pb2.EligibilityStreamCheckResponse], _abc.AsyncIterator[_eligibility_pb2.EligibilityStreamCheckResponse]]:
-        """Any number of users: one answer to each message, in their order. A message that is refused
-        ends the stream. gRPC only.
+        """Any number of users: one answer to each message, in their order. Each message is limited as
+        BatchCheck is, and one that is refused ends the stream. gRPC only.
         """
 
 def add_EligibilityServicer_to_server(servicer: EligibilityServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

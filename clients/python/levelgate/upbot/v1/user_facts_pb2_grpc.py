@@ -70,6 +70,7 @@ class UserFactsServicer:
 
     def PutStarState(self, request, context):
         """Lights a star or puts it out.
+        FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +78,7 @@ class UserFactsServicer:
 
     def PutGameInfo(self, request, context):
         """Writes a game fact over the one before.
+        FAILED_PRECONDITION / LIMIT_REACHED, as above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,9 +36,13 @@ class UserFactsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UserFactsAsyncStub: ...
     PutStarState: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.PutStarStateRequest, _user_facts_pb2.PutStarStateResponse]
-    """Lights a star or puts it out."""
+    """Lights a star or puts it out.
+    FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
+    """
     PutGameInfo: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.PutGameInfoRequest, _user_facts_pb2.PutGameInfoResponse]
-    """Writes a game fact over the one before."""
+    """Writes a game fact over the one before.
+    FAILED_PRECONDITION / LIMIT_REACHED, as above.
+    """
     ImportFacts: _grpc.StreamUnaryMultiCallable[_user_facts_pb2.ImportFactsRequest, _user_facts_pb2.ImportFactsResponse]
     """Writes many facts in the order of the stream. A wrong one is reported and left out; the
     others are written.
@@ -56,9 +60,13 @@ class UserFactsAsyncStub(UserFactsStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutStarState: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.PutStarStateRequest, _user_facts_pb2.PutStarStateResponse]  # type: ignore[assignment]
-    """Lights a star or puts it out."""
+    """Lights a star or puts it out.
+    FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
+    """
     PutGameInfo: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.PutGameInfoRequest, _user_facts_pb2.PutGameInfoResponse]  # type: ignore[assignment]
-    """Writes a game fact over the one before."""
+    """Writes a game fact over the one before.
+    FAILED_PRECONDITION / LIMIT_REACHED, as above.
+    """
     ImportFacts: _aio.StreamUnaryMultiCallable[_user_facts_pb2.ImportFactsRequest, _user_facts_pb2.ImportFactsResponse]  # type: ignore[assignment]
     """Writes many facts in the order of the stream. A wrong one is reported and left out; the
     others are written.
@@ -79,7 +87,9 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.PutStarStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.PutStarStateResponse, _abc.Awaitable[_user_facts_pb2.PutStarStateResponse]]:
-        """Lights a star or puts it out."""
+        """Lights a star or puts it out.
+        FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
+        """
 
     @_abc_1.abstractmethod
     def PutGameInfo(
@@ -87,7 +97,9 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.PutGameInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.PutGameInfoResponse, _abc.Awaitable[_user_facts_pb2.PutGameInfoResponse]]:
-        """Writes a game fact over the one before."""
+        """Writes a game fact over the one before.
+        FAILED_PRECONDITION / LIMIT_REACHED, as above.
+        """
 
     @_abc_1.abstractmethod
     def ImportFacts(

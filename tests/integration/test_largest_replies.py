@@ -1,0 +1,203 @@
+"""The largest replies that the documented limits allow are delivered, as JSON and by gRPC."""
+
+from collections.abc import Iterator
+from itertools import count, product
+from typing import Any, cast
+
+import grpc
+import httpx
+import pytest
+
+from levelgate.access.v1 import reason_pb2
+from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.shop.v1 import shop_admin_pb2 as shop
+from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminStub
+from levelgate.shop.v1.shop_level_pb2 import Goods, ShopSet
+from levelgate.upbot.v1 import eligibility_pb2 as upbot
+from levelgate.upbot.v1 import user_facts_pb2 as facts
+from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
+from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
+from services.rules.ladder import Ladder, Rule
+from services.rules.rule_book import RuleBook
+from services.shop_level.shops import LARGEST_LEVELS, MOST_LEVELS, LevelsFullError, Shops
+from services.store.keys import Buckets
+from services.upbot_checks.fact import GameFact, GameKey
+from services.upbot_checks.facts import MOST_FACTS, Facts
+from tests.support.running import RunningStack
+
+# One byte that is six in JSON, and the characters with the most bytes: printable and not.
+LONGEST = ("<", "🎮", "\U000e0041")
+
+
+@pytest.fixture(autouse=True)
+def client(stack: RunningStack) -> Iterator[httpx.Client]:
+    stack.reset()
+    headers = {"Authorization": stack.token}
+    with httpx.Client(base_url=stack.gateway, headers=headers, timeout=20) as client:
+        yield client
+    stack.reset()
+
+
+def call(stack: RunningStack, stub: Any, name: str, address: str, request: Any) -> Any:
+    """With the limits that a client of grpcio has if it sets none."""
+    with grpc.insecure_channel(address) as channel:
+        metadata = (("authorization", stack.token),)
+        return getattr(stub(channel), name)(request, timeout=20, metadata=metadata)
+
+
+def through_gateway(stack: RunningStack) -> str:
+    return stack.gateway.removeprefix("http://")
+
+
+def refused(stack: RunningStack, stub: Any, name: str, address: str, request: Any) -> str:
+    with pytest.raises(grpc.RpcError) as raised:
+        call(stack, stub, name, address, request)
+    trailing = dict(cast(Any, raised.value).trailing_metadata())
+    assert (
+        reason_pb2.Reason.Name(reason_pb2.REASON_LIMIT_REACHED)[7:].encode()
+        in trailing["grpc-status-details-bin"]
+    )
+    return str(cast(Any, raised.value).code().name)
+
+
+@pytest.mark.parametrize("character", LONGEST)
+@pytest.mark.parametrize("wide", [True, False], ids=["few large levels", "many small levels"])
+def test_the_largest_page_of_a_shop(
+    stack: RunningStack, client: httpx.Client, character: str, *, wide: bool
+) -> None:
+    short, long = character * 128, character * 2_048
+    urls = dict.fromkeys(("logo", "signimg", "cservice", "diycode", "copyright"), long)
+    settings = shop.Shop(
+        shop_set=ShopSet(name=short, credit=short, credit1=short, **urls),
+        shop_description=character * 10_000,
+        level_type="2",
+        no_level_name=short,
+        goods_as_array=True,
+    )
+    shops = Shops(stack.store, Buckets())
+    shops.put("large", settings)
+    least = 0 if wide else LARGEST_LEVELS // MOST_LEVELS
+    levels = 0
+    for number in count(1):
+        goods = Goods(id=number, title=short, thumb=long, price=short)
+        level = shop.ShopLevelSettings(id=number, weight=number, level_name=short, goods=goods)
+        if not wide:
+            fitting = (least - 40) // len(character.encode())
+            level = shop.ShopLevelSettings(id=number, weight=number)
+            level.level_name = character * min(128, fitting // 2)
+            level.discount = level.rent_free = character * min(128, fitting // 4)
+        try:
+            shops.put_level("large", level)
+        except LevelsFullError:
+            break
+        levels = number
+    assert levels == MOST_LEVELS or wide
+    path = {"route": "member.member-level.index", "i": "large", "uid": "5"}
+    reply = client.get("/", params=path)
+    assert (reply.status_code, len(reply.json()["data"]["data"])) == (200, levels)
+    address = stack.grpc["shop_level"]
+    request = shop.PutLevelRequest(shop_id="large", level=level)
+    assert refused(stack, ShopAdminStub, "PutLevel", address, request) == "FAILED_PRECONDITION"
+    # A level that is there may be written again, and one that goes makes way for another.
+    assert shops.delete_level("large", 1)
+    shops.put_level("large", shop.ShopLevelSettings(id=number, weight=number, level_name="x"))
+
+
+@pytest.mark.parametrize("character", LONGEST)
+def test_the_largest_rules(stack: RunningStack, client: httpx.Client, character: str) -> None:
+    name, picture = character * 128, character * 2_048
+    rules = [Rule(n, n, name, 2 * n, 2 * n + 1, picture) for n in range(1, 100)]
+    book = RuleBook(stack.store)
+    book.change(lambda found: type(found)(Ladder(rules), next_id=200))
+    address = through_gateway(stack)
+
+    def create(level: int) -> Any:
+        request = member.CreateRuleRequest(
+            vip_level=level, name=name, down_point=2 * level, up_point=2 * level + 1
+        )
+        request.pic_url = picture
+        return request
+
+    call(stack, MemberLevelStub, "CreateRule", address, create(100))
+    code = refused(stack, MemberLevelStub, "CreateRule", address, create(101))
+    assert code == "FAILED_PRECONDITION"
+    answer = client.post(
+        "/vipBiz", json={"vipLevel": 101, "name": "x", "downPoint": 998, "upPoint": 999}
+    )
+    assert answer.json() == {"code": "error", "msg": "等级规则数量已达上限", "data": None}
+    assert len(client.get("/show").json()["data"]) == 100
+    assert len(client.get("/vipBiz/version").json()["data"]["rules"]) == 100
+    request = member.ListRulesRequest()
+    assert len(call(stack, MemberLevelStub, "ListRules", address, request).data) == 100
+
+
+@pytest.mark.parametrize("character", LONGEST[:2])
+def test_the_largest_explained_batch(
+    stack: RunningStack, client: httpx.Client, character: str
+) -> None:
+    text = character * 128
+    info = {"game_code": text, "area_id": text, "plat_id": text, "xinyue_codes": [text] * 3}
+    parts = [{"game_info": {**info, "game_check_info_id": n}} for n in range(5)]
+    users = [f"u{n}" for n in range(1_000)]
+    request = {"condition": {"all": {"conditions": parts}}, "explain": True}
+    path = "/upbot/api/BatchCheckEligibility"
+    refusal = client.post(path, json={**request, "openids": users})
+    assert refusal.json()["ret"] == 1001
+    message = upbot.EligibilityBatchCheckRequest(openids=users, explain=True)
+    for part in parts:
+        message.condition.all.conditions.add(game_info=upbot.GameInfoIs(**part["game_info"]))
+    with pytest.raises(grpc.RpcError, match="openids: must have at most") as raised:
+        call(stack, EligibilityStub, "BatchCheck", through_gateway(stack), message)
+    accepted = int(str(cast(Any, raised.value).details()).split("at most ")[1].split(" ")[0])
+    facts_of = Facts(stack.store, Buckets())
+    for user, n in product(users[:accepted], range(5)):
+        key = GameKey(text, text, text, "0", "", n)
+        facts_of.put_game_fact(user, key, GameFact("💎" * 128, -(2**63)))
+    reply = client.post(path, json={**request, "openids": users[:accepted]})
+    assert (reply.status_code, reply.json()["ret"]) == (200, 0)
+    assert len(reply.json()["data"]["results"]) == accepted
+    del message.openids[accepted:]
+    answer = call(stack, EligibilityStub, "BatchCheck", through_gateway(stack), message)
+    assert len(answer.data.results) == accepted
+    assert 1_500_000 < answer.ByteSize() < 2_000_000
+
+
+def test_the_most_values_are_read_in_time(client: httpx.Client) -> None:
+    request = {
+        "openids": [f"{n:0128}"[:100] + str(n) for n in range(995)],
+        "condition": {"not": {"star": {"gids": list(range(100))}}},
+        "detail": True,
+    }
+    reply = client.post("/upbot/api/BatchCheckEligibility", json=request)
+    assert (reply.status_code, reply.json()["ret"]) == (200, 0)
+    assert len(reply.json()["data"]["openids"]) == 995
+
+
+def test_the_largest_openids(client: httpx.Client) -> None:
+    openids = ["<" * 95 + f"{n:05}" for n in range(10_000)]
+    condition = {"not": {"level_at_least": 0}}
+    request = {"openids": openids, "condition": condition, "detail": True}
+    reply = client.post("/upbot/api/BatchCheckEligibility", json=request)
+    assert (reply.status_code, reply.json()["data"]["openids"]) == (200, openids)
+
+
+def test_the_most_facts_of_a_user(stack: RunningStack) -> None:
+    text = "🎮" * 128
+    keys = [GameKey(text, text, text, text, text, -n) for n in range(1, MOST_FACTS + 1)]
+    facts_of = Facts(stack.store, Buckets())
+    for key in keys:
+        facts_of.put_game_fact("u", key, GameFact(text, -(2**63)))
+    address = stack.grpc["upbot_checks"]
+    request = facts.GetUserFactsRequest(openid="u")
+    reply = call(stack, UserFactsStub, "GetUserFacts", address, request)
+    assert len(reply.game_infos) == MOST_FACTS
+    star = facts.StarState(gid=1, device=1, lit=True)
+    put = facts.PutStarStateRequest(openid="u", star=star)
+    assert refused(stack, UserFactsStub, "PutStarState", address, put) == "FAILED_PRECONDITION"
+    imported = [facts.ImportFactsRequest(openid="u", star=star)] * 2
+    result = call(stack, UserFactsStub, "ImportFacts", address, iter(imported))
+    assert (result.written, [each.field for each in result.rejects]) == (0, ["star", "star"])
+    # What is there may change.
+    facts_of.put_game_fact("u", keys[0], GameFact("new", None))
+    assert facts_of.game_fact("u", keys[0]) == GameFact("new", None)
