@@ -1,8 +1,8 @@
 """Everything a store holds, in a file: `python -m operations.archive export|import FILE`.
 
-For moves that the store's own copies cannot make: to another number of buckets, from a single node
-to a cluster and back, between Redis and Valkey. REDIS_URL, REDIS_CLUSTER and REDIS_BUCKETS say
-which store. Stop what writes to it first. An import wants an empty store.
+For moves that the store's own copies cannot make: from a single node to a cluster and back, between
+Redis and Valkey, from the buckets of an earlier release. REDIS_URL and REDIS_CLUSTER say which
+store. Stop what writes to it first. An import wants an empty store.
 """
 
 import argparse
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     settings = load(StoreSettings)
-    store, buckets = connect(settings), Buckets(settings.buckets)
+    store, buckets = connect(settings), Buckets()
     try:
         if options.command == "export":
             layout.claim(store, buckets)

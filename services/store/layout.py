@@ -33,8 +33,8 @@ def claim(store: Store, buckets: Buckets, *, is_writer: bool = False) -> None:
     if not _is_readable(theirs, buckets):
         raise LayoutMismatchError(
             f"the store's layout is {theirs.decode(errors='replace')[:200]}, this service's is"
-            f" {ours}; REDIS_BUCKETS must be what it was when the store was empty, and a newer"
-            " format needs a newer suite: docs/scale.md tells how to move the data"
+            f" {ours}: docs/scale.md tells how to move data of other buckets, and a newer format"
+            " needs a newer suite"
         )
     if is_writer:
         store.register_script(_REPLACE)([keys.LAYOUT], [theirs, ours])

@@ -41,8 +41,8 @@ class Crowd:
     def __init__(
         self,
         store: Store,
-        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
-        kept: Kept = Kept(),  # noqa: B008
+        buckets: Buckets,
+        kept: Kept = Kept(),  # noqa: B008  (immutable)
         now: Callable[[], float] = time.time,
     ) -> None:
         self.buckets = buckets

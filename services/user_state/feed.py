@@ -33,7 +33,7 @@ class UserChange(NamedTuple):
 class Feed:
     """Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
+    def __init__(self, store: Store, buckets: Buckets) -> None:
         self.buckets = buckets
         self._store = store
 

@@ -44,12 +44,12 @@ def demote(crowd: Crowd, steps: Steps = STEPS, run: str = "run") -> Demoted:
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store, now=lambda: NOW)
+    return UserState(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(store, now=lambda: NOW)
+    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def test_demotion_refits_to_the_points_and_not_one_step(users: UserState, crowd: Crowd) -> None:

@@ -20,12 +20,12 @@ BUCKET = BUCKETS.of("u")
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store, now=lambda: NOW)
+    return UserState(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(store, now=lambda: NOW)
+    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def earned(level: int, points: int) -> State:
@@ -74,7 +74,7 @@ def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, stor
     started(users, "u", 600)
     kept = list(reversed(changes_of(found(users, "u"))))
     users.delete("u", "app")
-    told = Feed(store).changes(BUCKET, 0)
+    told = Feed(store, BUCKETS).changes(BUCKET, 0)
     assert {each.user for each in told} == {"u"}
     assert [each.change for each in told[:-1]] == kept
     assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
@@ -82,18 +82,18 @@ def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, stor
 
 def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> None:
     started(users, "u", 600)
-    feed = Feed(store)
+    feed = Feed(store, BUCKETS)
     assert [each.change.version for each in feed.changes(BUCKET, 1)] == [2]
     assert feed.changes(BUCKET, 2) == []
     assert feed.versions()[BUCKET.number] == feed.version(BUCKET) == 2
 
 
 def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
-    users = UserState(store, kept=Kept(feed=16))
+    users = UserState(store, BUCKETS, kept=Kept(feed=16))
     started(users, "u")
     for points in range(1, 400):
         users.set_points("u", points, STEPS)
-    feed = Feed(store)
+    feed = Feed(store, BUCKETS)
     with pytest.raises(FeedGapError):
         feed.changes(BUCKET, 0)
     assert len(feed.changes(BUCKET, 390)) == 10
@@ -102,7 +102,7 @@ def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
 def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
     started(users, "u")
     with pytest.raises(FeedAheadError):
-        Feed(store).changes(BUCKET, 99)
+        Feed(store, BUCKETS).changes(BUCKET, 99)
 
 
 def test_an_import_with_a_higher_version_is_no_gap(
@@ -112,7 +112,7 @@ def test_an_import_with_a_higher_version_is_no_gap(
     other = same_bucket(1)[0]
     crowd.write([Row(other, 5, version=2**40)], STEPS)
     users.set_points("u", 601, STEPS)
-    versions = [each.change.version for each in Feed(store).changes(BUCKET, 2)]
+    versions = [each.change.version for each in Feed(store, BUCKETS).changes(BUCKET, 2)]
     assert versions == [2**40 + 1, 2**40 + 2]
 
 
