@@ -1,13 +1,13 @@
 -- Stands before every script of this folder that changes a user. KEYS: record, versions, manual,
 -- feed. ARGV: the prefixes of the indexes by level (earned, by hand), the time in milliseconds, how
--- many changes to keep with the record and in the feed, the app that asks, the user; then what the
--- script takes, from ARGV[8] on. The index keys are built from a record's level, so they cannot be
+-- many changes to keep with the record, what to keep in the feed (Kept.feed_limits), the app that asks,
+-- the user; then what the script takes, from ARGV[8] on. The index keys are built from a record's level, so they cannot be
 -- declared; they carry the bucket's hash tag and so lie on the same slot.
 local LAYOUT, FORMAT, EARNED, MANUAL, NOBODY = '>BBI4I4I4I8', 2, 0, 1, 255
 local INITIALISED, POINTS_SET, POINTS_ADDED, SET_BY_HAND, DEMOTED, IMPORTED, DELETED = 1, 2, 3, 4, 5, 6, 7
 local record_key, versions_key, manual_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local level_prefix, hand_prefix, now, app, user = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6], ARGV[7]
-local history_length, feed_length = tonumber(ARGV[4]), ARGV[5]
+local history_length = tonumber(ARGV[4])
 
 local function read(packed)
   local r = {}
@@ -61,6 +61,33 @@ local function index(member, r)
   end
 end
 
+local function time_in_feed(fields) -- in the entry of the history, after the state, its length and its kind
+  local change, at, time, unit = fields[4], 13, 0, 1
+  while true do
+    local byte = change:byte(at)
+    time, at = time + byte % 128 * unit, at + 1
+    if byte < 128 then return time end
+    unit = unit * 128
+  end
+end
+
+-- The feed keeps each change for some time, because a watch may read late, and the last few for longer; but of
+-- a busy bucket only so many. Each call removes at most FEED_STEP, which is more than a script adds, and takes some
+-- microseconds: a feed that has grown shrinks without one long command.
+local FEED_STEP = 64
+local function trim_feed()
+  local least, most, milliseconds = struct.unpack('>I4I4I8', ARGV[5])
+  local length = redis.call('XLEN', feed_key)
+  if length < least + FEED_STEP then return end
+  local oldest = redis.call('XRANGE', feed_key, '-', '+', 'COUNT', 1)[1][1]
+  -- Ids are versions, so no more than FEED_STEP changes are before this one.
+  local start = string.format('%.0f-0', tonumber(oldest:match('^%d+')) + FEED_STEP)
+  local kept = redis.call('XRANGE', feed_key, start, '+', 'COUNT', 1)[1]
+  if length > most or time_in_feed(kept[2]) < now - milliseconds then
+    redis.call('XTRIM', feed_key, 'MINID', kept[1])
+  end
+end
+
 -- Ends a script that changed something.
 local function settle()
   for key, members in pairs(pending) do
@@ -75,7 +102,7 @@ local function settle()
     if #gone > 0 then redis.call('ZREM', key, unpack(gone)) end
     if #added > 0 then redis.call('ZADD', key, unpack(added)) end
   end
-  redis.call('XTRIM', feed_key, 'MAXLEN', '~', feed_length)
+  trim_feed()
 end
 
 -- Versions are taken from the bucket's counter before they are used, so that none comes twice.

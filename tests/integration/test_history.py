@@ -2,10 +2,12 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
 from services.store.store import Store
+from services.user_state import scripts
 from services.user_state.crowd import Crowd
 from services.user_state.feed import Feed, FeedAheadError, FeedGapError
 from services.user_state.history import Change, Kind, State, changes_of
@@ -89,7 +91,7 @@ def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> No
 
 
 def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
-    users = UserState(store, BUCKETS, kept=Kept(feed=16))
+    users = UserState(store, BUCKETS, kept=Kept(feed=16, feed_seconds=0))
     started(users, "u")
     for points in range(1, 400):
         users.set_points("u", points, STEPS)
@@ -97,6 +99,56 @@ def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
     with pytest.raises(FeedGapError):
         feed.changes(BUCKET, 0)
     assert len(feed.changes(BUCKET, 390)) == 10
+
+
+def kept_in_feed(store: Store) -> int:
+    script = store.register_script("return redis.call('XLEN', KEYS[1])", writes=False)
+    return int(script([BUCKET.feed]))
+
+
+def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
+    store: Store,
+) -> None:
+    now = float(NOW)
+    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: now)
+    started(users, "u")
+    for points in range(1, 500):
+        users.set_points("u", points, STEPS)
+    now += 60
+    users.set_points("u", 500, STEPS)
+    assert kept_in_feed(store) == 501
+    now += 0.001
+    lengths = [501]
+    for points in range(501, 520):
+        users.set_points("u", points, STEPS)
+        lengths.append(kept_in_feed(store))
+    removed = [before + 1 - after for before, after in pairwise(lengths)]
+    assert max(removed) == 64
+    # The one change of a minute ago and those of now are younger than a minute.
+    assert removed[:7] == [64] * 7
+    assert lengths[-1] == 501 + 19 - 7 * 64
+    now += 3_600
+    for points in range(520, 720):
+        users.set_points("u", points, STEPS)
+        now += 61
+        assert kept_in_feed(store) >= 16
+
+
+def test_the_feed_of_a_busy_bucket_is_bounded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "FEED_MOST", 100)
+    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    started(users, "u")
+    lengths = set()
+    for points in range(1, 400):
+        users.set_points("u", points, STEPS)
+        lengths.add(kept_in_feed(store))
+    assert max(lengths) == 100
+    # An import adds more with each call.
+    crowd = Crowd(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    crowd.write([Row(user, 5) for user in same_bucket(640)], STEPS)
+    assert kept_in_feed(store) <= 100
 
 
 def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
