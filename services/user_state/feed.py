@@ -41,13 +41,11 @@ class Feed:
         """The version of the last change of a bucket; 0 before the first."""
         return int(self._store.get(bucket.versions) or 0)
 
-    def versions(self) -> list[int]:
-        """The versions of all buckets."""
+    def versions(self, buckets: Sequence[Bucket] | None = None) -> list[int]:
+        """The version of the last change of each bucket; None stands for all buckets."""
         found: list[int] = []
-        for buckets in batched(self.buckets.all(), _AT_A_TIME):
-            found += (
-                int(each or 0) for each in self._store.get_many([b.versions for b in buckets])
-            )
+        for some in batched(self.buckets.all() if buckets is None else buckets, _AT_A_TIME):
+            found += (int(each or 0) for each in self._store.get_many([b.versions for b in some]))
         return found
 
     def changes(self, bucket: Bucket, after: int) -> Sequence[UserChange]:

@@ -79,7 +79,7 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert grant.appid == "shop"
     levels = RuleBook(other).book().levels
     crowd = Crowd(other, buckets)
-    names = [user for bucket in buckets.all() for user, _ in crowd.users(bucket, levels)]
+    names = [user for _, user, _ in crowd.users(buckets.all(), levels)]
     assert sorted(names) == sorted(USERS)
 
 

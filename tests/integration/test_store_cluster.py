@@ -124,7 +124,7 @@ def test_slots_that_moved_are_found(cluster: Cluster, store: Store) -> None:
         upgrade = users.set_points("mover", 1_300, STEPS)
         assert upgrade is not None
         assert upgrade.rose
-        assert len(list(Crowd(store, Buckets()).users(Buckets().of("mover"), [0, 1, 3]))) == 1
+        assert len(list(Crowd(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
     finally:
         move_slot(cluster, key, other, home)
     assert users.get("mover") is not None
