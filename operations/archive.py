@@ -24,6 +24,7 @@ from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Script, Store, Value
 from services.user_state.crowd import Crowd
+from services.user_state.record import MAX_VERSION
 
 FORMAT = 1
 _AT_A_TIME = 500
@@ -132,6 +133,8 @@ def _header(lines: TextIO) -> dict[str, Any]:
         is_archive = False
     if not is_archive:
         raise ArchiveError(f"this is no archive of levelgate, or not of format {FORMAT}")
+    if not 0 <= header["version"] <= MAX_VERSION:
+        raise ArchiveError(f"its version {header['version']} is none: 0..{MAX_VERSION}")
     if header["format"] > layout.FORMAT:
         raise ArchiveError(f"its records have format {header['format']}; a newer suite reads them")
     return dict(header)

@@ -161,10 +161,10 @@ def main() -> int:
     gateway = parser.parse_args().gateway
     try:
         demo = prepare(load(StoreSettings).url.get_secret_value())
-    except redis.RedisError as error:
-        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
     except layout.LayoutMismatchError as error:
         sys.exit(str(error))
+    except redis.RedisError as error:
+        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
     lines = [
         f"demo data is there; app {demo.appid}, secret {demo.app_secret}",
         "",

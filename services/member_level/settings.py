@@ -18,9 +18,10 @@ class MemberLevelSettings(ServerSettings):
     manual_level_days: int = Field(
         365,
         ge=1,
-        le=36_500,
+        le=20_000,
         validation_alias=AliasChoices("MANUAL_LEVEL_DAYS", "MEMBER_LEVEL_MANUAL_LEVEL_DAYS"),
-        description="Days that a level set by hand is protected from demotion.",
+        description="Days that a level set by hand is protected from demotion. At most 20,000:"
+        " the end of a protection is kept in 32 bits, which last until 2106.",
     )
     history: int = Field(
         8,

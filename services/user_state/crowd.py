@@ -74,11 +74,6 @@ class Crowd:
         noted = ((each or b"").rpartition(b":") for each in found)
         return sum(int(count) for of_run, _, count in noted if of_run == run.encode())
 
-    def read(self, bucket: Bucket, users: Sequence[str]) -> list[Record | None]:
-        """The records of users of one bucket."""
-        found = self._store.get_many([bucket.record(user) for user in users])
-        return [None if packed is None else unpack(packed) for packed in found]
-
     def write(self, rows: Iterable[Row], steps: Steps, app: str = "") -> int:
         """Makes users what the rows say; of two rows for one user the later holds.
 
