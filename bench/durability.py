@@ -76,7 +76,7 @@ class Writer(threading.Thread):
 
     def __init__(self, settings: StoreSettings, number: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._users = UserState(connect(settings))
+        self._users = UserState(connect(settings), Buckets())
         self._number = number
         self._halt = stop
         self.acknowledged: list[tuple[str, str]] = []
@@ -121,7 +121,7 @@ def lost_writes(store: KilledStore, kills: int, writes_between: int) -> tuple[in
 
 
 def initialise(store: KilledStore) -> None:
-    users = UserState(connect(store.settings))
+    users = UserState(connect(store.settings), Buckets())
     for number in range(USERS):
         users.initialise(f"user-{number}", STEPS.steps[0], 1)
 

@@ -24,6 +24,7 @@ from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_level_pb2 import PreviewRulesRequest, ProposedRule
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from services.rules.rule_book import RuleBook
+from services.store.keys import Buckets
 from services.user_state.crowd import Crowd
 from services.user_state.rows import Row
 
@@ -83,7 +84,7 @@ def _messages(start: int, stop: int) -> Iterator[ImportUsersRequest]:
 def write_members(bench: Bench, numbers: range) -> None:
     """Past the service, by the code that it uses."""
     store = bench.client()
-    crowd, steps = Crowd(store), RuleBook(store).book().steps
+    crowd, steps = Crowd(store, Buckets()), RuleBook(store).book().steps
     for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
         stop = min(start + _ROWS_PER_STREAM, numbers.stop)
         crowd.write((Row(name_of(n), points_of(n)) for n in range(start, stop)), steps)

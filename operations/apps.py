@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = connect(settings)
     apps = Apps(store)
     try:
-        layout.claim(store, Buckets(settings.buckets))
+        layout.claim(store, Buckets())
         match options.command:
             case "create":
                 _create(apps, options.appid, options.scopes)

@@ -1,8 +1,8 @@
 """Everything a store holds, in a file: `python -m operations.archive export|import FILE`.
 
-For moves that the store's own copies cannot make: to another number of buckets, from a single node
-to a cluster and back, between Redis and Valkey. REDIS_URL, REDIS_CLUSTER and REDIS_BUCKETS say
-which store. Stop what writes to it first. An import wants an empty store.
+For moves that the store's own copies cannot make: from a single node to a cluster and back, between
+Redis and Valkey, from the buckets of an earlier release. REDIS_URL and REDIS_CLUSTER say which
+store. Stop what writes to it first. An import wants an empty store.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Script, Store, Value
 from services.user_state.crowd import Crowd
+from services.user_state.record import MAX_VERSION
 
 FORMAT = 1
 _AT_A_TIME = 500
@@ -132,6 +133,8 @@ def _header(lines: TextIO) -> dict[str, Any]:
         is_archive = False
     if not is_archive:
         raise ArchiveError(f"this is no archive of levelgate, or not of format {FORMAT}")
+    if not 0 <= header["version"] <= MAX_VERSION:
+        raise ArchiveError(f"its version {header['version']} is none: 0..{MAX_VERSION}")
     if header["format"] > layout.FORMAT:
         raise ArchiveError(f"its records have format {header['format']}; a newer suite reads them")
     return dict(header)
@@ -165,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     settings = load(StoreSettings)
-    store, buckets = connect(settings), Buckets(settings.buckets)
+    store, buckets = connect(settings), Buckets()
     try:
         if options.command == "export":
             layout.claim(store, buckets)

@@ -93,7 +93,7 @@ def prepare(redis_url: str) -> Demo:
     Raises redis.RedisError, layout.LayoutMismatchError.
     """
     settings = StoreSettings(url=SecretStr(redis_url))
-    store, buckets = connect(settings), Buckets(settings.buckets)
+    store, buckets = connect(settings), Buckets()
     layout.claim(store, buckets)
     if is_empty(store):
         load_data(store, buckets)
@@ -117,7 +117,7 @@ def is_empty(store: Store) -> bool:
     return store.get(keys.RULES) is None
 
 
-def load_data(store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
+def load_data(store: Store, buckets: Buckets) -> None:
     """Writes the demo data over what is there."""
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
@@ -161,10 +161,10 @@ def main() -> int:
     gateway = parser.parse_args().gateway
     try:
         demo = prepare(load(StoreSettings).url.get_secret_value())
-    except redis.RedisError as error:
-        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
     except layout.LayoutMismatchError as error:
         sys.exit(str(error))
+    except redis.RedisError as error:
+        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
     lines = [
         f"demo data is there; app {demo.appid}, secret {demo.app_secret}",
         "",

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from levelgate.member.v1.member_bulk_pb2 import UserRow
-from operations.bulk.rows import INT32, INT64, Reader, WrongLineError, number, time, time_text
+from operations.bulk.rows import Reader, WrongLineError, number, time, time_text
+from services.runtime.validation import MAX_INT32
+from services.user_state.record import MAX_IMPORTED_VERSION
 
 COLUMNS = ("user_id", "points", "level", "by_hand", "partner_id", "protected_until", "version")
 REQUIRED = ("user_id", "points")
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_BOUNDS = {"points": INT32, "level": INT32, "version": INT64}
+# As the service has them: it says the same of a line of JSON.
+_BOUNDS = {
+    "points": (0, MAX_INT32),
+    "level": (0, MAX_INT32),
+    "version": (0, MAX_IMPORTED_VERSION),
+}
 
 
 class WrongHeaderError(Exception):

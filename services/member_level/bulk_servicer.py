@@ -21,6 +21,7 @@ from services.runtime.call import current_app
 from services.runtime.validation import Validator
 from services.store.batches import batched
 from services.user_state.crowd import Crowd
+from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.rows import Row
 
 # Rows that are told why they were rejected; the rest are only counted, as the reply has to end.
@@ -66,14 +67,16 @@ class MemberBulk(MemberBulkServicer):
         start = self._start(request.cursor)
         message = pb.ExportUsersResponse()
         most = _ROWS_WITH_HISTORY if request.with_history else _ROWS_PER_MESSAGE
-        for bucket in self._crowd.buckets.all()[start.bucket :]:
-            after = start.user if bucket.number == start.bucket else ""
-            # Read for each bucket: a level may get its first rule while the export goes on.
-            for user, record in self._crowd.users(bucket, self._rules.book().levels, after):
+        after = start.user
+        for buckets in batched(self._crowd.buckets.all()[start.bucket :], BUCKETS_AT_A_TIME):
+            # Read again and again: a level may get its first rule while the export goes on.
+            levels = self._rules.book().levels
+            for bucket, user, record in self._crowd.users(buckets, levels, after):
                 message.users.append(row_message(user, record, with_history=request.with_history))
                 if len(message.users) >= most:
                     yield self._placed(message, ExportCursor(bucket.number, user))
                     message = pb.ExportUsersResponse()
+            after = ""
         yield self._placed(message, ExportCursor(self._crowd.buckets.count, ""))
 
     def _rows(

@@ -34,7 +34,7 @@ def build() -> Service:
     base = foundation.lay("member_level", settings, CONTRACT, CHECKS, is_writer=True)
     store, buckets, stopping = base.store, base.buckets, base.watch.stopping
 
-    kept = Kept(settings.history, settings.feed)
+    kept = Kept(settings.history, settings.feed, settings.feed_seconds)
     users = UserState(store, buckets, kept)
     crowd = Crowd(store, buckets, kept)
     rules = RuleBook(store)

@@ -1,17 +1,21 @@
 """Cursors: where a page or a stream goes on, as text that callers only hand back.
 
-Each kind has a letter, and a checksum tells what was typed wrong or belongs to another call.
+Each kind has a letter, and a checksum finds what was typed wrong or belongs to another call. It is
+no secret, so anybody can make a cursor: whatever does not have the exact form is a CursorError.
 """
 
 import base64
-import binascii
-import json
+import struct
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
-_LONGEST = 65_536
-_WATCH, _RISK, _EXPORT = "w", "r", "e"
+from services.user_state.record import MAX_VERSION
+
+_LONGEST = 16_384
+_WATCH, _RISK, _EXPORT = "W", "R", "E"
+_RISK_PLACE = struct.Struct(">HII")
+_EXPORT_PLACE = struct.Struct(">H")
 
 
 class CursorError(Exception):
@@ -35,63 +39,70 @@ class ExportCursor(NamedTuple):
 
 
 def watch_cursor(versions: Sequence[int]) -> str:
-    """Up to which version each bucket's changes were told."""
-    return _written(_WATCH, versions)
+    """Up to which version each bucket's changes were sent."""
+    return _written(_WATCH, zlib.compress(struct.pack(f">{len(versions)}Q", *versions), 1))
 
 
 def read_watch_cursor(text: str, buckets: int) -> list[int]:
     """Raises CursorError."""
-    versions = [version for version in _read(_WATCH, text) if _is_number(version)]
-    if len(versions) != buckets:
+    layout = struct.Struct(f">{buckets}Q")
+    unpacking = zlib.decompressobj()
+    try:
+        # The limit keeps a forged one from unpacking to gigabytes.
+        packed = unpacking.decompress(_read(_WATCH, text), layout.size + 1)
+    except zlib.error as error:
+        raise CursorError from error
+    if len(packed) != layout.size or not unpacking.eof or unpacking.unused_data:
+        raise CursorError
+    versions = list(layout.unpack(packed))
+    if max(versions) > MAX_VERSION:
         raise CursorError
     return versions
 
 
 def risk_cursor(cursor: RiskCursor) -> str:
-    return _written(_RISK, cursor)
+    bucket, level, points, user = cursor
+    return _written(_RISK, _RISK_PLACE.pack(bucket, level, points) + user.encode())
 
 
 def read_risk_cursor(text: str) -> RiskCursor:
     """Raises CursorError."""
-    match _read(_RISK, text):
-        case [int(bucket), int(level), int(points), str(user)] if min(bucket, level, points) >= 0:
-            return RiskCursor(bucket, level, points, user)
-    raise CursorError
+    (bucket, level, points), user = _place(_RISK_PLACE, _read(_RISK, text))
+    return RiskCursor(bucket, level, points, user)
 
 
 def export_cursor(cursor: ExportCursor) -> str:
-    return _written(_EXPORT, cursor)
+    return _written(_EXPORT, _EXPORT_PLACE.pack(cursor.bucket) + cursor.user.encode())
 
 
 def read_export_cursor(text: str) -> ExportCursor:
     """Raises CursorError."""
-    match _read(_EXPORT, text):
-        case [int(bucket), str(user)] if bucket >= 0:
-            return ExportCursor(bucket, user)
-    raise CursorError
+    (bucket,), user = _place(_EXPORT_PLACE, _read(_EXPORT, text))
+    return ExportCursor(bucket, user)
 
 
-def _is_number(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and value >= 0
-
-
-def _written(kind: str, values: Sequence[int | str]) -> str:
-    packed = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), 1)
-    checksum = zlib.crc32(kind.encode() + packed).to_bytes(4, "big")
-    return kind + base64.urlsafe_b64encode(checksum + packed).decode().rstrip("=")
-
-
-def _read(kind: str, text: str) -> list[object]:
+def _place(layout: struct.Struct, packed: bytes) -> tuple[tuple[int, ...], str]:
     try:
-        if text[:1] != kind or len(text) > _LONGEST:
-            raise CursorError
-        packed = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), b"-_", validate=True)
-        if zlib.crc32(kind.encode() + packed[4:]).to_bytes(4, "big") != packed[:4]:
-            raise CursorError
-        # The limit keeps a forged one from unpacking to gigabytes.
-        values = json.loads(zlib.decompressobj().decompress(packed[4:], 16 * _LONGEST))
-    except (ValueError, binascii.Error, zlib.error) as error:
+        return layout.unpack_from(packed), packed[layout.size :].decode()
+    except (struct.error, UnicodeDecodeError) as error:
         raise CursorError from error
-    if not isinstance(values, list):
+
+
+def _written(kind: str, packed: bytes) -> str:
+    return kind + base64.urlsafe_b64encode(_checksum(kind, packed) + packed).decode().rstrip("=")
+
+
+def _read(kind: str, text: str) -> bytes:
+    if text[:1] != kind or len(text) > _LONGEST:
         raise CursorError
-    return values
+    try:
+        packed = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), b"-_", validate=True)
+    except ValueError as error:
+        raise CursorError from error
+    if _checksum(kind, packed[4:]) != packed[:4]:
+        raise CursorError
+    return packed[4:]
+
+
+def _checksum(kind: str, packed: bytes) -> bytes:
+    return zlib.crc32(kind.encode() + packed).to_bytes(4, "big")

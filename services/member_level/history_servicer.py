@@ -9,20 +9,17 @@ import grpc
 from levelgate.member.v1 import member_history_pb2 as pb
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryServicer
 from services.member_level import failures
-from services.member_level.cursors import CursorError, read_watch_cursor, watch_cursor
 from services.member_level.messages import (
     SUCCESS,
     change_message,
     milliseconds_of,
     state_message,
 )
-from services.user_state.feed import Feed, FeedGapError, UserChange
+from services.member_level.watch import Watch
+from services.user_state.feed import Feed, UserChange
 from services.user_state.history import Change, State, changes_of
 from services.user_state.record import Record
 from services.user_state.state import UserState
-
-# Changes that one message of a watch brings, about.
-_CHANGES_PER_MESSAGE = 1_000
 
 
 class MemberHistory(MemberHistoryServicer):
@@ -72,47 +69,17 @@ class MemberHistory(MemberHistoryServicer):
     def WatchLevels(
         self, request: pb.WatchLevelsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.WatchLevelsResponse]:
-        told = self._start(request.cursor)
+        watch = Watch(self._feed, request.cursor)
         if not request.cursor:
-            yield pb.WatchLevelsResponse(cursor=watch_cursor(told))
+            yield pb.WatchLevelsResponse(cursor=watch.cursor)
         while context.is_active():
-            changes = self._next(told)
+            changes, is_more = watch.read()
             if changes:
                 yield pb.WatchLevelsResponse(
-                    changes=map(_member_change, changes), cursor=watch_cursor(told)
+                    changes=map(_member_change, changes), cursor=watch.cursor
                 )
-            elif self._stopping.wait(self._watch_seconds):
+            if self._stopping.wait(0 if is_more else self._watch_seconds):
                 raise failures.going_down()
-
-    def _start(self, cursor: str) -> list[int]:
-        versions = self._feed.versions()
-        if not cursor:
-            return versions
-        try:
-            told = read_watch_cursor(cursor, self._feed.buckets.count)
-        except CursorError:
-            raise failures.cursor_invalid() from None
-        if any(ours < theirs for ours, theirs in zip(versions, told, strict=True)):
-            raise failures.cursor_invalid()
-        return told
-
-    def _next(self, told: list[int]) -> Sequence[UserChange]:
-        """The next changes behind `told`, which is moved along with them."""
-        changes: list[UserChange] = []
-        versions = self._feed.versions()
-        for bucket in self._feed.buckets.all():
-            number = bucket.number
-            if versions[number] <= told[number] or len(changes) >= _CHANGES_PER_MESSAGE:
-                continue
-            try:
-                found = self._feed.page(bucket, told[number], _CHANGES_PER_MESSAGE)
-            except FeedGapError:
-                raise failures.cursor_expired() from None
-            if not found:
-                raise failures.cursor_expired()
-            changes += found
-            told[number] = found[-1].change.version
-        return changes
 
     def _record(self, user: str) -> Record:
         record = self._users.get(user)

@@ -11,20 +11,17 @@ from services.runtime.validation import (
     violations,
 )
 from services.user_state import history
-from services.user_state.record import Source
+from services.user_state.record import MAX_IMPORTED_VERSION, MAX_PROTECTED_UNTIL, Source
 from services.user_state.rows import Row
 
 _MOST_CHANGES = 64
 _LEVELS_NAMED = 8
-# Lua's numbers are exact up to 2^53; this leaves room to go on rising.
-_MAX_VERSION = 2**50
-_MAX_SECONDS = 2**32 - 1
 
 _CHECKS: list[Check] = [
     identifier("user_id"),
     integer("points", 0),
     integer("level", 0, optional=True),
-    integer("version", 0, _MAX_VERSION),
+    integer("version", 0, MAX_IMPORTED_VERSION),
 ]
 
 
@@ -48,7 +45,7 @@ class RowReader:
             and message.HasField("points")
             and 0 <= points <= MAX_INT32
             and (level is None or level >= 0)
-            and 0 <= message.version <= _MAX_VERSION
+            and 0 <= message.version <= MAX_IMPORTED_VERSION
         )
         if not is_plain:
             return violations(_CHECKS, message)[0][0]
@@ -70,8 +67,10 @@ class RowReader:
         if wrong:
             return wrong[0]
         until = message.protected_until.seconds
-        if not message.HasField("protected_until") or not 0 <= until <= _MAX_SECONDS:
-            return Violation("protected_until", f"is required with by_hand, 0..{_MAX_SECONDS} s")
+        if not message.HasField("protected_until") or not 0 <= until <= MAX_PROTECTED_UNTIL:
+            return Violation(
+                "protected_until", f"is required with by_hand, 0..{MAX_PROTECTED_UNTIL} s"
+            )
         row = Row(
             message.user_id,
             message.points,
@@ -117,9 +116,9 @@ def _broken(message: UserRow, changes: list[history.Change]) -> str:
 def _in_range(change: history.Change) -> bool:
     state = change.before
     return (
-        0 <= change.milliseconds <= _MAX_SECONDS * 1_000
+        0 <= change.milliseconds <= MAX_PROTECTED_UNTIL * 1_000
         and (change.previous_version > 0) == (state is not None)
-        and 0 <= change.previous_version <= _MAX_VERSION
+        and 0 <= change.previous_version <= MAX_IMPORTED_VERSION
         and (state is None or (state.level >= 0 and state.points >= 0))
         and 0 <= change.rule <= MAX_INT32
         and 0 <= change.rule_version <= MAX_INT32

@@ -5,6 +5,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.member_level.schedule import Schedule
 from services.runtime.settings import Port, ServerSettings
+from services.user_state.scripts import FEED_MOST
 
 
 class MemberLevelSettings(ServerSettings):
@@ -17,9 +18,10 @@ class MemberLevelSettings(ServerSettings):
     manual_level_days: int = Field(
         365,
         ge=1,
-        le=36_500,
+        le=20_000,
         validation_alias=AliasChoices("MANUAL_LEVEL_DAYS", "MEMBER_LEVEL_MANUAL_LEVEL_DAYS"),
-        description="Days that a level set by hand is protected from demotion.",
+        description="Days that a level set by hand is protected from demotion. At most 20,000:"
+        " the end of a protection is kept in 32 bits, which last until 2106.",
     )
     history: int = Field(
         8,
@@ -30,11 +32,22 @@ class MemberLevelSettings(ServerSettings):
     feed: int = Field(
         128,
         ge=16,
-        le=100_000,
-        description="Changes kept in each bucket for those who watch, about 60 bytes each.",
+        le=FEED_MOST,
+        description="Changes kept in each bucket for those who watch, however old they are; about"
+        " 60 bytes each.",
+    )
+    feed_seconds: int = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="For how long each change is kept for those who watch. Beyond"
+        f" {FEED_MOST:,} changes in a bucket the oldest go earlier: docs/scale.md.",
     )
     watch_interval_seconds: float = Field(
-        0.25, gt=0, le=10, description="How often a watch looks for changes."
+        0.25,
+        gt=0,
+        le=10,
+        description="How often a watch that has read everything asks for more changes.",
     )
     demotion_rate: int = Field(
         0,

@@ -42,6 +42,7 @@ from services.runtime.validation import (
     required,
     text,
 )
+from services.user_state.record import MAX_VERSION
 
 
 def _names_a_rule(request: Message) -> Iterator[Violation]:
@@ -52,7 +53,6 @@ def _names_a_rule(request: Message) -> Iterator[Violation]:
 _MAX_BILL_BYTES = 64
 # A preview counts for each level and each of its rules, and a reply of 2 MiB has all rules.
 MOST_RULES = 100
-_MAX_INT64 = 2**63 - 1
 
 
 def _delta(request: Any) -> Iterator[Violation]:
@@ -98,7 +98,7 @@ CHECKS: Checks = {
         identifier("user_id"),
         _delta,
         _bill_no,
-        integer("expected_version", 0, _MAX_INT64, optional=True),
+        integer("expected_version", 0, MAX_VERSION, optional=True),
     ],
     PreviewRulesRequest: [entries("rules", *_THRESHOLDS, most=MOST_RULES)],
     GetRuleBookRequest: [integer("version", 0, optional=True)],

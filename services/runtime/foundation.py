@@ -86,7 +86,8 @@ def lay(
     """
     configure_logging(name, settings.log_level)
     access, store_settings = load(AccessSettings), load(StoreSettings)
-    store, buckets = connect(store_settings), Buckets(store_settings.buckets)
+    buckets = Buckets()
+    store = connect(store_settings, buckets)
     stop = Stop()
     claim = partial(layout.claim, store, buckets, is_writer=is_writer)
     interval = settings.health_interval_seconds

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 import grpc
+import redis
 import structlog
 from grpc_health.v1 import health, health_pb2
 
@@ -49,7 +50,6 @@ class StoreWatch:
         self._failures = _FAILURES_UNTIL_DOWN
         self._why = ""
         self._available = False
-        self._claimed = False
         self.stopping = threading.Event()
         """Set when the service goes down: what waits or runs in the background ends."""
         self._look = threading.Event()
@@ -91,10 +91,8 @@ class StoreWatch:
 
     def _probe(self) -> None:
         try:
-            if not self._claimed:
-                self._claim()
-                self._claimed = True
             self._store.ping()
+            self._check_layout()
         except layout.LayoutMismatchError as error:
             # The text is the layout's own, and tells the operator what to do.
             self._log.error("refusing to serve", why=str(error))
@@ -113,11 +111,20 @@ class StoreWatch:
                 self._publish(SERVING)
                 self._log.info("store found")
 
+    def _check_layout(self) -> None:
+        # Each time: what answers may be another store by now, or the same one without its data.
+        try:
+            self._claim()
+        except layout.LayoutMismatchError:
+            raise
+        except redis.RedisError:
+            # In a cluster the node of the mark may be away while the others serve.
+            if not self._available:
+                raise
+
     def _lost(self, why: str) -> None:
         if self._available:
             self._available = False
-            # A store that comes back may be another one.
-            self._claimed = False
             self._publish(NOT_SERVING)
         if why != self._why:
             # Once, not with each look: the reason is what an operator at night looks for.

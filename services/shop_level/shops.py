@@ -48,7 +48,7 @@ class Member(NamedTuple):
 class Shops:
     """Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store, buckets: keys.Buckets = keys.Buckets()) -> None:  # noqa: B008
+    def __init__(self, store: Store, buckets: keys.Buckets) -> None:
         self._store = store
         self._buckets = buckets
         self._put_level = store.register_script(_PUT_LEVEL)

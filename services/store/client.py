@@ -7,6 +7,7 @@ setting, whichever is nearer.
 
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,9 +18,10 @@ from redis.exceptions import ClusterDownError, MasterDownError, TryAgainError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from services.store import deadline
+from services.store import deadline, keys, layout
 from services.store.cluster import ClusterStore
 from services.store.credentials import PasswordFile
+from services.store.keys import Buckets
 from services.store.names import require_known
 from services.store.reads import Reads, StoreReads
 from services.store.scripts import Script
@@ -104,14 +106,17 @@ class _Single(redis.Redis):
             self.ping()
 
 
-def connect(settings: StoreSettings) -> Store:
+def connect(settings: StoreSettings, buckets: Buckets | None = None) -> Store:
     """A client for the store; it connects when it is first used.
 
-    Raises ValueError if the address is none.
+    With `buckets`, each new connection to a single node checks that the data has this layout: an
+    address may lead to another store from one moment to the next, and the service would write there
+    until its next look. Raises ValueError if the address is none.
     """
     if settings.is_cluster:
         return cast(Store, ClusterStore(settings.address, _never_again(), _options(settings)))
-    single = _Single(connection_pool=_pool(settings))
+    check = {} if buckets is None else {"redis_connect_func": partial(_connect_to, buckets)}
+    single = _Single(connection_pool=_pool(settings, **check))
     single.is_remembered = settings.cache_values > 0
     return cast(Store, single)
 
@@ -130,10 +135,15 @@ def connect_reads(settings: StoreSettings, store: Store) -> Reads:
     return TrackedReads(connection, untracked, settings.cache_values, settings.timeout_seconds)
 
 
-def _pool(settings: StoreSettings) -> redis.ConnectionPool:
-    return redis.ConnectionPool.from_url(
-        settings.address, retry=_never_again(), **_options(settings)
-    )
+def _pool(settings: StoreSettings, **more: Any) -> redis.ConnectionPool:
+    options = {**_options(settings), **more}
+    return redis.ConnectionPool.from_url(settings.address, retry=_never_again(), **options)
+
+
+def _connect_to(buckets: Buckets, connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command("GET", keys.LAYOUT)
+    layout.require_readable(connection.read_response(), buckets)
 
 
 def _never_again() -> Retry:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from zlib import crc32
 
-DEFAULT_BUCKETS = 1024
+# One number for every store, so that no command and no service can be started with another one
+# than the data has; layout.py notes it beside the data all the same.
+BUCKET_COUNT = 1_024
 
 LAYOUT = "lg:layout"
 RULES = "lg:rules"
@@ -85,9 +87,9 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Buckets:
-    """What users are spread over; how many is fixed once the store holds data."""
+    """What users are spread over. Only tests have another number than BUCKET_COUNT."""
 
-    count: int = DEFAULT_BUCKETS
+    count: int = BUCKET_COUNT
 
     def of(self, user: str) -> Bucket:
         """The bucket of a user; the same in every process and for all time."""

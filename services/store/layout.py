@@ -2,6 +2,8 @@
 
 import json
 
+import redis
+
 from services.store import keys
 from services.store.keys import Buckets
 from services.store.store import Store
@@ -15,8 +17,8 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]
 """
 
 
-class LayoutMismatchError(Exception):
-    """The store was written by a suite with another layout."""
+class LayoutMismatchError(redis.ConnectionError):
+    """The store was written by a suite with another layout: it is not the one that was meant."""
 
 
 def claim(store: Store, buckets: Buckets, *, is_writer: bool = False) -> None:
@@ -26,18 +28,28 @@ def claim(store: Store, buckets: Buckets, *, is_writer: bool = False) -> None:
     not read them, refuse to start from then on. Raises LayoutMismatchError if the buckets are
     others, or the format is a newer one.
     """
-    ours = json.dumps({"buckets": buckets.count, "format": FORMAT}, sort_keys=True)
-    theirs = store.set(keys.LAYOUT, ours, nx=True, get=True)
-    if theirs is None or theirs == ours.encode():
-        return
-    if not _is_readable(theirs, buckets):
+    ours = _mark(buckets)
+    # Reading comes first: a store that refuses writes still answers reads.
+    theirs = store.get(keys.LAYOUT)
+    if theirs is None:
+        theirs = store.set(keys.LAYOUT, ours, nx=True, get=True)
+    require_readable(theirs, buckets)
+    if is_writer and theirs is not None and theirs != ours.encode():
+        store.register_script(_REPLACE)([keys.LAYOUT], [theirs, ours])
+
+
+def require_readable(theirs: bytes | None, buckets: Buckets) -> None:
+    """Raises LayoutMismatchError for the mark of another layout; None stands for no mark."""
+    if theirs is not None and not _is_readable(theirs, buckets):
         raise LayoutMismatchError(
             f"the store's layout is {theirs.decode(errors='replace')[:200]}, this service's is"
-            f" {ours}; REDIS_BUCKETS must be what it was when the store was empty, and a newer"
-            " format needs a newer suite: docs/scale.md tells how to move the data"
+            f" {_mark(buckets)}: docs/scale.md tells how to move data of other buckets, and a newer"
+            " format needs a newer suite"
         )
-    if is_writer:
-        store.register_script(_REPLACE)([keys.LAYOUT], [theirs, ours])
+
+
+def _mark(buckets: Buckets) -> str:
+    return json.dumps({"buckets": buckets.count, "format": FORMAT}, sort_keys=True)
 
 
 def _is_readable(mark: bytes, buckets: Buckets) -> bool:

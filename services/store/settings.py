@@ -7,8 +7,6 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.store.keys import DEFAULT_BUCKETS
-
 _CLUSTER = "+cluster"
 
 
@@ -28,12 +26,6 @@ class StoreSettings(BaseSettings):
         " connection, so a new password needs no restart.",
     )
     cluster: bool = Field(False, description="Whether the address is that of a cluster's node.")
-    buckets: int = Field(
-        DEFAULT_BUCKETS,
-        ge=1,
-        le=16_384,
-        description="Buckets that users are spread over; fixed once the store holds data.",
-    )
     timeout_seconds: float = Field(
         0.4,
         gt=0,

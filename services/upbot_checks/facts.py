@@ -29,12 +29,7 @@ class FactsFullError(Exception):
 class Facts:
     """Stars and game facts. Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(
-        self,
-        store: Store,
-        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
-        reads: Reads | None = None,
-    ) -> None:
+    def __init__(self, store: Store, buckets: Buckets, reads: Reads | None = None) -> None:
         self._store = store
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets

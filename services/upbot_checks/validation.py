@@ -46,11 +46,11 @@ from services.runtime.validation import (
     text,
 )
 from services.upbot_checks.condition_validation import condition
+from services.user_state.record import MAX_VERSION
 
 _MOST_USERS = 10_000
 # In a list inside a condition, which an explanation repeats for each user.
 _MOST_VALUES = 100
-_HIGHEST_VERSION = 2**50
 
 ANY_INT32 = (-MAX_INT32 - 1, MAX_INT32)
 
@@ -122,7 +122,7 @@ _BATCH: Sequence[Check] = (
     identifiers("openids", 1, _MOST_USERS),
     _CONDITION,
     _few_to_explain,
-    entries("min_versions", identifier("openid"), integer("version", 1, _HIGHEST_VERSION), least=0),
+    entries("min_versions", identifier("openid"), integer("version", 1, MAX_VERSION), least=0),
 )
 
 CHECKS: Checks = {
@@ -148,7 +148,7 @@ CHECKS: Checks = {
         identifier("openid"),
         required("condition"),
         _CONDITION,
-        integer("min_version", 1, _HIGHEST_VERSION, optional=True),
+        integer("min_version", 1, MAX_VERSION, optional=True),
     ],
     EligibilityBatchCheckRequest: [*_BATCH, required("condition")],
     EligibilityStreamCheckRequest: _BATCH,

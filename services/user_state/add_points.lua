@@ -13,6 +13,6 @@ if expected >= 0 and expected ~= r.version then return { 'VERSION', r.version } 
 local total = r.points + delta
 if total < 0 or total > MOST then return { 'RANGE', r.points } end
 local _, rose = set_points(r, total, steps_of(ARGV[9], tonumber(ARGV[10])), POINTS_ADDED)
-local answer = struct.pack('>i4I4I4BI8', delta, r.points, r.level, rose, r.version)
+local answer = pack('>i4I4I4BI8', delta, r.points, r.level, rose, r.version)
 redis.call('SET', KEYS[5], answer, 'EX', ARGV[12])
 return { 'DONE', answer }

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
 from services.store.store import Store, Value
-from services.user_state.feed import Feed, FeedGapError
-from services.user_state.indexes import Indexes, Place, Span
+from services.user_state.feed import Feed, FeedAheadError, FeedGapError
+from services.user_state.indexes import Entry, Indexes, Span
 from services.user_state.record import Record, unpack
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept, Scripts
@@ -24,6 +24,8 @@ DEMOTED_AT_A_TIME = 5
 # Buckets that are written in one round trip; the store serves others in between.
 _BUCKETS_AT_A_TIME = 128
 _PAGE = 1_000
+# Indexes that one call of page.lua looks into, about 2 us for each that is empty.
+_SPANS_AT_A_TIME = 64
 
 
 class Demoted(NamedTuple):
@@ -41,8 +43,8 @@ class Crowd:
     def __init__(
         self,
         store: Store,
-        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
-        kept: Kept = Kept(),  # noqa: B008
+        buckets: Buckets,
+        kept: Kept = Kept(),  # noqa: B008  (immutable)
         now: Callable[[], float] = time.time,
     ) -> None:
         self.buckets = buckets
@@ -71,11 +73,6 @@ class Crowd:
         found = self._store.get_many([bucket.demoted for bucket in self.buckets.all()])
         noted = ((each or b"").rpartition(b":") for each in found)
         return sum(int(count) for of_run, _, count in noted if of_run == run.encode())
-
-    def read(self, bucket: Bucket, users: Sequence[str]) -> list[Record | None]:
-        """The records of users of one bucket."""
-        found = self._store.get_many([bucket.record(user) for user in users])
-        return [None if packed is None else unpack(packed) for packed in found]
 
     def write(self, rows: Iterable[Row], steps: Steps, app: str = "") -> int:
         """Makes users what the rows say; of two rows for one user the later holds.
@@ -112,33 +109,59 @@ class Crowd:
             self._scripts.restore.many(group)
 
     def users(
-        self, bucket: Bucket, levels: Iterable[int], after: str = ""
-    ) -> Iterator[tuple[str, Record]]:
-        """Every user of a bucket behind a name once, by name, as it is when it is read.
+        self, buckets: Sequence[Bucket], levels: Iterable[int], after: str = ""
+    ) -> Iterator[tuple[Bucket, str, Record]]:
+        """Every user of these buckets once, bucket by bucket and by name, as it is when it is read;
+        of the first bucket those after a name. BUCKETS_AT_A_TIME are enough.
 
-        Nobody is missed who moves from one index to another meanwhile: the feed tells who moved.
+        Nobody is missed who moves from one index to another meanwhile: the feed says who moved.
         """
-        names = sorted(name for name in self._names(bucket, list(levels)) if name > after)
-        for batch in batched(names, _PAGE):
-            for name, record in zip(batch, self.read(bucket, batch), strict=True):
+        names = self._names(buckets, list(levels))
+        names[0] = {name for name in names[0] if name > after}
+        pairs = zip(buckets, names, strict=True)
+        found = [(bucket, name) for bucket, users in pairs for name in sorted(users)]
+        for batch in batched(found, _PAGE):
+            packed = self._store.get_many([bucket.record(name) for bucket, name in batch])
+            for (bucket, name), record in zip(batch, packed, strict=True):
                 if record is not None:
-                    yield name, record
+                    yield bucket, name, unpack(record)
 
-    def _names(self, bucket: Bucket, levels: Sequence[int]) -> set[str]:
+    def _names(self, buckets: Sequence[Bucket], levels: Sequence[int]) -> list[set[str]]:
         feed = Feed(self._store, self.buckets)
-        while True:
-            before = feed.version(bucket)
-            names = set(self._indexed(bucket, levels))
-            try:
-                names.update(user for user, _ in feed.changes(bucket, before))
-            except FeedGapError:
-                continue  # more changed meanwhile than the feed keeps
-            return names
+        names: dict[Bucket, set[str]] = {}
+        left = list(buckets)
+        while left:
+            before = feed.versions(left)
+            names |= zip(left, self._indexed(left, levels), strict=True)
+            after = feed.versions(left)
+            changed = [each for each in zip(left, before, after, strict=True) if each[1] != each[2]]
+            left = []
+            for bucket, version, _ in changed:
+                try:
+                    names[bucket].update(user for user, _ in feed.changes(bucket, version))
+                except (FeedGapError, FeedAheadError):
+                    left.append(bucket)  # more changed meanwhile than the feed keeps
+        return [names[bucket] for bucket in buckets]
 
-    def _indexed(self, bucket: Bucket, levels: Sequence[int]) -> Iterator[str]:
-        for level in levels:
-            for by_hand in (False, True):
-                span, place = Span(by_hand, level, 0, 2**31), None
-                while page := self.indexes.page(bucket, span, place, _PAGE):
-                    yield from (entry.user for entry in page)
-                    place = Place(page[-1].points, page[-1].user)
+    def _indexed(self, buckets: Sequence[Bucket], levels: Sequence[int]) -> list[set[str]]:
+        """Who is in the indexes of each bucket."""
+        names: list[set[str]] = [set() for _ in buckets]
+        every = [Span(hand, level, 0, 2**31) for level in levels for hand in (False, True)]
+        share = _PAGE // len(buckets)
+        for spans in batched(every, _SPANS_AT_A_TIME):
+            pages = self.indexes.pages([(bucket, spans, "") for bucket in buckets], share)
+            for bucket, found, page in zip(buckets, names, pages, strict=True):
+                found.update(entry.user for entry in page)
+                if len(page) == share:
+                    found.update(self._rest(bucket, spans, page[-1]))
+        return names
+
+    def _rest(self, bucket: Bucket, spans: Sequence[Span], last: Entry) -> Iterator[str]:
+        while True:
+            first, *others = spans[last.span :]
+            spans = [first._replace(least=last.points), *others]
+            (page,) = self.indexes.pages([(bucket, spans, last.user)], _PAGE)
+            yield from (entry.user for entry in page)
+            if len(page) < _PAGE:
+                return
+            last = page[-1]

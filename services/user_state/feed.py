@@ -33,7 +33,7 @@ class UserChange(NamedTuple):
 class Feed:
     """Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store, buckets: Buckets = Buckets()) -> None:  # noqa: B008
+    def __init__(self, store: Store, buckets: Buckets) -> None:
         self.buckets = buckets
         self._store = store
 
@@ -41,13 +41,11 @@ class Feed:
         """The version of the last change of a bucket; 0 before the first."""
         return int(self._store.get(bucket.versions) or 0)
 
-    def versions(self) -> list[int]:
-        """The versions of all buckets."""
+    def versions(self, buckets: Sequence[Bucket] | None = None) -> list[int]:
+        """The version of the last change of each bucket; None stands for all buckets."""
         found: list[int] = []
-        for buckets in batched(self.buckets.all(), _AT_A_TIME):
-            found += (
-                int(each or 0) for each in self._store.get_many([b.versions for b in buckets])
-            )
+        for some in batched(self.buckets.all() if buckets is None else buckets, _AT_A_TIME):
+            found += (int(each or 0) for each in self._store.get_many([b.versions for b in some]))
         return found
 
     def changes(self, bucket: Bucket, after: int) -> Sequence[UserChange]:
@@ -58,25 +56,29 @@ class Feed:
         if after > self.version(bucket):
             raise FeedAheadError
         changes: list[UserChange] = []
-        while page := self.page(bucket, after, _AT_A_TIME):
+        while page := self.pages([(bucket, after)], _AT_A_TIME)[0]:
             changes += page
             after = page[-1].change.version
         return changes
 
-    def page(self, bucket: Bucket, after: int, limit: int) -> list[UserChange]:
-        """The first changes of a bucket behind a version. Raises FeedGapError.
+    def pages(self, places: Sequence[tuple[Bucket, int]], limit: int) -> list[Sequence[UserChange]]:
+        """The first changes of each bucket after a version, in one round trip. Raises FeedGapError.
 
-        Empty also where all of them are gone: `versions` tells that there were some.
+        A page is empty also where all of them are gone: `versions` tells that there were some.
         """
-        found = self._store.xrange(bucket.feed, f"({after}-0", "+", limit)
-        changes = [_change(identifier, fields) for identifier, fields in found]
-        if changes and _version_before(changes[0], found[0][1]) != after:
-            raise FeedGapError
-        return changes
+        with self._store.pipeline(transaction=False) as pipeline:
+            for bucket, after in places:
+                start = f"({after}-0"
+                pipeline.execute_command("XRANGE", bucket.feed, start, "+", "COUNT", limit)
+            found = pipeline.execute()
+        return [_page(entries, after) for entries, (_, after) in zip(found, places, strict=True)]
 
 
-def _version_before(first: UserChange, fields: Mapping[bytes, bytes]) -> int:
-    return int(fields.get(b"p", first.change.version - 1))
+def _page(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], after: int) -> list[UserChange]:
+    changes = [_change(identifier, fields) for identifier, fields in entries]
+    if changes and int(entries[0][1].get(b"p", changes[0].change.version - 1)) != after:
+        raise FeedGapError
+    return changes
 
 
 def _change(identifier: bytes, fields: Mapping[bytes, bytes]) -> UserChange:

@@ -76,13 +76,6 @@ class Counted(NamedTuple):
     """The number of each stretch that has users, and how many."""
 
 
-class Place(NamedTuple):
-    """Where a page of one index starts: after this user at these points."""
-
-    points: int
-    user: str = ""
-
-
 class Entry(NamedTuple):
     """A user on a page. `span` is the number of its span, from 0."""
 
@@ -158,13 +151,6 @@ class Indexes:
             bounds = [bound for span in spans for bound in (span.least, span.before)]
             calls.append(_page(keys, bounds, after, limit))
         return [_entries(found) for found in self._scripts.page.many(calls)]
-
-    def page(self, bucket: Bucket, span: Span, after: Place | None, limit: int) -> list[Entry]:
-        """The same for one span of one bucket."""
-        if after is not None:
-            span = span._replace(least=after.points)
-        (found,) = self.pages([(bucket, [span], after.user if after else "")], limit)
-        return found
 
     def due(
         self, buckets: Sequence[Bucket], spans: Sequence[Span], limit: int

@@ -1,13 +1,35 @@
 -- Stands before every script of this folder that changes a user. KEYS: record, versions, manual,
 -- feed. ARGV: the prefixes of the indexes by level (earned, by hand), the time in milliseconds, how
--- many changes to keep with the record and in the feed, the app that asks, the user; then what the
--- script takes, from ARGV[8] on. The index keys are built from a record's level, so they cannot be
+-- many changes to keep with the record, what to keep in the feed (Kept.feed_limits), the app that asks,
+-- the user; then what the script takes, from ARGV[8] on. The index keys are built from a record's level, so they cannot be
 -- declared; they carry the bucket's hash tag and so lie on the same slot.
 local LAYOUT, FORMAT, EARNED, MANUAL, NOBODY = '>BBI4I4I4I8', 2, 0, 1, 255
 local INITIALISED, POINTS_SET, POINTS_ADDED, SET_BY_HAND, DEMOTED, IMPORTED, DELETED = 1, 2, 3, 4, 5, 6, 7
 local record_key, versions_key, manual_key, feed_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local level_prefix, hand_prefix, now, app, user = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6], ARGV[7]
-local history_length, feed_length = tonumber(ARGV[4]), ARGV[5]
+local history_length = tonumber(ARGV[4])
+
+local version, settle
+
+-- Ends the script with an error. What it changed before stays, so it is completed; versions that were reserved and not
+-- used are given back, as a watch would take them for changes that it has missed.
+local function refuse(number)
+  if version then
+    redis.call('SET', versions_key, string.format('%.0f', version))
+    settle()
+  end
+  error({ err = 'NUMBER ' .. tostring(number) .. ' is too large' })
+end
+
+-- struct.pack wraps a number that is too large for its field: a protection of 100 years then ended in 1990.
+local function pack(format, ...)
+  local packed = struct.pack(format, ...)
+  local written = { struct.unpack(format, packed) }
+  for i = 1, select('#', ...) do
+    if written[i] ~= select(i, ...) then refuse(select(i, ...)) end
+  end
+  return packed
+end
 
 local function read(packed)
   local r = {}
@@ -61,8 +83,35 @@ local function index(member, r)
   end
 end
 
+local function time_in_feed(fields) -- in the entry of the history, after the state, its length and its kind
+  local change, at, time, unit = fields[4], 13, 0, 1
+  while true do
+    local byte = change:byte(at)
+    time, at = time + byte % 128 * unit, at + 1
+    if byte < 128 then return time end
+    unit = unit * 128
+  end
+end
+
+-- The feed keeps each change for some time, because a watch may read late, and the last few for longer; but of
+-- a busy bucket only so many. Each call removes at most FEED_STEP, which is more than a script adds, and takes some
+-- microseconds: a feed that has grown shrinks without one long command.
+local FEED_STEP = 64
+local function trim_feed()
+  local least, most, milliseconds = struct.unpack('>I4I4I8', ARGV[5])
+  local length = redis.call('XLEN', feed_key)
+  if length < least + FEED_STEP then return end
+  local oldest = redis.call('XRANGE', feed_key, '-', '+', 'COUNT', 1)[1][1]
+  -- Ids are versions, so no more than FEED_STEP changes are before this one.
+  local start = string.format('%.0f-0', tonumber(oldest:match('^%d+')) + FEED_STEP)
+  local kept = redis.call('XRANGE', feed_key, start, '+', 'COUNT', 1)[1]
+  if length > most or time_in_feed(kept[2]) < now - milliseconds then
+    redis.call('XTRIM', feed_key, 'MINID', kept[1])
+  end
+end
+
 -- Ends a script that changed something.
-local function settle()
+function settle()
   for key, members in pairs(pending) do
     local added, gone = {}, {}
     for member, score in pairs(members) do
@@ -75,13 +124,15 @@ local function settle()
     if #gone > 0 then redis.call('ZREM', key, unpack(gone)) end
     if #added > 0 then redis.call('ZADD', key, unpack(added)) end
   end
-  redis.call('XTRIM', feed_key, 'MAXLEN', '~', feed_length)
+  trim_feed()
 end
 
 -- Versions are taken from the bucket's counter before they are used, so that none comes twice.
-local version
+local MAX_VERSION = 2 ^ 53 - 1 -- as record.py has it
 local function reserve(count)
-  version = redis.call('INCRBY', versions_key, count) - count
+  local last = redis.call('INCRBY', versions_key, count)
+  version = last - count
+  if last > MAX_VERSION then refuse(last) end
 end
 
 -- Numbers of the history take a byte for each seven bits: most are small.
@@ -104,7 +155,7 @@ local function entry(r, kind, why)
   local was, partner, rule = r.was or NOTHING, why.partner or '', why.rule or 0
   local body = varint(kind * 2 + was.source) .. NOW .. varint(was.level) .. varint(was.points) .. varint(was.version)
     .. varint(rule) .. varint(rule > 0 and why.rule_version or 0) .. APP .. varint(#partner) .. partner
-  return struct.pack('>I2', #body) .. body
+  return pack('>I2', #body) .. body
 end
 
 local function newest(history, count)
@@ -119,24 +170,24 @@ end
 -- The feed's ids are the bucket's versions, one for each change: whoever reads it sees a gap. An
 -- import may leave versions out; then `p` tells the version before.
 local function announce(member, source, r, change)
+  local told = pack('>BI4I4', source, r.level, r.points) .. change
   version = version + 1
-  local told = struct.pack('>BI4I4', source, r.level, r.points) .. change
   local id = string.format('%.0f-0', version)
   if r.jumped_from then
     redis.call('XADD', feed_key, id, 'u', member, 'c', told, 'p', r.jumped_from)
   else
     redis.call('XADD', feed_key, id, 'u', member, 'c', told)
   end
-  return version
 end
 
--- Writes the record with its history, and tells the feed, under a version of its own; returns the
--- packed record. `reserve` before, `settle` after.
+-- Writes the record with its history, and adds the change to the feed, under a new version; returns the
+-- packed record. `reserve` before, `settle` after. What can fail comes before the first write.
 local function save(key, member, r, kind, why)
   local change = entry(r, kind, why)
-  r.version = announce(member, r.source, r, change) -- first: nothing else can fail
-  local packed = struct.pack(LAYOUT .. 'I2', FORMAT, r.source, r.level, r.points, r.protected_until, r.version, #r.partner)
+  r.version = version + 1
+  local packed = pack(LAYOUT .. 'I2', FORMAT, r.source, r.level, r.points, r.protected_until, r.version, #r.partner)
     .. r.partner .. newest(change .. r.history, history_length)
+  announce(member, r.source, r, change)
   redis.call('SET', key, packed)
   if r.was and (r.was.source ~= r.source or r.was.level ~= r.level) then unindex(member, r.was) end
   index(member, r)

@@ -16,6 +16,15 @@ _FIRST_LAYOUT = struct.Struct(">BBIIIQ")
 # The same and the partner's length.
 _LAYOUT = struct.Struct(">BBIIIQH")
 
+# The versions of users, in records, requests, replies and cursors alike. Lua's numbers, like those
+# of JSON clients, are exact up to here.
+MAX_VERSION = 2**53 - 1
+# What an import may bring. The bucket's later versions go on from there, one for each change: no
+# number of changes uses up the other half of the range.
+MAX_IMPORTED_VERSION = 2**52
+# The ends of protections: the width of the record's field, which ends in 2106.
+MAX_PROTECTED_UNTIL = 2**32 - 1
+
 SECONDS_PER_DAY = 86_400
 
 

@@ -1,5 +1,6 @@
 """The scripts of this folder, and the arguments that those which change a user share."""
 
+import struct
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -8,6 +9,10 @@ from typing import NamedTuple
 from services.store.keys import Bucket
 from services.store.store import Script, Store, Value
 
+# Changes that the feed of a bucket holds at most, about 60 bytes each: docs/scale.md.
+FEED_MOST = 65_536
+_FEED_LIMITS = struct.Struct(">IIQ")
+
 
 class Kept(NamedTuple):
     """How many changes are kept, and for how long a bill number is known."""
@@ -15,8 +20,15 @@ class Kept(NamedTuple):
     history: int = 8
     """With each user."""
     feed: int = 128
-    """In each bucket's feed; the store rounds up to whole nodes."""
+    """In each bucket's feed, at least, however old they are."""
+    feed_seconds: int = 60
+    """For how long each change is in the feed, unless the bucket has more than FEED_MOST."""
     bill_seconds: int = 7 * 86_400
+
+    @property
+    def feed_limits(self) -> bytes:
+        """As record.lua reads them."""
+        return _FEED_LIMITS.pack(self.feed, FEED_MOST, self.feed_seconds * 1_000)
 
 
 class Scripts:
@@ -61,6 +73,6 @@ class Scripts:
     ) -> tuple[list[str], list[Value]]:
         keys = [record, bucket.versions, bucket.manual, bucket.feed]
         milliseconds = int(self._now() * 1_000)
-        kept = (self._kept.history, self._kept.feed)
+        kept = (self._kept.history, self._kept.feed_limits)
         prefixes = (bucket.level_prefix, bucket.hand_prefix)
         return keys, [*prefixes, milliseconds, *kept, app, user, *arguments]

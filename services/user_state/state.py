@@ -76,8 +76,8 @@ class UserState:
     def __init__(
         self,
         store: Store,
-        buckets: Buckets = Buckets(),  # noqa: B008  (immutable)
-        kept: Kept = Kept(),  # noqa: B008
+        buckets: Buckets,
+        kept: Kept = Kept(),  # noqa: B008  (immutable)
         now: Callable[[], float] = time.time,
         reads: Reads | None = None,
     ) -> None:

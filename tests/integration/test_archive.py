@@ -49,8 +49,8 @@ def test_everything_is_there_under_another_number_of_buckets(
     store: Store, other: Store, count: int
 ) -> None:
     layout.claim(store, Buckets())
-    load_data(store)
-    users = UserState(store)
+    load_data(store, Buckets())
+    users = UserState(store, Buckets())
     steps = RuleBook(store).book().steps
     users.add_points("5", 7, Bill("b:1", "a:b"), steps)
     apps = Apps(store)
@@ -71,23 +71,23 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert RuleBook(other).book().version == RuleBook(store).book().version
     assert RuleBook(other).version(1) is not None
     assert Facts(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
-    assert Facts(other, buckets).everything("aaa") == Facts(store).everything("aaa")
-    assert Shops(other, buckets).member("6", "joe") == Shops(store).member("6", "joe")
+    assert Facts(other, buckets).everything("aaa") == Facts(store, Buckets()).everything("aaa")
+    assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
     assert Shops(other, buckets).get("7") is not None
     grant = Tokens(other, Apps(other)).find(pair.access_token)
     assert grant is not None
     assert grant.appid == "shop"
     levels = RuleBook(other).book().levels
     crowd = Crowd(other, buckets)
-    names = [user for bucket in buckets.all() for user, _ in crowd.users(bucket, levels)]
+    names = [user for _, user, _ in crowd.users(buckets.all(), levels)]
     assert sorted(names) == sorted(USERS)
 
 
 def test_versions_rise_for_those_who_were_deleted_before_the_move(
     store: Store, other: Store
 ) -> None:
-    load_data(store)
-    users = UserState(store)
+    load_data(store, Buckets())
+    users = UserState(store, Buckets())
     last = users.get("5")
     assert last is not None
     users.delete("5")
@@ -99,7 +99,7 @@ def test_versions_rise_for_those_who_were_deleted_before_the_move(
 
 
 def test_an_archive_goes_into_an_empty_store_only(store: Store) -> None:
-    load_data(store)
+    load_data(store, Buckets())
     with pytest.raises(archive.ArchiveError, match="not empty"):
         archive.restore(store, Buckets(), archived(store))
 
@@ -112,7 +112,7 @@ def test_what_is_no_archive_is_refused_before_anything_is_written(other: Store, 
 
 
 def test_an_archive_that_breaks_off_is_told(store: Store, other: Store) -> None:
-    load_data(store)
+    load_data(store, Buckets())
     broken = archived(store).getvalue().rpartition('{"end"')[0]
     with pytest.raises(archive.ArchiveError, match="breaks off"):
         archive.restore(other, Buckets(), io.StringIO(broken))
@@ -142,15 +142,14 @@ def test_on_the_command_line(
         server(SERVERS["valkey"], tmp_path / "1") as one,
         server(SERVERS["valkey"], tmp_path / "2") as two,
     ):
-        load_data(connect(store_settings(one.port)))
+        load_data(connect(store_settings(one.port)), Buckets())
         monkeypatch.setenv("REDIS_URL", one.address)
         assert archive.main(["export", str(file)]) == 0
         # Never over another file.
         assert archive.main(["export", str(file)]) == 1
         monkeypatch.setenv("REDIS_URL", two.address)
-        monkeypatch.setenv("REDIS_BUCKETS", "16")
         assert archive.main(["import", str(file)]) == 0
         assert archive.main(["import", str(file)]) == 1
-        moved = UserState(connect(store_settings(two.port)), Buckets(16)).get("5")
+        moved = UserState(connect(store_settings(two.port)), Buckets()).get("5")
         assert moved is not None
         assert moved.level == 5

@@ -22,8 +22,8 @@ def test_a_copy_of_the_snapshot_is_a_backup(tmp_path: Path) -> None:
     with server(SERVERS["valkey"], first) as running:
         store = connect(store_settings(running.port))
         layout.claim(store, Buckets())
-        load_data(store)
-        before = UserState(store).get("3dfg4df")
+        load_data(store, Buckets())
+        before = UserState(store, Buckets()).get("3dfg4df")
         raw: Any = redis.Redis(port=running.port)
         saved = raw.lastsave()
         # LASTSAVE has seconds: a save in the second of the start would not show.
@@ -31,11 +31,11 @@ def test_a_copy_of_the_snapshot_is_a_backup(tmp_path: Path) -> None:
         raw.bgsave()
         until(lambda: raw.lastsave() > saved, "the snapshot")
         shutil.copy(first / "dump.rdb", second)
-        UserState(store).delete("3dfg4df")
+        UserState(store, Buckets()).delete("3dfg4df")
     with server(SERVERS["valkey"], second) as restored:
         store = connect(store_settings(restored.port))
         layout.claim(store, Buckets())
-        assert UserState(store).get("3dfg4df") == before
+        assert UserState(store, Buckets()).get("3dfg4df") == before
         raw = redis.Redis(port=restored.port)
         raw.config_set("appendonly", "yes")
         until(

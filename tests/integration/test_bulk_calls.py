@@ -7,6 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from levelgate.member.v1 import member_bulk_pb2, member_history_pb2, member_level_pb2
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
+from services.user_state.record import MAX_IMPORTED_VERSION, MAX_VERSION
+from tests.support.levels import same_bucket
 from tests.support.member_calls import Row, exported, failure, import_rows
 from tests.support.service import Service
 
@@ -23,7 +25,7 @@ def test_nothing_is_lost_by_a_wrong_row(member: Service) -> None:
         Row(user_id="hand", points=1, level=3, by_hand=True, partner_id="p"),
         Row(user_id="hand", points=1, by_hand=True, partner_id="p", protected_until=soon),
         Row(user_id="earned", points=1, partner_id="p"),
-        Row(user_id="version", points=1, version=2**51),
+        Row(user_id="version", points=1, version=MAX_IMPORTED_VERSION + 1),
         Row(
             user_id="good-2", points=1, level=3, by_hand=True, partner_id="p", protected_until=soon
         ),
@@ -66,6 +68,25 @@ def test_what_is_exported_can_be_imported_with_history_and_rising_versions(membe
     assert [each.kind for each in back["3dfg4df"].history][1:] == [
         each.kind for each in rows["3dfg4df"].history
     ]
+
+
+def test_the_highest_version_leaves_the_bucket_all_the_versions_it_needs(
+    member: Service,
+) -> None:
+    user, other = same_bucket(2)
+    reply = import_rows(member, [Row(user_id=user, points=1, version=MAX_IMPORTED_VERSION)])
+    assert (reply.written, reply.rejected) == (1, 0)
+    version = MAX_IMPORTED_VERSION + 1
+    request = member_level_pb2.AddPointsRequest(
+        user_id=user, delta=1, bill_no="b", expected_version=version
+    )
+    added = member.members.AddPoints(request, timeout=5, metadata=member.metadata)
+    assert added.data.version == version + 1 <= MAX_VERSION
+    member.members.InitUser(
+        member_level_pb2.InitUserRequest(user_id=other), timeout=5, metadata=member.metadata
+    )
+    rows = {row.user_id: row.version for row in exported(member)}
+    assert (rows[user], rows[other]) == (version + 1, version + 2)
 
 
 def broken_histories(row: Row) -> Iterator[Row]:

@@ -119,7 +119,7 @@ def test_a_write_costs_a_round_trip_more_only_where_reads_are_remembered(
     store = connect(settings)
     crowd = Crowd(store, BUCKETS)
     crowd.write([Row(f"u{number}", 70) for number in range(200)], STEPS)
-    crowd.indexes.page(ALL, Span(False, 1, 0, 100), None, 10)
+    crowd.indexes.pages([(ALL, [Span(False, 1, 0, 100)], "")], 10)
     with redis.Redis(port=running.port) as client:
         found = client.info("commandstats")
     assert found.get("cmdstat_ping", {"calls": 0})["calls"] == pings

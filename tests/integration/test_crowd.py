@@ -1,5 +1,7 @@
 """Many users at once: demotion, counts, pages, import and export, in small steps."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,10 +9,11 @@ from hypothesis import strategies as st
 from services.member_level import preview
 from services.rules.ladder import Ladder, Rule
 from services.store.store import Store
+from services.user_state import crowd as crowd_of
 from services.user_state import history
 from services.user_state.crowd import BATCH, Crowd, Demoted
 from services.user_state.history import changes_of
-from services.user_state.indexes import Place, Question, Span
+from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -44,12 +47,12 @@ def demote(crowd: Crowd, steps: Steps = STEPS, run: str = "run") -> Demoted:
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store, now=lambda: NOW)
+    return UserState(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(store, now=lambda: NOW)
+    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def test_demotion_refits_to_the_points_and_not_one_step(users: UserState, crowd: Crowd) -> None:
@@ -199,15 +202,16 @@ def test_a_page_goes_on_behind_the_last_user_whatever_changes(
         started(users, user, 500 + position // 4)
     order = sorted(names, key=lambda name: (500 + names.index(name) // 4, name.encode()))
     span = Span(False, 1, 500, 600)
-    first = crowd.indexes.page(BUCKET, span, None, 5)
+    (first,) = crowd.indexes.pages([(BUCKET, [span], "")], 5)
     assert [entry.user for entry in first] == order[:5]
     # Somebody before the place goes, somebody new comes before it: nobody behind it is missed.
     users.delete(order[0])
     users.delete(order[4])
-    rest = crowd.indexes.page(BUCKET, span, Place(first[-1].points, first[-1].user), 100)
+    last = first[-1]
+    (rest,) = crowd.indexes.pages([(BUCKET, [span._replace(least=last.points)], last.user)], 100)
     assert [entry.user for entry in rest] == order[5:]
-    assert crowd.indexes.page(BUCKET, Span(False, 1, 501, 502), None, 100) == [
-        (0, user, 501) for user in order if 500 + names.index(user) // 4 == 501 and user != order[4]
+    assert crowd.indexes.pages([(BUCKET, [Span(False, 1, 501, 502)], "")], 100) == [
+        [(0, user, 501) for user in order[5:] if 500 + names.index(user) // 4 == 501]
     ]
 
 
@@ -265,13 +269,60 @@ def test_an_imported_user_keeps_rising_from_its_version_and_brings_its_history(
     assert kept[1].version == 10**9
 
 
-def test_an_export_gives_everybody_once(users: UserState, crowd: Crowd) -> None:
-    names = same_bucket(30)
-    for position, user in enumerate(names):
+@pytest.mark.parametrize("page", [1_000, 8])
+def test_an_export_gives_everybody_once(
+    users: UserState, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(crowd_of, "_PAGE", page)
+    monkeypatch.setattr(crowd_of, "_SPANS_AT_A_TIME", page)
+    names, other = same_bucket(30), "v"
+    for position, user in enumerate([*names, other]):
         started(users, user, position * 60)
-    users.set_by_hand(names[3], 0, "p", NOW)
-    exported = list(crowd.users(BUCKET, [0, 1, 3]))
-    assert [user for user, _ in exported] == sorted(names)
-    assert all(users.get(user) == record for user, record in exported)
+    for user in names[3:6]:
+        users.set_by_hand(user, 0, "p", NOW)
+    buckets = [BUCKET, BUCKETS.of(other), BUCKETS.of("nobody")]
+    exported = list(crowd.users(buckets, [0, 1, 3]))
+    order = [(BUCKET, user) for user in sorted(names)] + [(BUCKETS.of(other), other)]
+    assert [(bucket, user) for bucket, user, _ in exported] == order
+    assert all(users.get(user) == record for _, user, record in exported)
     after = sorted(names)[9]
-    assert [user for user, _ in crowd.users(BUCKET, [0, 1, 3], after)] == sorted(names)[10:]
+    rest = [user for _, user, _ in crowd.users(buckets, [0, 1, 3], after)]
+    assert rest == [*sorted(names)[10:], other]
+
+
+def test_an_export_misses_nobody_who_moves_meanwhile(
+    users: UserState, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = same_bucket(8)
+    for user in names:
+        started(users, user, 5)
+    pages, moving = crowd.indexes.pages, iter(names)
+
+    def pages_while_one_moves(*arguments: Any) -> Any:
+        found = pages(*arguments)
+        for user in moving:
+            # Out of an index that is still to be read, into one that was.
+            users.set_by_hand(user, 3, "p", NOW)
+            users.delete(names[0])
+            break
+        return found
+
+    monkeypatch.setattr(crowd.indexes, "pages", pages_while_one_moves)
+    monkeypatch.setattr(crowd_of, "_SPANS_AT_A_TIME", 1)
+    exported = [user for _, user, _ in crowd.users([BUCKET], [3, 1, 0])]
+    assert exported == sorted(names[1:])
+
+
+def test_an_export_of_few_members_makes_a_call_for_each_bucket(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    pages = crowd.indexes.pages
+
+    def counted(places: Any, limit: int) -> Any:
+        asked.append(len(places))
+        return pages(places, limit)
+
+    monkeypatch.setattr(crowd.indexes, "pages", counted)
+    list(crowd.users(BUCKETS.all()[:BUCKETS_AT_A_TIME], [0, 1, 3]))
+    assert asked == [BUCKETS_AT_A_TIME]

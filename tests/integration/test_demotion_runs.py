@@ -10,6 +10,7 @@ from services.access.tokens import Tokens
 from services.store.keys import DEMOTION
 from services.store.store import Store
 from services.user_state.state import UserState
+from tests.support.levels import BUCKETS
 from tests.support.member_calls import DONE, Row, due, failure, import_rows, plan, run, upgrade
 from tests.support.service import Service, running_service
 
@@ -129,7 +130,7 @@ def test_a_run_outlives_the_instance_that_drives_it(
                 # Whoever drives it dies; if it is the one we listen to, the other one goes on too.
                 first.process.kill()
         assert (told[-1].state, told[-1].members) == (DONE, 2_000)
-        users = UserState(store)
+        users = UserState(store, BUCKETS)
         assert {users.get(f"due-{n}").level for n in range(2_000)} == {1}  # type: ignore[union-attr]
 
 

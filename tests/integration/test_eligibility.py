@@ -48,7 +48,7 @@ class Frozen:
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store)
+    return UserState(store, BUCKETS)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def snapshots(any_store: StoreSettings, store: Store) -> Snapshots:
 def test_level_points_stars_and_facts_of_many_users(
     snapshots: Snapshots, users: UserState, store: Store
 ) -> None:
-    facts = Facts(store)
+    facts = Facts(store, BUCKETS)
     users.initialise("a", STEPS.steps[0], 1)
     users.set_points("a", 600, STEPS)
     facts.put_star("a", Star(1, IOS), lit=True)

@@ -15,6 +15,7 @@ from services.upbot_checks.fact import (
     Star,
 )
 from services.upbot_checks.facts import Facts
+from tests.support.levels import BUCKETS
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -22,7 +23,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 @pytest.fixture
 def facts(store: Store) -> Facts:
-    return Facts(store)
+    return Facts(store, BUCKETS)
 
 
 def test_a_star_is_lit_on_one_device(facts: Facts) -> None:

@@ -2,10 +2,12 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
 from services.store.store import Store
+from services.user_state import scripts
 from services.user_state.crowd import Crowd
 from services.user_state.feed import Feed, FeedAheadError, FeedGapError
 from services.user_state.history import Change, Kind, State, changes_of
@@ -20,12 +22,12 @@ BUCKET = BUCKETS.of("u")
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store, now=lambda: NOW)
+    return UserState(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(store, now=lambda: NOW)
+    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def earned(level: int, points: int) -> State:
@@ -74,7 +76,7 @@ def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, stor
     started(users, "u", 600)
     kept = list(reversed(changes_of(found(users, "u"))))
     users.delete("u", "app")
-    told = Feed(store).changes(BUCKET, 0)
+    told = Feed(store, BUCKETS).changes(BUCKET, 0)
     assert {each.user for each in told} == {"u"}
     assert [each.change for each in told[:-1]] == kept
     assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
@@ -82,27 +84,77 @@ def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, stor
 
 def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> None:
     started(users, "u", 600)
-    feed = Feed(store)
+    feed = Feed(store, BUCKETS)
     assert [each.change.version for each in feed.changes(BUCKET, 1)] == [2]
     assert feed.changes(BUCKET, 2) == []
     assert feed.versions()[BUCKET.number] == feed.version(BUCKET) == 2
 
 
 def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
-    users = UserState(store, kept=Kept(feed=16))
+    users = UserState(store, BUCKETS, kept=Kept(feed=16, feed_seconds=0))
     started(users, "u")
     for points in range(1, 400):
         users.set_points("u", points, STEPS)
-    feed = Feed(store)
+    feed = Feed(store, BUCKETS)
     with pytest.raises(FeedGapError):
         feed.changes(BUCKET, 0)
     assert len(feed.changes(BUCKET, 390)) == 10
 
 
+def kept_in_feed(store: Store) -> int:
+    script = store.register_script("return redis.call('XLEN', KEYS[1])", writes=False)
+    return int(script([BUCKET.feed]))
+
+
+def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
+    store: Store,
+) -> None:
+    now = float(NOW)
+    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: now)
+    started(users, "u")
+    for points in range(1, 500):
+        users.set_points("u", points, STEPS)
+    now += 60
+    users.set_points("u", 500, STEPS)
+    assert kept_in_feed(store) == 501
+    now += 0.001
+    lengths = [501]
+    for points in range(501, 520):
+        users.set_points("u", points, STEPS)
+        lengths.append(kept_in_feed(store))
+    removed = [before + 1 - after for before, after in pairwise(lengths)]
+    assert max(removed) == 64
+    # The one change of a minute ago and those of now are younger than a minute.
+    assert removed[:7] == [64] * 7
+    assert lengths[-1] == 501 + 19 - 7 * 64
+    now += 3_600
+    for points in range(520, 720):
+        users.set_points("u", points, STEPS)
+        now += 61
+        assert kept_in_feed(store) >= 16
+
+
+def test_the_feed_of_a_busy_bucket_is_bounded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "FEED_MOST", 100)
+    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    started(users, "u")
+    lengths = set()
+    for points in range(1, 400):
+        users.set_points("u", points, STEPS)
+        lengths.add(kept_in_feed(store))
+    assert max(lengths) == 100
+    # An import adds more with each call.
+    crowd = Crowd(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    crowd.write([Row(user, 5) for user in same_bucket(640)], STEPS)
+    assert kept_in_feed(store) <= 100
+
+
 def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
     started(users, "u")
     with pytest.raises(FeedAheadError):
-        Feed(store).changes(BUCKET, 99)
+        Feed(store, BUCKETS).changes(BUCKET, 99)
 
 
 def test_an_import_with_a_higher_version_is_no_gap(
@@ -112,7 +164,7 @@ def test_an_import_with_a_higher_version_is_no_gap(
     other = same_bucket(1)[0]
     crowd.write([Row(other, 5, version=2**40)], STEPS)
     users.set_points("u", 601, STEPS)
-    versions = [each.change.version for each in Feed(store).changes(BUCKET, 2)]
+    versions = [each.change.version for each in Feed(store, BUCKETS).changes(BUCKET, 2)]
     assert versions == [2**40 + 1, 2**40 + 2]
 
 

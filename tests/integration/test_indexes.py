@@ -33,7 +33,7 @@ def go_on() -> None:
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(store, now=lambda: NOW)
+    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def member(name: str, points: int, level: int, *, by_hand: bool = False) -> Row:

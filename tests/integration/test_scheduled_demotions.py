@@ -17,6 +17,7 @@ from services.store.keys import DEMOTION_SLOT
 from services.store.store import Store
 from services.user_state.state import UserState
 from tests.stack.waiting import until
+from tests.support.levels import BUCKETS
 from tests.support.member_calls import due, import_rows
 from tests.support.service import running_service
 
@@ -108,7 +109,7 @@ def test_a_service_demotes_by_itself(address: str, store: Store, tmp_path: Path)
         service.token = demo.token
         service.wait_for("SERVING")
         import_rows(service, due(20))
-        users = UserState(store)
+        users = UserState(store, BUCKETS)
 
         def levels() -> set[int | None]:
             records = (users.get(f"due-{n}") for n in range(20))

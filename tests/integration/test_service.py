@@ -1,16 +1,20 @@
 """A service as a process: it tells the truth about the store, drains, and says what is wrong."""
 
+import itertools
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import grpc
 import httpx
 import pytest
+import redis
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -192,6 +196,73 @@ def test_data_of_another_layout_is_refused(store_server: ServerProcess, tmp_path
         assert service.process.wait(15) == 1
         assert "refusing to serve" in service.lines
         assert "Traceback" not in service.lines
+
+
+def test_a_store_that_lost_its_data_is_marked_again(
+    service: Service, store_server: ServerProcess
+) -> None:
+    store = connect(store_settings(store_server.port))
+    mark = store.get(keys.LAYOUT)
+    store.delete(*(key.decode() for key in store.scan_iter()))
+    until(lambda: store.get(keys.LAYOUT) == mark, "the mark")
+    assert service.status() == "SERVING"
+
+
+@pytest.mark.parametrize("is_missed", [True, False])
+def test_a_store_that_was_exchanged_for_another_one_gets_no_write(
+    tmp_path: Path, is_missed: bool
+) -> None:
+    mine, theirs, port = tmp_path / "mine", tmp_path / "theirs", free_ports(1)[0]
+    for directory in (mine, theirs):
+        directory.mkdir()
+    with server(SERVERS["valkey"], theirs) as other:
+        connect(store_settings(other.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
+        with redis.Redis(port=other.port) as client:
+            client.save()
+    slowly = {"MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "60"}
+    with server(SERVERS["valkey"], mine, port) as first:
+        demo = prepare(first.address)
+        with running_service(first.address, tmp_path / "log", **slowly) as service:
+            service.token = demo.token
+            service.wait_for("SERVING")
+            writes = Writes(service)
+            until(lambda: writes.acknowledged > 20, "writes")
+            first.process.kill()
+            first.process.wait(10)
+            if is_missed:
+                service.wait_for("NOT_SERVING")
+            with server(SERVERS["valkey"], theirs, port):
+                assert service.process.wait(20) == 1
+                store = connect(store_settings(port))
+                assert list(store.scan_iter()) == [keys.LAYOUT.encode()]
+            writes.end()
+            assert "refusing to serve" in service.lines
+            assert "Traceback" not in service.lines
+
+
+class Writes:
+    """Somebody who makes one member after the other, whatever becomes of it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.acknowledged = 0
+        self._thread.start()
+
+    def end(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for number in itertools.count():
+            if self._is_over.wait(0.002):
+                return
+            request = pb.InitUserRequest(user_id=f"u{number}")
+            with suppress(grpc.RpcError):
+                members, metadata = self._service.members, self._service.metadata
+                members.InitUser(request, timeout=2, metadata=metadata)
+                self.acknowledged += 1
 
 
 def test_a_port_in_use_is_one_clear_line(store_server: ServerProcess, tmp_path: Path) -> None:

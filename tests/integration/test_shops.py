@@ -7,11 +7,12 @@ import pytest
 from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
 from services.shop_level.shops import Member, ShopNotSetError, Shops, WeightTakenError
 from services.store.store import Store
+from tests.support.levels import BUCKETS
 
 
 @pytest.fixture
 def shops(store: Store) -> Shops:
-    return Shops(store)
+    return Shops(store, BUCKETS)
 
 
 def level(number: int, weight: int, name: str = "级") -> ShopLevelSettings:

@@ -77,8 +77,8 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
             self.model = Model()
             clock = lambda: float(self.model.now)  # noqa: E731
             kept = Kept(history=4, feed=100_000)
-            self.users = UserState(store, kept=kept, now=clock)
-            self.crowd = Crowd(store, kept=kept, now=clock)
+            self.users = UserState(store, BUCKETS, kept=kept, now=clock)
+            self.crowd = Crowd(store, BUCKETS, kept=kept, now=clock)
             self.versions = dict.fromkeys(USERS, 0)
 
         @property
@@ -188,7 +188,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         def replays(self, user: str) -> None:
             bucket = BUCKETS.of(user)
-            told = Feed(store).changes(bucket, 0)
+            told = Feed(store, BUCKETS).changes(bucket, 0)
             assert [each.change.version for each in told] == list(range(1, len(told) + 1))
             own = [each.change for each in told if each.user == user]
             assert_chain(own)

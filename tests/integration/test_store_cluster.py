@@ -62,7 +62,7 @@ def fails(call: Callable[[], object]) -> float:
 def test_nothing_is_asked_before_it_is_used_and_a_failure_is_not_kept(cluster: Cluster) -> None:
     settings = store_settings(free_ports(1)[0], TIMEOUT_SECONDS, scheme="redis+cluster")
     store = connect(settings)
-    users = UserState(store)
+    users = UserState(store, Buckets())
     assert fails(store.ping) < 5
     assert fails(lambda: users.get("u")) < 5
     assert cluster.ports
@@ -71,7 +71,7 @@ def test_nothing_is_asked_before_it_is_used_and_a_failure_is_not_kept(cluster: C
 def test_a_dead_primary_fails_its_own_slots_at_once_and_comes_back_by_itself(
     cluster: Cluster, store: Store
 ) -> None:
-    users, names = UserState(store), users_of(cluster)
+    users, names = UserState(store, Buckets()), users_of(cluster)
     for user in names:
         started(users, user, 600)
     for victim in range(PRIMARIES):
@@ -95,7 +95,7 @@ def _answers(users: UserState, user: str) -> bool:
 def test_a_silent_primary_holds_nobody_longer_than_the_timeout_allows(
     cluster: Cluster, store: Store
 ) -> None:
-    users, names = UserState(store), users_of(cluster)
+    users, names = UserState(store, Buckets()), users_of(cluster)
     for user in names:
         started(users, user, 600)
     cluster.signal(1, signal.SIGSTOP)
@@ -113,7 +113,7 @@ def test_a_silent_primary_holds_nobody_longer_than_the_timeout_allows(
 
 
 def test_slots_that_moved_are_found(cluster: Cluster, store: Store) -> None:
-    users = UserState(store)
+    users = UserState(store, Buckets())
     started(users, "mover", 600)
     key = Buckets().of("mover").versions
     home, other = cluster.owner(key), (cluster.owner(key) + 1) % PRIMARIES
@@ -124,7 +124,7 @@ def test_slots_that_moved_are_found(cluster: Cluster, store: Store) -> None:
         upgrade = users.set_points("mover", 1_300, STEPS)
         assert upgrade is not None
         assert upgrade.rose
-        assert len(list(Crowd(store).users(Buckets().of("mover"), [0, 1, 3]))) == 1
+        assert len(list(Crowd(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
     finally:
         move_slot(cluster, key, other, home)
     assert users.get("mover") is not None

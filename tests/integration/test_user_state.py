@@ -16,7 +16,7 @@ MAX_POINTS = 2**31 - 1
 
 @pytest.fixture
 def users(store: Store) -> UserState:
-    return UserState(store, now=lambda: NOW)
+    return UserState(store, BUCKETS, now=lambda: NOW)
 
 
 def test_a_new_user_starts_at_the_lowest_level_with_no_points(users: UserState) -> None:
@@ -153,14 +153,14 @@ def test_a_total_out_of_range_changes_nothing(users: UserState, points: int, del
 
 
 def test_no_more_changes_are_kept_than_the_setting_says(store: Store) -> None:
-    users = UserState(store, kept=Kept(history=3))
+    users = UserState(store, BUCKETS, kept=Kept(history=3))
     started(users, "u")
     for points in range(1, 6):
         users.set_points("u", points, STEPS)
     kept = changes_of(found(users, "u"))
     assert [change.after.points for change in kept if change.after] == [5, 4, 3]
     assert kept[-1].before is not None
-    nothing = UserState(store, kept=Kept(history=0))
+    nothing = UserState(store, BUCKETS, kept=Kept(history=0))
     nothing.set_points("u", 9, STEPS)
     assert changes_of(found(nothing, "u")) == []
 

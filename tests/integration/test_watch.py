@@ -1,18 +1,28 @@
 """WatchLevels through a real service: no gaps, no repeats, and a clear end."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from levelgate.access.v1.reason_pb2 import REASON_CURSOR_INVALID
 from levelgate.member.v1 import member_history_pb2
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from operations.demo import prepare
+from services.member_level import watch as watch_of
+from services.member_level.watch import Watch
+from services.runtime.errors import Failure
 from services.store.keys import Buckets
 from services.store.store import Store
+from services.user_state.feed import Feed
+from services.user_state.history import State
+from services.user_state.record import Source
+from services.user_state.state import UserState
 from tests.stack.waiting import until
+from tests.support.levels import STEPS
 from tests.support.member_calls import (
     exported,
     failure,
@@ -96,6 +106,113 @@ def test_streams_beyond_the_limit_are_refused_and_the_other_calls_are_not(
         assert service.show().data.level == 5
         open_[0].cancel()
         until(lambda: _is_free(service), "a free stream")
+
+
+class Busy:
+    """Somebody who changes one user over and over, a thousand times a second or more."""
+
+    def __init__(self, store: Store, user: str) -> None:
+        self._users = UserState(store, Buckets())
+        self._users.initialise(user, STEPS.steps[0], STEPS.version)
+        self._user = user
+        self.changes = 0
+
+    def change(self, count: int) -> None:
+        for _ in range(count):
+            self.changes += 1
+            self._users.set_points(self._user, self.changes, STEPS)
+
+    def change_each_second(self, count: int, is_over: threading.Event) -> None:
+        started, first = time.monotonic(), self.changes
+        while not is_over.wait(0.001):
+            # As many as are due; a store that takes fewer gets them one after the other.
+            due = first + int(count * (time.monotonic() - started))
+            self.change(min(100, due - self.changes))
+
+
+def test_a_busy_user_neither_ends_a_live_watch_nor_delays_the_changes_of_others(
+    member: Service, store: Store
+) -> None:
+    busy, is_over = Busy(store, "busy"), threading.Event()
+    _, cursor = watched(member, "", 0)
+    stream = MemberHistoryStub(member.channel).WatchLevels(
+        member_history_pb2.WatchLevelsRequest(cursor=cursor), timeout=60, metadata=member.metadata
+    )
+    thread = threading.Thread(target=busy.change_each_second, args=(1_500, is_over))
+    thread.start()
+    seen, others, waited = 0, 0, []
+    asked = time.monotonic()
+    upgrade(member, "42", 1)
+    for message in stream:
+        for each in message.changes:
+            if each.user_id == "busy":
+                seen += 1
+                assert each.change.to.points == seen
+            else:
+                others += 1
+                assert (each.user_id, each.change.to.points) == ("42", others)
+                waited.append(time.monotonic() - asked)
+                asked = time.monotonic()
+                if others < 10:
+                    upgrade(member, "42", others + 1)
+        if seen >= 5_000 and others == 10 and not is_over.is_set():
+            is_over.set()
+            thread.join()
+        if is_over.is_set() and seen == busy.changes:
+            break
+    stream.cancel()
+    # A second, and not the minute that the busy user's changes would take.
+    assert sorted(waited)[len(waited) // 2] < 1
+
+
+@pytest.mark.parametrize("other", ["before", "after"])
+def test_many_waiting_changes_of_one_user_leave_a_share_to_others(store: Store, other: str) -> None:
+    feed, users = Feed(store, Buckets()), UserState(store, Buckets())
+    watch, busy = Watch(feed, ""), Busy(store, "busy")
+    number = Buckets().of("busy").number
+    busy.change(2_500)
+    few = next(
+        user
+        for user in map(str, range(100))
+        if (Buckets().of(user).number < number) == (other == "before")
+    )
+    users.initialise(few, STEPS.steps[0], STEPS.version)
+    changes, is_more = watch.read()
+    assert is_more
+    assert [each.user for each in changes].count(few) == 1
+    assert len(changes) == watch_of.CHANGES // 2 + 1
+    changes, _ = Watch(feed, watch.cursor).read()
+    assert len(changes) == watch_of.CHANGES
+    while is_more:
+        changes, is_more = watch.read()
+    assert changes[-1].change.after == State(3, 2_500, Source.EARNED)
+    assert watch.read() == ([], False)
+
+
+def test_each_bucket_has_its_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_of, "BUCKETS", 3)
+    watch, busy = Watch(Feed(store, Buckets()), ""), [Busy(store, str(n)) for n in range(10)]
+    seen: set[str] = set()
+    for _ in range(4):
+        for each in busy:
+            each.change(1)
+        changes, is_more = watch.read()
+        assert len({change.user for change in changes}) == 3
+        assert is_more
+        seen |= {change.user for change in changes}
+    assert len(seen) == 10
+
+
+def test_a_watch_ends_when_its_store_was_emptied(store: Store) -> None:
+    busy = Busy(store, "busy")
+    busy.change(5)
+    watch = Watch(Feed(store, Buckets()), "")
+    for key in store.scan_iter():
+        store.delete(key.decode())
+    Busy(store, "busy")
+    with pytest.raises(Failure) as raised:
+        watch.read()
+    assert raised.value.reason == REASON_CURSOR_INVALID
 
 
 def _is_free(service: Service) -> bool:

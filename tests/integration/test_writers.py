@@ -126,7 +126,7 @@ def write_while(instance: Instance, disturb: Callable[[], object]) -> list[Ackno
 
 
 def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
-    users = UserState(store)
+    users = UserState(store, Buckets())
     points: Counter[str] = Counter()
     for each in done:
         points[each.user] += each.delta
@@ -148,7 +148,7 @@ def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
 
 
 def told_by_the_feed(store: Store, user: str) -> list[Change]:
-    told = Feed(store).changes(Buckets().of(user), 0)
+    told = Feed(store, Buckets()).changes(Buckets().of(user), 0)
     versions = [each.change.version for each in told]
     assert versions == sorted(set(versions))
     return [each.change for each in told if each.user == user]

@@ -14,6 +14,7 @@ from services.store.store import Store
 from services.user_state.crowd import Crowd
 from services.user_state.state import UserState
 from tests.stack.waiting import until
+from tests.support.levels import BUCKETS
 
 
 class Context:
@@ -54,7 +55,7 @@ class Instance:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.crowd = Crowd(store)
+        self.crowd = Crowd(store, BUCKETS)
         self.rules = RuleBook(store)
         self.runs = CountingRuns(store)
         self.progress = RunProgress(self.runs)
@@ -65,7 +66,7 @@ class Instance:
         self.demotions = Demotions(self.progress, self.rules, self.driver, self.stopping)
 
     def members(self) -> MemberLevel:
-        users = UserState(self.store)
+        users = UserState(self.store, BUCKETS)
         return MemberLevel(users, self.crowd, self.rules, self.demotions, manual_level_days=1)
 
     def begun(self, name: str = "run") -> Run:

@@ -22,6 +22,7 @@ from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from tests.stack.waiting import free_ports
+from tests.support.levels import BUCKETS
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -65,7 +66,7 @@ class RunningStack:
         old = [key for key in self.store.scan_iter() if not key.startswith(KEPT)]
         if old:
             self.store.delete(*(key.decode() for key in old))
-        load_data(self.store)
+        load_data(self.store, BUCKETS)
 
     def token_with(self, scopes: str) -> str:
         """An access token of an app that has these scopes only."""

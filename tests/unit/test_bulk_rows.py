@@ -9,6 +9,10 @@ from levelgate.member.v1.member_bulk_pb2 import UserRow
 from operations.bulk.csv_rows import COLUMNS, WrongHeaderError, csv_header, csv_reader, write_csv
 from operations.bulk.json_rows import read_json, write_json
 from operations.bulk.rows import WrongLineError
+from services.member_level.import_rows import RowReader
+from services.runtime.errors import Violation
+from services.user_state.record import MAX_IMPORTED_VERSION
+from services.user_state.rows import Row
 
 READ = csv_reader(csv_header().rstrip())
 TIME = Timestamp(seconds=1_800_000_000)
@@ -86,7 +90,7 @@ def test_what_is_no_json_row(line: str) -> None:
         ("a,1,,,,,", UserRow(user_id="a", points=1)),
         ("a,1,0,FALSE,,,9", UserRow(user_id="a", points=1, level=0, version=9)),
         ('"a,""b",1,,,,,', UserRow(user_id='a,"b', points=1)),
-        ("=1+1,-1,,,,,", UserRow(user_id="=1+1", points=-1)),
+        ("=1+1,1,,,,,", UserRow(user_id="=1+1", points=1)),
         (",,,,,,", UserRow()),
     ],
 )
@@ -115,6 +119,27 @@ def test_csv_rows(line: str, row: UserRow) -> None:
 def test_what_is_no_csv_row(line: str) -> None:
     with pytest.raises(WrongLineError):
         READ(line)
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("points", 2**31 - 1), ("level", 2**31 - 1), ("version", MAX_IMPORTED_VERSION)],
+)
+def test_a_number_out_of_range_is_told_the_range_that_the_service_has(
+    field: str, most: int
+) -> None:
+    read = csv_reader(f"user_id,points,{field}" if field != "points" else "user_id,points")
+    other = "" if field == "points" else "1,"
+    reader = RowReader(frozenset({most}))
+    assert isinstance(reader.read(read(f"a,{other}{most}")), Row)
+    for wrong in (-1, most + 1):
+        with pytest.raises(WrongLineError, match=f"^{field}: must be 0..{most}; got {wrong}$"):
+            read(f"a,{other}{wrong}")
+    row = UserRow(user_id="a", points=1)
+    setattr(row, field, -1)
+    refused = reader.read(row)
+    assert isinstance(refused, Violation)
+    assert (refused.field, refused.description) == (field, f"must be 0..{most}; got -1")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Settings come from the environment; a wrong one is one clear line."""
 
+from datetime import UTC, datetime
+
 import pytest
 from pydantic_settings import BaseSettings
 
@@ -8,6 +10,7 @@ from services.runtime.settings import AccessSettings, load
 from services.shop_level.settings import ShopLevelSettings
 from services.store.settings import StoreSettings
 from services.upbot_checks.settings import UpbotChecksSettings
+from services.user_state.record import MAX_PROTECTED_UNTIL, SECONDS_PER_DAY
 
 ALL = (UpbotChecksSettings, MemberLevelSettings, ShopLevelSettings, AccessSettings, StoreSettings)
 
@@ -25,6 +28,7 @@ def test_every_field_has_a_default_and_says_what_it_is(settings: type[BaseSettin
         (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "nine"),
         (UpbotChecksSettings, "UPBOT_CHECKS_PORT", "70000"),
         (MemberLevelSettings, "MANUAL_LEVEL_DAYS", "0"),
+        (MemberLevelSettings, "MANUAL_LEVEL_DAYS", "20001"),
         (ShopLevelSettings, "DEFAULT_SHOP", "x" * 129),
         (AccessSettings, "OPEN_FAMILIES", "upbot"),
         (AccessSettings, "OPEN_FAMILIES", "member,everything"),
@@ -41,6 +45,13 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     line = str(raised.value)
     assert line.startswith(f"wrong setting {variable}: ")
     assert "\n" not in line
+
+
+def test_the_longest_protection_fits_its_field_for_decades() -> None:
+    days = 20_000
+    assert MemberLevelSettings(manual_level_days=days).manual_level_days == days
+    in_2050 = datetime(2050, 1, 1, tzinfo=UTC).timestamp()
+    assert in_2050 + days * SECONDS_PER_DAY <= MAX_PROTECTED_UNTIL
 
 
 @pytest.mark.parametrize(

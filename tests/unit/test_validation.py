@@ -26,6 +26,7 @@ from services.runtime.errors import Violation
 from services.runtime.validation import Checks, Validator, violations
 from services.shop_level.validation import CHECKS as SHOP
 from services.upbot_checks.validation import CHECKS as UPBOT
+from services.user_state.record import MAX_VERSION
 
 ALL: Checks = {**UPBOT, **MEMBER, **SHOP}
 
@@ -58,6 +59,7 @@ def wrong_fields(message: Message) -> list[str]:
 
 PAIR = ("min_versions[0].openid", "min_versions[0].version")
 VERSION = eligibility.MinVersion(openid="u", version=1)
+LEVEL = eligibility.Condition(level_at_least=1)
 
 
 def nested_condition(depth: int) -> eligibility.Condition:
@@ -276,3 +278,37 @@ def test_every_request_has_a_row_in_its_services_table() -> None:
     rows = {message.DESCRIPTOR.full_name for message in ALL}
     requests = {method.input_type.full_name for service in services() for method in service.methods}
     assert rows == requests
+
+
+@pytest.mark.parametrize(
+    ("least", "request_of"),
+    [
+        (
+            0,
+            lambda at: member.AddPointsRequest(
+                user_id="u", delta=1, bill_no="b", expected_version=at
+            ),
+        ),
+        (
+            1,
+            lambda at: eligibility.EligibilityCheckRequest(
+                openid="u", condition=LEVEL, min_version=at
+            ),
+        ),
+        (
+            1,
+            lambda at: eligibility.EligibilityBatchCheckRequest(
+                openids=["u"],
+                condition=LEVEL,
+                min_versions=[eligibility.MinVersion(openid="u", version=at)],
+            ),
+        ),
+    ],
+)
+def test_every_version_that_the_store_gives_can_be_asked_for(
+    least: int, request_of: Callable[[int], Message]
+) -> None:
+    for version in (least, 2**50 + 2, MAX_VERSION):
+        assert wrong_fields(request_of(version)) == []
+    for version in (least - 1, MAX_VERSION + 1):
+        assert len(wrong_fields(request_of(version))) == 1

@@ -1,0 +1,66 @@
+"""One watch: what its caller has been sent of each bucket's changes, and what comes next."""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from services.member_level import failures
+from services.member_level.cursors import CursorError, read_watch_cursor, watch_cursor
+from services.user_state.feed import Feed, FeedGapError, UserChange
+
+# Changes of one message, at most. They come from as many buckets as have some, up to BUCKETS, with
+# an equal share for each: one user's thousand changes a second do not delay those of others.
+CHANGES = 1_000
+BUCKETS = 50
+
+
+class Watch:
+    """Every method raises redis.RedisError where the store does not serve."""
+
+    def __init__(self, feed: Feed, cursor: str) -> None:
+        """Goes on from a cursor; an empty one stands for now. Raises Failure if it is none."""
+        self._feed = feed
+        self._sent = _read(cursor, feed.buckets.count) if cursor else feed.versions()
+        self._first = 0
+
+    @property
+    def cursor(self) -> str:
+        return watch_cursor(self._sent)
+
+    def read(self) -> tuple[Sequence[UserChange], bool]:
+        """The next changes, and whether there are more now. Moves the cursor past them.
+
+        Raises Failure where changes are no longer kept, or the store is another one.
+        """
+        versions = self._feed.versions()
+        waiting = []
+        for bucket in self._feed.buckets.all():
+            given, sent = versions[bucket.number], self._sent[bucket.number]
+            if given < sent:
+                raise failures.cursor_invalid()
+            if given > sent:
+                waiting.append((bucket, sent))
+        # The next round begins after the last bucket of this one, so that each has its turn.
+        waiting.sort(key=lambda place: (place[0].number < self._first, place[0].number))
+        places = list(islice(waiting, BUCKETS))
+        if not places:
+            return [], False
+        share = CHANGES // len(places)
+        try:
+            pages = self._feed.pages(places, share)
+        except FeedGapError:
+            raise failures.cursor_expired() from None
+        changes: list[UserChange] = []
+        for (bucket, _), page in zip(places, pages, strict=True):
+            if not page:
+                raise failures.cursor_expired()
+            changes += page
+            self._sent[bucket.number] = page[-1].change.version
+        self._first = places[-1][0].number + 1
+        return changes, len(waiting) > len(places) or any(len(page) == share for page in pages)
+
+
+def _read(cursor: str, buckets: int) -> list[int]:
+    try:
+        return read_watch_cursor(cursor, buckets)
+    except CursorError:
+        raise failures.cursor_invalid() from None

@@ -1,0 +1,115 @@
+"""Cursors: what was given comes back; whatever else is handed in is refused, and nothing fails."""
+
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.member_level import cursors
+from services.member_level.cursors import CursorError, ExportCursor, RiskCursor
+from services.user_state.record import MAX_VERSION
+
+BUCKETS = 4
+NAMES = st.text(st.characters(codec="utf-8"), max_size=128)
+NUMBERS = st.integers(0, 2**32 - 1)
+READERS: dict[str, Callable[[str], object]] = {
+    "W": lambda text: cursors.read_watch_cursor(text, BUCKETS),
+    "R": cursors.read_risk_cursor,
+    "E": cursors.read_export_cursor,
+}
+
+
+def forged(kind: str, packed: bytes) -> str:
+    """A cursor with a right checksum, which anybody can compute."""
+    checksum = zlib.crc32(kind.encode() + packed).to_bytes(4, "big")
+    return kind + base64.urlsafe_b64encode(checksum + packed).decode().rstrip("=")
+
+
+def versions(*numbers: int) -> bytes:
+    return zlib.compress(struct.pack(f">{len(numbers)}Q", *numbers))
+
+
+@given(st.lists(st.integers(0, MAX_VERSION), min_size=BUCKETS, max_size=BUCKETS))
+def test_a_watch_goes_on_where_it_was(versions: list[int]) -> None:
+    assert cursors.read_watch_cursor(cursors.watch_cursor(versions), BUCKETS) == versions
+
+
+@given(st.integers(0, 1_024), NUMBERS, NUMBERS, NAMES)
+def test_a_page_and_an_export_go_on_where_they_were(
+    bucket: int, level: int, points: int, user: str
+) -> None:
+    risk, export = RiskCursor(bucket, level, points, user), ExportCursor(bucket, user)
+    assert cursors.read_risk_cursor(cursors.risk_cursor(risk)) == risk
+    assert cursors.read_export_cursor(cursors.export_cursor(export)) == export
+
+
+OF_BEFORE = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BUCKETS, [True, "u"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "W",
+        "WAAAA",
+        "W*",
+        "Wé",
+        "W\ud800",
+        "W" * 70_000,
+        "\ud800",
+        *(forged(kind, b"") for kind in READERS),
+        forged("W", versions(1, 2, 3)),
+        forged("W", versions(1, 2, 3, 4, 5)),
+        forged("W", versions(1, 2, 3, MAX_VERSION + 1)),
+        forged("W", versions(1, 2, 3, 4)[:-1]),
+        forged("W", versions(1, 2, 3, 4) + b"x"),
+        forged("W", zlib.compress(bytes(10**9 // 100))),
+        forged("W", zlib.compress(b"[" * 900_000)),
+        forged("W", zlib.compress(bytes(8 * BUCKETS), 9, -15)),
+        forged("R", struct.pack(">HII", 1, 2, 3)[:-1]),
+        forged("R", struct.pack(">HII", 1, 2, 3) + b"\xed\xa0\x80"),
+        forged("E", b"\x00"),
+        forged("E", b"\x00\x01\xff"),
+        *(
+            forged(kind, zlib.compress(json.dumps(values).encode(), 1))
+            for kind in "wre"
+            for values in OF_BEFORE
+        ),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_what_no_call_returned_is_refused(text: str) -> None:
+    for read in READERS.values():
+        with pytest.raises(CursorError):
+            read(text)
+
+
+@given(st.sampled_from(sorted(READERS)), st.binary(max_size=200), st.booleans())
+@example("W", versions(0, 0, 0, MAX_VERSION + 1), False)
+def test_a_forged_cursor_is_refused_or_holds_numbers_in_their_ranges(
+    kind: str, packed: bytes, compress: bool
+) -> None:
+    text = forged(kind, zlib.compress(packed) if compress else packed)
+    try:
+        found = READERS[kind](text)
+    except CursorError:
+        return
+    if isinstance(found, list):
+        assert len(found) == BUCKETS
+        assert all(0 <= version <= MAX_VERSION for version in found)
+    else:
+        assert isinstance(found, RiskCursor | ExportCursor)
+        found.user.encode()
+        assert min(number for number in found if isinstance(number, int)) >= 0
+
+
+@given(st.text(), st.sampled_from(sorted(READERS)))
+def test_any_text_is_refused(text: str, kind: str) -> None:
+    for read in READERS.values():
+        with pytest.raises(CursorError):
+            read(kind + text)
