@@ -121,7 +121,6 @@ def test_a_change_that_read_the_app_before_it_was_revoked_does_not_revive_it(
     watched.meanwhile = lambda: Apps(store).revoke(APPID)
     with pytest.raises(AppRevokedError):
         CHANGES[change](Apps(watched.as_store()))
-    assert watched.meanwhile is None
     now = Apps(store).get(APPID)
     assert now is not None
     assert (now.revoked, now.secrets, now.scopes) == (True, (), app.scopes)
