@@ -1,15 +1,20 @@
-"""Apps on the command line: `python -m operations.apps create|list|rotate|revoke`.
+"""Apps on the command line: `python -m operations.apps create|list|rotate|scopes|revoke`.
 
-A secret is printed once, when it is made, and on a line of its own so that a script can take it.
+They are in the store of REDIS_URL; where that is not set, in the store of the `make run` that runs
+in this directory. A secret is printed once, on its own line, so that a script can read it.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import redis
+from pydantic import SecretStr
 
+from operations.running import running_stack
+from services.access import earlier
 from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -18,31 +23,31 @@ from services.store import layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
+from services.store.store import Store
+
+_ON_ONE_APP = {
+    "create": "make an app and show its secret; the name of a revoked app is free",
+    "rotate": "add a secret; the newest one before stays live",
+    "scopes": "replace the scopes; live tokens lose what is missing, and get nothing new",
+    "revoke": "end an app and its tokens, for good",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    settings = load(StoreSettings)
+    settings = _settings()
     store = connect(settings)
-    apps = Apps(store)
     try:
         layout.claim(store, Buckets())
-        match options.command:
-            case "create":
-                _create(apps, options.appid, options.scopes)
-            case "list":
-                _list(apps)
-            case "rotate":
-                _show_secret(options.appid, apps.rotate(options.appid))
-            case "revoke":
-                apps.revoke(options.appid)
-                ended = Tokens(store, apps).revoke_all(options.appid)
-                _say(f"{options.appid} is revoked, and {ended} token pairs with it")
+        earlier.move(store)
+        _run(options, store)
     except UnknownAppError:
         return _refuse(f"there is no app {options.appid}; `list` shows those there are")
     except AppRevokedError:
-        return _refuse(f"the app {options.appid} was revoked, which is for good; create another")
+        return _refuse(
+            f"the app {options.appid} was revoked; `create` makes a new one of that name"
+        )
     except AppExistsError:
         return _refuse(f"there is an app {options.appid} already; `rotate` gives it a new secret")
     except layout.LayoutMismatchError as error:
@@ -52,24 +57,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace, store: Store) -> None:
+    apps = Apps(store)
+    match options.command:
+        case "create":
+            _show_secret(options.appid, apps.create(options.appid, _scopes(options)))
+        case "list":
+            _list(apps)
+        case "rotate":
+            _show_secret(options.appid, apps.rotate(options.appid))
+        case "scopes":
+            apps.set_scopes(options.appid, _scopes(options))
+            _say(f"{options.appid} may do: {' '.join(_scopes(options))}")
+        case "revoke":
+            Tokens(store).delete_all(apps.revoke(options.appid))
+            _say(f"{options.appid} is revoked, and its tokens with it")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m operations.apps", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make an app and show its secret")
-    create.add_argument("appid", type=_appid)
-    create.add_argument(
-        "scopes",
-        nargs="+",
-        choices=all_scopes(),
-        metavar="scope",
-        help=f"what its tokens may do: {', '.join(all_scopes())}",
-    )
-    commands.add_parser("list", help="show all apps")
-    rotate = commands.add_parser("rotate", help="add a secret; the newest one before stays live")
-    rotate.add_argument("appid", type=_appid)
-    revoke = commands.add_parser("revoke", help="end an app and its tokens, for good")
-    revoke.add_argument("appid", type=_appid)
+    commands.add_parser("list", help="show all apps, revoked ones included")
+    for name, what in _ON_ONE_APP.items():
+        command = commands.add_parser(name, help=what)
+        command.add_argument("appid", type=_appid)
+        if name in {"create", "scopes"}:
+            command.add_argument(
+                "scopes",
+                nargs="+",
+                choices=all_scopes(),
+                metavar="scope",
+                help=f"what its tokens may do: {', '.join(all_scopes())}",
+            )
     return parser
+
+
+def _settings() -> StoreSettings:
+    """As for every program, but without REDIS_URL the store is that of a running `make run`."""
+    settings, running = load(StoreSettings), running_stack().get("redis")
+    if os.environ.get("REDIS_URL") or not isinstance(running, str):
+        return settings
+    return settings.model_copy(update={"url": SecretStr(running)})
 
 
 def _appid(text: str) -> str:
@@ -78,8 +106,8 @@ def _appid(text: str) -> str:
     return text
 
 
-def _create(apps: Apps, appid: str, scopes: Sequence[str]) -> None:
-    _show_secret(appid, apps.create(appid, sorted(set(scopes))))
+def _scopes(options: argparse.Namespace) -> Sequence[str]:
+    return sorted(set(options.scopes))
 
 
 def _list(apps: Apps) -> None:

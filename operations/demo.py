@@ -102,14 +102,14 @@ def prepare(redis_url: str) -> Demo:
         secret = apps.create(APPID, all_scopes())
     except AppExistsError:
         secret = apps.rotate(APPID)
-    tokens = Tokens(store, apps)
+    tokens = Tokens(store)
     app = apps.authenticate(APPID, secret)
     pair = None if app is None else tokens.issue(app)
-    if pair is None:
+    member = None if app is None else tokens.issue_member(APPID, app.generation, MEMBER)
+    if pair is None or member is None:
         raise RuntimeError(f"the app {APPID} was revoked while it was made")
-    demo = Demo(APPID, secret, pair.access_token, tokens.issue_member(APPID, MEMBER))
     store.close()
-    return demo
+    return Demo(APPID, secret, pair.access_token, member)
 
 
 def is_empty(store: Store) -> bool:

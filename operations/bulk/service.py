@@ -1,11 +1,9 @@
 """The way to member_level's own port, and the token for it."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import grpc
@@ -13,10 +11,10 @@ import grpc
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
 from levelgate.client import TokenSource
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
+from operations.running import running_stack
 
 DEFAULT_ADDRESS = "127.0.0.1:50052"
 DEFAULT_TOKEN_ADDRESS = "127.0.0.1:8080"  # noqa: S105, the gateway of `make run`
-SUMMARY = Path(".run/stack.json")
 # Twenty thousand rejects with their reasons.
 _LARGEST_REPLY = 64 * 1_048_576
 
@@ -92,10 +90,10 @@ def _summary() -> Mapping[str, str]:
     if _variable("LEVELGATE_ADDRESS"):
         return {}
     try:
-        summary = json.loads(SUMMARY.read_text())
+        summary = running_stack()
         return {
             "address": str(summary["grpc"]["member_level"]),
             "token": str(summary["token"]),
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return {}

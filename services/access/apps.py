@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_secret
+from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_generation, new_secret
 from services.store import keys
 from services.store.document import Documents
 from services.store.store import Store
@@ -16,7 +16,7 @@ class UnknownAppError(Exception):
 
 
 class AppRevokedError(Exception):
-    """The app was revoked, which is for good: make another."""
+    """The app was revoked, which is for good: make another, under this name or a new one."""
 
 
 class AppExistsError(Exception):
@@ -25,9 +25,13 @@ class AppExistsError(Exception):
 
 @dataclass(frozen=True)
 class App:
-    """An app; `created` in seconds since 1970, `secrets` as their digests, the newest one last."""
+    """An app; `created` in seconds since 1970, `secrets` as their digests, the newest one last.
+
+    `generation` is random: it tells apart the apps that had one name, one after another.
+    """
 
     appid: str
+    generation: str
     scopes: tuple[str, ...]
     secrets: tuple[str, ...]
     created: int
@@ -44,7 +48,7 @@ class Apps:
 
     def get(self, appid: str) -> App | None:
         packed = self._store.get(keys.app(appid))
-        return None if packed is None else _unpack(packed)
+        return None if packed is None else unpack(packed)
 
     def authenticate(self, appid: str, secret: str) -> App | None:
         """The app, if it is live and the secret is one of its own."""
@@ -58,13 +62,21 @@ class Apps:
         return [app for appid in appids if (app := self.get(appid)) is not None]
 
     def create(self, appid: str, scopes: Sequence[str]) -> str:
-        """Makes an app and returns its secret. Raises AppExistsError."""
+        """Makes an app and returns its secret; a revoked one gives its name to the new one.
+
+        Raises AppExistsError.
+        """
         secret = new_secret()
-        app = App(appid, tuple(scopes), (digest(secret),), int(self._now()))
+        app = App(appid, new_generation(), tuple(scopes), (digest(secret),), int(self._now()))
+
+        def make(packed: bytes | None) -> bytes:
+            if packed is not None and not unpack(packed).revoked:
+                raise AppExistsError(appid)
+            return pack(app)
+
         # Listed first: an app that cannot be seen could not be revoked.
         self._store.sadd(keys.APPS, appid)
-        if not self._store.set(keys.app(appid), _pack(app), nx=True):
-            raise AppExistsError(appid)
+        self._documents.change(keys.app(appid), make)
         return secret
 
     def rotate(self, appid: str) -> str:
@@ -75,37 +87,52 @@ class Apps:
         secret = new_secret()
 
         def add(app: App) -> App:
-            if app.revoked:
-                raise AppRevokedError(appid)
-            return replace(app, secrets=(*app.secrets, digest(secret))[-LIVE_SECRETS:])
+            secrets = (*_active(app).secrets, digest(secret))
+            return replace(app, secrets=secrets[-LIVE_SECRETS:])
 
         self._change(appid, add)
         return secret
 
-    def revoke(self, appid: str) -> None:
-        """Ends the app's secrets; Tokens.revoke_all ends what they bought.
+    def set_scopes(self, appid: str, scopes: Sequence[str]) -> None:
+        """Tokens that are live lose what is taken away; only new ones hold what is added.
+
+        Raises UnknownAppError, AppRevokedError.
+        """
+        self._change(appid, lambda app: replace(_active(app), scopes=tuple(scopes)))
+
+    def revoke(self, appid: str) -> App:
+        """Ends the app's secrets and its tokens, each of which is good only while its app is.
 
         Raises UnknownAppError.
         """
-        self._change(appid, lambda app: replace(app, revoked=True, secrets=()))
+        return self._change(appid, lambda app: replace(app, revoked=True, secrets=()))
 
-    def _change(self, appid: str, change: Callable[[App], App]) -> None:
+    def _change(self, appid: str, change: Callable[[App], App]) -> App:
+        changed: App
+
         def replacement(packed: bytes | None) -> bytes:
+            nonlocal changed
             if packed is None:
                 raise UnknownAppError(appid)
-            return _pack(change(_unpack(packed)))
+            changed = change(unpack(packed))
+            return pack(changed)
 
         self._documents.change(keys.app(appid), replacement)
+        return changed
 
 
-def _pack(app: App) -> bytes:
+def _active(app: App) -> App:
+    if app.revoked:
+        raise AppRevokedError(app.appid)
+    return app
+
+
+def pack(app: App) -> bytes:
     return json.dumps(asdict(app)).encode()
 
 
-def _unpack(packed: bytes) -> App:
+def unpack(packed: bytes) -> App:
     fields = json.loads(packed)
     fields["scopes"] = tuple(fields["scopes"])
-    # Earlier releases stored an object with a hash by scrypt for each. No secret matches those: the
-    # app has to be rotated.
-    fields["secrets"] = tuple(each for each in fields["secrets"] if isinstance(each, str))
+    fields["secrets"] = tuple(fields["secrets"])
     return App(**fields)

@@ -16,6 +16,11 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_generation() -> str:
+    """Sixteen characters that no other app has; nobody needs to keep them secret."""
+    return secrets.token_hex(8)
+
+
 def digest(secret: str) -> str:
     """What is stored of a secret or a token.
 

@@ -1,14 +1,13 @@
 """Tokens: opaque random strings, of which the store holds only a digest, with a time to live.
 
-docs/api has no word on them; the design's section "upbot" says what holds.
+docs/api has no word on them; the design's section "upbot" says what holds, docs/adr/0011 how.
 """
 
 import json
-import time
-from collections.abc import Callable
+from importlib.resources import files
 from typing import NamedTuple
 
-from services.access.apps import App, Apps
+from services.access.apps import App, unpack
 from services.access.secrets import digest, new_secret
 from services.store import keys
 from services.store.store import Store
@@ -18,17 +17,19 @@ REFRESH_SECONDS = 30 * 86_400
 MEMBER_SECONDS = 7_200
 # How long a refreshed pair lives on.
 SUPERSEDED_SECONDS = 300
+# Of an app: so many pairs are live, and as many superseded.
 LIVE_PAIRS = 20
 
-# Adds a pair to its app's list and takes the oldest ones over the limit out of it.
-_ADD_PAIR = """
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[3])
-if over <= 0 then return {} end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, over - 1)
-redis.call('ZREM', KEYS[1], unpack(oldest))
-return oldest
+# A token and its app, of one moment.
+_FIND = """
+local token = redis.call('GET', KEYS[1])
+if not token then return false end
+return { token, redis.call('GET', ARGV[1] .. cjson.decode(token).app) }
+"""
+_ISSUE_MEMBER = """
+if not is_active(KEYS[1], ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return 1
 """
 
 
@@ -38,6 +39,7 @@ class Grant(NamedTuple):
     appid: str
     scopes: frozenset[str]
     member: str | None
+    generation: str = ""
 
 
 class Pair(NamedTuple):
@@ -49,44 +51,32 @@ class Pair(NamedTuple):
 
 
 class Tokens:
-    """The tokens in the store. Every method raises redis.RedisError where it does not serve."""
+    """The tokens in the store. Every method raises redis.RedisError where it does not serve.
 
-    def __init__(self, store: Store, apps: Apps, now: Callable[[], float] = time.time) -> None:
+    Each does what it does by one script: a call that is broken off changed everything or nothing.
+    """
+
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._apps = apps
-        self._now = now
-        self._add_pair = store.register_script(_ADD_PAIR)
+        folder = files(__package__)
+        is_active = folder.joinpath("is_active.lua").read_text()
+        issue = folder.joinpath("issue.lua").read_text()
+        self._find = store.register_script(_FIND, writes=False)
+        self._issue = store.register_script(is_active + issue)
+        self._issue_member = store.register_script(is_active + _ISSUE_MEMBER)
 
     def find(self, token: str) -> Grant | None:
         """What the token allows; None for an unknown, expired or revoked one."""
-        packed = self._store.get(keys.token(digest(token)))
-        if packed is None:
+        found = self._active(keys.token(digest(token)))
+        if found is None:
             return None
-        fields = json.loads(packed)
-        member = fields.get("member")
-        if member is not None and not self._is_live(fields["app"]):
-            # Members' tokens are too many to list for revoke_all: they die with their app here.
-            return None
-        return Grant(fields["app"], frozenset(fields["scope"].split()), member)
+        fields, app = found
+        scopes = frozenset(fields["scope"].split()) & frozenset(app.scopes)
+        return Grant(app.appid, scopes, fields.get("member"), app.generation)
 
     def issue(self, app: App) -> Pair | None:
         """A new pair; the app's oldest goes if there are too many. None if the app was revoked."""
-        pair = Pair(new_secret(), new_secret(), " ".join(app.scopes))
-        access, refresh = digest(pair.access_token), digest(pair.refresh_token)
-        # Listed before it is live: a token that is not listed could not be revoked.
-        over = self._add_pair(
-            [keys.app_tokens(app.appid)],
-            [int(self._now() * 1_000_000), f"{access} {refresh}", LIVE_PAIRS, REFRESH_SECONDS],
-        )
-        self._write(keys.token(access), ACCESS_SECONDS, app=app.appid, scope=pair.scope)
-        self._write(keys.refresh_token(refresh), REFRESH_SECONDS, app=app.appid, access=access)
-        for listed in over:
-            self._end(listed)
-        # A revocation that listed the tokens before this one was added has to be seen here.
-        if not self._is_live(app.appid):
-            self._end(f"{access} {refresh}".encode())
-            return None
-        return pair
+        return self._new_pair(app)
 
     def refresh(self, appid: str, refresh_token: str) -> Pair | None:
         """A new pair for an old one, which lives 5 minutes more so that the call can be repeated.
@@ -94,41 +84,59 @@ class Tokens:
         None for an unknown or expired refresh token, or one of another app.
         """
         refresh = digest(refresh_token)
-        packed = self._store.get(keys.refresh_token(refresh))
-        fields = {} if packed is None else json.loads(packed)
-        app = self._apps.get(appid)
-        if app is None or fields.get("app") != appid:
+        found = self._active(keys.refresh_token(refresh))
+        if found is None:
             return None
-        pair = self.issue(app)
-        if pair is not None:
-            for key in (keys.token(fields["access"]), keys.refresh_token(refresh)):
-                # LT: what a repeat finds superseded already does not get 5 minutes anew.
-                self._store.expire(key, SUPERSEDED_SECONDS, lt=True)
-        return pair
+        fields, app = found
+        return self._new_pair(app, f"{fields['access']} {refresh}") if app.appid == appid else None
 
-    def issue_member(self, appid: str, user: str) -> str:
-        """A session token that speaks for one member."""
+    def issue_member(self, appid: str, generation: str, user: str) -> str | None:
+        """A session token that speaks for one member. None if the app was revoked."""
         token = new_secret()
-        self._write(keys.token(digest(token)), MEMBER_SECONDS, app=appid, scope="", member=user)
-        return token
+        fields = _packed(app=appid, generation=generation, scope="", member=user)
+        is_done = self._issue_member(
+            [keys.app(appid), keys.token(digest(token))], [generation, fields, MEMBER_SECONDS]
+        )
+        return token if is_done else None
 
-    def revoke_all(self, appid: str) -> int:
-        """Ends all token pairs of an app; returns how many were listed."""
-        listed = self._store.zrange(keys.app_tokens(appid), 0, -1)
-        for pair in listed:
-            self._end(pair)
-        self._store.delete(keys.app_tokens(appid))
-        return len(listed)
+    def delete_all(self, app: App) -> None:
+        """Frees what the pairs of a revoked app take; they have not been good since then."""
+        for listed in (keys.live_pairs(app.generation), keys.superseded_pairs(app.generation)):
+            for pair in self._store.zrange(listed, 0, -1):
+                access, refresh = pair.decode().split(" ")
+                self._store.delete(keys.token(access), keys.refresh_token(refresh))
+            self._store.delete(listed)
 
-    def _is_live(self, appid: str) -> bool:
-        app = self._apps.get(appid)
-        return app is not None and not app.revoked
+    def _active(self, key: str) -> tuple[dict[str, str], App] | None:
+        """What is stored of a token, and its app; None unless the app is the token's and active."""
+        found = self._find([key], [keys.app("")])
+        if found is None or found[1] is None:
+            return None
+        fields, app = json.loads(found[0]), unpack(found[1])
+        return None if app.revoked or app.generation != fields["generation"] else (fields, app)
 
-    def _write(self, key: str, seconds: int, **fields: str) -> None:
-        self._store.set(key, json.dumps(fields), ex=seconds)
+    def _new_pair(self, app: App, refreshed: str = "") -> Pair | None:
+        pair = Pair(new_secret(), new_secret(), " ".join(app.scopes))
+        access, refresh = digest(pair.access_token), digest(pair.refresh_token)
+        of = {"app": app.appid, "generation": app.generation}
+        is_done = self._issue(
+            [
+                keys.app(app.appid),
+                keys.live_pairs(app.generation),
+                keys.superseded_pairs(app.generation),
+            ],
+            [
+                app.generation,
+                *(keys.token(""), keys.refresh_token("")),
+                f"{access} {refresh}",
+                _packed(**of, scope=pair.scope),
+                _packed(**of, access=access),
+                refreshed,
+                *(ACCESS_SECONDS, REFRESH_SECONDS, SUPERSEDED_SECONDS, LIVE_PAIRS),
+            ],
+        )
+        return pair if is_done else None
 
-    def _end(self, listed: bytes) -> None:
-        access, refresh = listed.decode().split(" ")
-        # One by one: on a cluster the two lie on different slots.
-        self._store.delete(keys.token(access))
-        self._store.delete(keys.refresh_token(refresh))
+
+def _packed(**fields: str) -> str:
+    return json.dumps(fields)

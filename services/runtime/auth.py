@@ -75,7 +75,7 @@ class Policy:
         if not rule.is_open and not rule.allows(grant):
             message = f"the token does not hold the scope {rule.scope}"
             raise Failure(grpc.StatusCode.PERMISSION_DENIED, REASON_SCOPE_MISSING, message)
-        return Caller(grant.appid, grant.member)
+        return Caller(grant.appid, grant.member, grant.generation)
 
 
 def token_in(authorization: Sequence[str]) -> str | None:

@@ -19,6 +19,8 @@ class Caller(NamedTuple):
 
     appid: str | None = None
     member: str | None = None
+    generation: str = ""
+    """Of the app: another one may have had its name."""
 
 
 ANYBODY = Caller()

@@ -93,7 +93,7 @@ def lay(
     interval = settings.health_interval_seconds
     watch = StoreWatch(store, contract.names, interval, stop.fail, claim)
     apps = Apps(store)
-    tokens = Tokens(store, apps)
+    tokens = Tokens(store)
     policy = Policy(contract.services, KnownTokens(tokens), access.open_families)
     gate = Gate(watch, policy, AppRate(access.app_rate_limit))
     telemetry, validator = Telemetry(), Validator(checks)

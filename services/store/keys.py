@@ -16,7 +16,12 @@ LAYOUT = "lg:layout"
 RULES = "lg:rules"
 # Hash: the rules of past versions. Its tag is the name above, so both lie on one slot.
 PAST_RULES = "{lg:rules}:past"
-APPS = "lg:apps"
+# One tag for all of access: one script checks an app and changes its tokens (docs/adr/0011).
+_ACCESS = "lg:{access}:"
+# Set: the ids of all apps, revoked ones included.
+APPS = _ACCESS + "apps"
+# Set: the ids of the apps that a release before docs/adr/0011 made.
+EARLIER_APPS = "lg:apps"
 # String: the demotion that runs or ran last, as JSON.
 DEMOTION = "lg:{demotion}:run"
 # String: which instance drives it, for as long as its lease lasts.
@@ -124,19 +129,29 @@ def shop_levels(shop: str) -> str:
 
 def app(appid: str) -> str:
     """String: an app's scopes and hashed secrets, as JSON."""
+    return f"{_ACCESS}app:{appid}"
+
+
+def earlier_app(appid: str) -> str:
+    """String: the same as a release before docs/adr/0011 stored it."""
     return f"lg:{{app:{appid}}}:app"
 
 
-def app_tokens(appid: str) -> str:
-    """Sorted set: the digests of an app's live token pairs, scored by the time of issue."""
-    return f"lg:{{app:{appid}}}:tokens"
+def live_pairs(generation: str) -> str:
+    """Sorted set: the digests of an app's live token pairs, scored by their end."""
+    return f"{_ACCESS}live:{generation}"
+
+
+def superseded_pairs(generation: str) -> str:
+    """Sorted set: the same of the pairs that were refreshed, which live 5 minutes more."""
+    return f"{_ACCESS}superseded:{generation}"
 
 
 def token(digest: str) -> str:
     """String: what an access token or a member's session token grants, as JSON."""
-    return f"lg:token:{digest}"
+    return f"{_ACCESS}token:{digest}"
 
 
 def refresh_token(digest: str) -> str:
     """String: whose refresh token this is and what it refreshes, as JSON."""
-    return f"lg:refresh:{digest}"
+    return f"{_ACCESS}refresh:{digest}"

@@ -4,7 +4,7 @@ import grpc
 
 from levelgate.access.v1 import access_tokens_pb2 as pb
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensServicer
-from levelgate.access.v1.reason_pb2 import REASON_CREDENTIALS_INVALID
+from levelgate.access.v1.reason_pb2 import REASON_CREDENTIALS_INVALID, REASON_TOKEN_INVALID
 from services.access.apps import Apps
 from services.access.tokens import ACCESS_SECONDS, MEMBER_SECONDS, Pair, Tokens
 from services.runtime.call import current_caller
@@ -34,11 +34,12 @@ class AccessTokens(AccessTokensServicer):
     def IssueMemberToken(
         self, request: pb.IssueMemberTokenRequest, _context: grpc.ServicerContext
     ) -> pb.IssueMemberTokenResponse:
-        appid = current_caller().appid or ""
-        return pb.IssueMemberTokenResponse(
-            member_token=self._tokens.issue_member(appid, request.user_id),
-            expires_in=MEMBER_SECONDS,
-        )
+        caller = current_caller()
+        token = self._tokens.issue_member(caller.appid or "", caller.generation, request.user_id)
+        if token is None:
+            code = grpc.StatusCode.UNAUTHENTICATED
+            raise Failure(code, REASON_TOKEN_INVALID, "the token's app was revoked")
+        return pb.IssueMemberTokenResponse(member_token=token, expires_in=MEMBER_SECONDS)
 
 
 def _data(pair: Pair | None, wrong: str) -> pb.TokenPair:

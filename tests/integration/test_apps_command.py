@@ -1,14 +1,17 @@
 """`python -m operations.apps`: apps by hand, and what a wrong command is told."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from operations.apps import main
 from services.access.apps import Apps
+from services.access.tokens import Tokens
+from services.store import keys
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from tests.integration.test_access import store_as_scrypt
+from tests.integration.test_earlier_apps import store_as_earlier
 from tests.stack.waiting import free_ports
 
 
@@ -42,19 +45,62 @@ def test_rotating_leaves_the_secret_before_alive(
     assert all(apps.authenticate("billing", secret) for secret in secrets)
 
 
-def test_revoking_ends_the_secret(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_revoking_ends_the_secret_and_frees_the_name(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["create", "billing", "upbot:check"])
-    secret = capsys.readouterr().out.strip()
+    first = capsys.readouterr().out.strip()
+    app = Apps(store).authenticate("billing", first)
+    assert app is not None
+    assert Tokens(store).issue(app) is not None
     assert main(["revoke", "billing"]) == 0
-    assert Apps(store).authenticate("billing", secret) is None
     assert main(["list"]) == 0
     assert "revoked" in capsys.readouterr().out
+    assert set(store.scan_iter()) == {
+        key.encode() for key in (keys.APPS, keys.app("billing"), keys.LAYOUT)
+    }
+    assert main(["create", "billing", "shop:read"]) == 0
+    second = capsys.readouterr().out.strip()
+    assert Apps(store).authenticate("billing", first) is None
+    again = Apps(store).authenticate("billing", second)
+    assert again is not None
+    assert again.scopes == ("shop:read",)
+    assert main(["list"]) == 0
+    assert "revoked" not in capsys.readouterr().out
+
+
+def test_scopes_are_replaced(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["create", "billing", "upbot:check"])
+    secret = capsys.readouterr().out.strip()
+    assert main(["scopes", "billing", "shop:read", "member:read", "shop:read"]) == 0
+    assert capsys.readouterr().out == "billing may do: member:read shop:read\n"
+    app = Apps(store).authenticate("billing", secret)
+    assert app is not None
+    assert app.scopes == ("member:read", "shop:read")
+
+
+def test_the_store_of_a_running_stack_is_found(
+    any_store: StoreSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary = tmp_path / ".run" / "stack.json"
+    summary.parent.mkdir()
+    summary.write_text(json.dumps({"redis": any_store.url.get_secret_value()}))
+    monkeypatch.delenv("REDIS_URL")
+    assert main(["create", "billing", "upbot:check"]) == 0
+    monkeypatch.setenv("REDIS_URL", any_store.url.get_secret_value())
+    summary.write_text(json.dumps({"redis": f"redis://127.0.0.1:{free_ports(1)[0]}/0"}))
+    assert main(["list"]) == 0
+    assert "billing" in capsys.readouterr().out
 
 
 def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store_as_scrypt(store, "old")
+    store_as_earlier(store, "old")
     assert main(["list"]) == 0
     assert "no valid secret: rotate it" in capsys.readouterr().out
     assert main(["rotate", "old"]) == 0
@@ -71,6 +117,8 @@ def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
         (["revoke", "nobody"], "there is no app nobody"),
         (["create", "known", "upbot:check"], "there is an app known already"),
         (["rotate", "gone"], "the app gone was revoked"),
+        (["scopes", "gone", "upbot:check"], "the app gone was revoked"),
+        (["scopes", "nobody", "upbot:check"], "there is no app nobody"),
     ],
 )
 def test_a_command_that_cannot_be_done_says_why(
@@ -88,7 +136,14 @@ def test_a_command_that_cannot_be_done_says_why(
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["create", "a"], ["create", "a", "no:scope"], ["create", "", "upbot:check"]]
+    "command",
+    [
+        [],
+        ["create", "a"],
+        ["create", "a", "no:scope"],
+        ["create", "", "upbot:check"],
+        ["scopes", "a"],
+    ],
 )
 def test_a_wrong_command_shows_its_usage(
     command: list[str], capsys: pytest.CaptureFixture[str]

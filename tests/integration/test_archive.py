@@ -57,7 +57,7 @@ def test_everything_is_there_under_another_number_of_buckets(
     secret = apps.create("shop", ["shop:read"])
     app = apps.authenticate("shop", secret)
     assert app is not None
-    pair = Tokens(store, apps).issue(app)
+    pair = Tokens(store).issue(app)
     assert pair is not None
 
     buckets = Buckets(count)
@@ -74,7 +74,7 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert Facts(other, buckets).everything("aaa") == Facts(store, Buckets()).everything("aaa")
     assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
     assert Shops(other, buckets).get("7") is not None
-    grant = Tokens(other, Apps(other)).find(pair.access_token)
+    grant = Tokens(other).find(pair.access_token)
     assert grant is not None
     assert grant.appid == "shop"
     levels = RuleBook(other).book().levels

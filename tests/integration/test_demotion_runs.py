@@ -68,7 +68,7 @@ def other_app(store: Store) -> str:
     apps.create("other", ["member:demote"])
     app = apps.get("other")
     assert app is not None
-    pair = Tokens(store, apps).issue(app)
+    pair = Tokens(store).issue(app)
     assert pair is not None
     return pair.access_token
 

@@ -67,7 +67,7 @@ def _token(address: str) -> str:
     apps.create("one", SCOPES)
     app = apps.get("one")
     assert app is not None
-    pair = Tokens(store, apps).issue(app)
+    pair = Tokens(store).issue(app)
     store.close()
     assert pair is not None
     return pair.access_token

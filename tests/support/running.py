@@ -29,7 +29,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 # What a reset leaves: who may call, and the mark of the layout.
-KEPT = (b"lg:{app:", b"lg:apps", b"lg:token:", b"lg:refresh:", b"lg:layout")
+KEPT = (b"lg:{access}:", b"lg:layout")
 
 PORTS = (
     "GATEWAY_PORT",
@@ -76,7 +76,7 @@ class RunningStack:
             apps.create(appid, scopes.split())
             app = apps.get(appid)
             assert app is not None
-            pair = Tokens(self.store, apps).issue(app)
+            pair = Tokens(self.store).issue(app)
             assert pair is not None
             self._tokens[scopes] = pair.access_token
         return self._tokens[scopes]

@@ -90,7 +90,7 @@ func (o *ordinary) CheckUserXYLevel(
 		}
 	}
 	digest := sha256.Sum256([]byte(token))
-	granted, err := o.store.get("lg:token:" + hex.EncodeToString(digest[:]))
+	granted, err := o.store.get("lg:{access}:token:" + hex.EncodeToString(digest[:]))
 	if err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ class TokenPair(_message.Message):
     refresh_token: _builtins.str
     """Lives 30 days."""
     scope: _builtins.str
-    """The scopes of the app, separated by spaces."""
+    """The scopes of the app, separated by spaces. The token loses those that the app loses."""
     def __init__(
         self,
         *,

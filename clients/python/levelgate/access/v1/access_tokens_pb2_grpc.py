@@ -60,7 +60,7 @@ class AccessTokensServicer:
 
     def GetAccessToken(self, request, context):
         """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-        live on, at most 20 an app: the oldest goes.
+        live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
         UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -69,7 +69,8 @@ class AccessTokensServicer:
 
     def RefreshToken(self, request, context):
         """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-        that a lost reply can be asked for again and calls under way are not cut off.
+        that a lost reply can be asked for again and calls under way are not cut off; of these, too,
+        an app has at most 20.
         UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

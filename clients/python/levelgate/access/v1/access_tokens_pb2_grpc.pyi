@@ -37,12 +37,13 @@ class AccessTokensStub:
     def __new__(cls, channel: _aio.Channel) -> AccessTokensAsyncStub: ...
     GetAccessToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.GetAccessTokenRequest, _access_tokens_pb2.GetAccessTokenResponse]
     """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-    live on, at most 20 an app: the oldest goes.
+    live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
     UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.RefreshTokenRequest, _access_tokens_pb2.RefreshTokenResponse]
     """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-    that a lost reply can be asked for again and calls under way are not cut off.
+    that a lost reply can be asked for again and calls under way are not cut off; of these, too,
+    an app has at most 20.
     UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
     """
     IssueMemberToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.IssueMemberTokenRequest, _access_tokens_pb2.IssueMemberTokenResponse]
@@ -57,12 +58,13 @@ class AccessTokensAsyncStub(AccessTokensStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAccessToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.GetAccessTokenRequest, _access_tokens_pb2.GetAccessTokenResponse]  # type: ignore[assignment]
     """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-    live on, at most 20 an app: the oldest goes.
+    live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
     UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.RefreshTokenRequest, _access_tokens_pb2.RefreshTokenResponse]  # type: ignore[assignment]
     """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-    that a lost reply can be asked for again and calls under way are not cut off.
+    that a lost reply can be asked for again and calls under way are not cut off; of these, too,
+    an app has at most 20.
     UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
     """
     IssueMemberToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.IssueMemberTokenRequest, _access_tokens_pb2.IssueMemberTokenResponse]  # type: ignore[assignment]
@@ -80,7 +82,7 @@ class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_tokens_pb2.GetAccessTokenResponse, _abc.Awaitable[_access_tokens_pb2.GetAccessTokenResponse]]:
         """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-        live on, at most 20 an app: the oldest goes.
+        live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
         UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
         """
 
@@ -91,7 +93,8 @@ class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_tokens_pb2.RefreshTokenResponse, _abc.Awaitable[_access_tokens_pb2.RefreshTokenResponse]]:
         """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-        that a lost reply can be asked for again and calls under way are not cut off.
+        that a lost reply can be asked for again and calls under way are not cut off; of these, too,
+        an app has at most 20.
         UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
         """
 

@@ -1,0 +1,28 @@
+"""Apps of releases before docs/adr/0011, which had other keys: an operator's command moves them."""
+
+import json
+
+from services.access.apps import App, pack
+from services.access.secrets import new_generation
+from services.store import keys
+from services.store.store import Store
+
+
+def move(store: Store) -> None:
+    """Secrets go on working, but for those hashed by scrypt; tokens have to be got anew."""
+    for appid in sorted(name.decode() for name in store.smembers(keys.EARLIER_APPS)):
+        packed = store.get(keys.earlier_app(appid))
+        if packed is not None:
+            store.sadd(keys.APPS, appid)
+            # Not over an app that was made under the same name since.
+            store.set(keys.app(appid), pack(_read(packed)), nx=True)
+            store.delete(keys.earlier_app(appid))
+    store.delete(keys.EARLIER_APPS)
+
+
+def _read(packed: bytes) -> App:
+    fields = json.loads(packed)
+    # An object is a hash by scrypt: no secret matches it, and the app has to be rotated.
+    digests = tuple(each for each in fields.pop("secrets") if isinstance(each, str))
+    scopes = tuple(fields.pop("scopes"))
+    return App(generation=new_generation(), scopes=scopes, secrets=digests, **fields)

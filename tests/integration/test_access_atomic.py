@@ -1,0 +1,198 @@
+"""Apps and tokens while others change them, or a call breaks off: all of a change, or nothing."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from services.access import secrets, tokens
+from services.access.apps import App, AppRevokedError, Apps
+from services.access.tokens import LIVE_PAIRS, Pair, Tokens
+from services.store import keys
+from services.store.deadline import DeadlinePassedError
+from services.store.store import Store
+from tests.stack.waiting import until
+from tests.support.watched_store import WatchedStore
+
+# With characters that JSON, Lua and the hash tag of a key must not trip over.
+APPID = '微信 😀 {a}"\\'
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every token that was ever made, also those that no caller got."""
+    found: list[str] = []
+
+    def new_secret() -> str:
+        found.append(secrets.new_secret())
+        return found[-1]
+
+    monkeypatch.setattr(tokens, "new_secret", new_secret)
+    return found
+
+
+def created(store: Store, appid: str = APPID) -> App:
+    Apps(store).create(appid, ["upbot:check"])
+    app = Apps(store).get(appid)
+    assert app is not None
+    return app
+
+
+def issued(store: Store, app: App) -> Pair:
+    pair = Tokens(store).issue(app)
+    assert pair is not None
+    return pair
+
+
+def refreshed(store: Store, pair: Pair) -> Pair:
+    new = Tokens(store).refresh(APPID, pair.refresh_token)
+    assert new is not None
+    return new
+
+
+def alive(store: Store, *pairs: Pair) -> list[bool]:
+    return [Tokens(store).find(pair.access_token) is not None for pair in pairs]
+
+
+def token_keys(store: Store) -> list[bytes]:
+    prefixes = (keys.token("").encode(), keys.refresh_token("").encode())
+    return [key for key in store.scan_iter() if key.startswith(prefixes)]
+
+
+CALLS: dict[str, Callable[[Tokens, App, Pair], object]] = {
+    "issue": lambda tokens, app, _: tokens.issue(app),
+    "refresh": lambda tokens, app, pair: tokens.refresh(app.appid, pair.refresh_token),
+    "issue_member": lambda tokens, app, _: tokens.issue_member(app.appid, app.generation, "joe"),
+}
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_breaks_off_leaves_no_token_that_outlives_its_app(
+    store: Store, made: list[str], call: str, *, is_done: bool
+) -> None:
+    for at in range(1, 9):
+        app = created(store)
+        pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
+        watched = WatchedStore(store, at, is_done=is_done)
+        with suppress(DeadlinePassedError):
+            CALLS[call](Tokens(watched.as_store()), app, pairs[-1])
+        assert sum(alive(store, *pairs)) >= LIVE_PAIRS - 1
+        Apps(store).revoke(APPID)
+        assert [token for token in made if Tokens(store).find(token)] == [], watched.commands
+        Tokens(store).delete_all(app)
+        if call != "issue_member":
+            assert token_keys(store) == []
+
+
+def test_no_token_outlives_a_revocation_that_happens_meanwhile(
+    store: Store, made: list[str]
+) -> None:
+    app = created(store)
+
+    def ask(pair: Pair | None) -> None:
+        while pair is not None:
+            Tokens(store).issue(app)
+            pair = Tokens(store).refresh(APPID, pair.refresh_token)
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, issued(store, app)) for _ in range(4)]
+        until(lambda: len(made) > 100, "some tokens were issued")
+        Apps(store).revoke(APPID)
+        assert [token for token in list(made) if Tokens(store).find(token)] == []
+    Tokens(store).delete_all(app)
+    assert [each.result() for each in asking] == [None] * 4
+    assert token_keys(store) == []
+
+
+CHANGES: dict[str, Callable[[Apps], object]] = {
+    "rotate": lambda apps: apps.rotate(APPID),
+    "scopes": lambda apps: apps.set_scopes(APPID, ["shop:read"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_read_the_app_before_it_was_revoked_does_not_revive_it(
+    store: Store, change: str
+) -> None:
+    app = created(store)
+    watched = WatchedStore(store)
+    watched.meanwhile = lambda: Apps(store).revoke(APPID)
+    with pytest.raises(AppRevokedError):
+        CHANGES[change](Apps(watched.as_store()))
+    now = Apps(store).get(APPID)
+    assert now is not None
+    assert (now.revoked, now.secrets, now.scopes) == (True, (), app.scopes)
+
+
+def test_superseded_pairs_do_not_count_among_the_live_ones(store: Store) -> None:
+    app = created(store)
+    pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
+    new = refreshed(store, pairs[-1])
+    assert alive(store, *pairs, new) == [True] * (LIVE_PAIRS + 1)
+    more = issued(store, app)
+    assert alive(store, *pairs, new, more) == [False] + [True] * (LIVE_PAIRS + 1)
+
+
+def test_pairs_that_ended_by_themselves_do_not_count(store: Store) -> None:
+    app = created(store)
+    pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
+    # As if the newest had been issued 30 days ago.
+    end = store.register_script(
+        "redis.call('ZADD', KEYS[1], 1, redis.call('ZRANGE', KEYS[1], -1, -1)[1])"
+    )
+    end([keys.live_pairs(app.generation)])
+    more = issued(store, app)
+    assert alive(store, *pairs[:-1], more) == [True] * LIVE_PAIRS
+
+
+def test_who_refreshes_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(store: Store) -> None:
+    app = created(store)
+    others = [issued(store, app) for _ in range(LIVE_PAIRS - 1)]
+    chain = [issued(store, app)]
+    for _ in range(2 * LIVE_PAIRS):
+        chain.append(refreshed(store, chain[-1]))
+    assert alive(store, *others) == [True] * (LIVE_PAIRS - 1)
+    superseded = LIVE_PAIRS
+    assert alive(store, *chain) == [False] * superseded + [True] * (superseded + 1)
+    assert len(token_keys(store)) == 2 * (LIVE_PAIRS + superseded)
+    assert Tokens(store).refresh(APPID, chain[0].refresh_token) is None
+
+
+def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None:
+    old = created(store)
+    first, second = issued(store, old), issued(store, old)
+    third = refreshed(store, second)
+    member = Tokens(store).issue_member(APPID, old.generation, "joe")
+    assert member is not None
+    # The worst case: what ends the tokens was not done.
+    Apps(store).revoke(APPID)
+    new = created(store)
+    assert alive(store, first, second, third) == [False] * 3
+    tokens = Tokens(store)
+    assert tokens.find(member) is None
+    assert tokens.refresh(APPID, first.refresh_token) is None
+    assert tokens.issue(old) is None
+    assert tokens.issue_member(APPID, old.generation, "joe") is None
+    pair = issued(store, new)
+    tokens.delete_all(old)
+    assert alive(store, pair) == [True]
+    assert len(token_keys(store)) == 2 + 1  # The member's token, which ends by itself.
+
+
+def test_live_tokens_lose_the_scopes_that_their_app_loses_and_get_none(store: Store) -> None:
+    apps, tokens = Apps(store), Tokens(store)
+    apps.create(APPID, ["member:read", "upbot:check"])
+    app = apps.get(APPID)
+    assert app is not None
+    pair = issued(store, app)
+    apps.set_scopes(APPID, ["shop:read", "upbot:check"])
+    grant = tokens.find(pair.access_token)
+    assert grant is not None
+    assert grant.scopes == {"upbot:check"}
+    new = refreshed(store, pair)
+    assert new.scope == "shop:read upbot:check"
+    grant = tokens.find(new.access_token)
+    assert grant is not None
+    assert grant.scopes == {"shop:read", "upbot:check"}

@@ -1,0 +1,43 @@
+"""A store that records what it is asked, and lets a test act between two commands."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from services.store.deadline import DeadlinePassedError
+from services.store.scripts import Script
+from services.store.store import Store
+
+
+class WatchedStore:
+    """Passes commands on. With `at`, that command and all later ones fail as after a deadline."""
+
+    def __init__(self, store: Store, at: int | None = None, *, is_done: bool = False) -> None:
+        """`is_done`: the store does command `at`, but its answer does not come."""
+        self._store = store
+        self._at = at
+        self._is_done = is_done
+        self.commands: list[str] = []
+        self.meanwhile: Callable[[], object] | None = None
+        """Is called once, after the next command."""
+
+    def as_store(self) -> Store:
+        return cast(Store, self)
+
+    def register_script(self, text: str, *, writes: bool = True) -> Script:
+        return Script(self.as_store(), text, writes=writes)
+
+    def __getattr__(self, name: str) -> Any:
+        def command(*arguments: Any) -> Any:
+            self.commands.append(name)
+            number = len(self.commands)
+            if self._at is not None and number > self._at - (not self._is_done):
+                raise DeadlinePassedError
+            reply = getattr(self._store, name)(*arguments)
+            if number == self._at:
+                raise DeadlinePassedError
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
+            return reply
+
+        return command
