@@ -1,8 +1,9 @@
 """Everything that is generated from protos/, in one run: `make generate`.
 
-Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, and
-the tables of routes and settings in docs/. All of it is committed, so that a clone and an image
-need no compiler; `make check` fails when it is not what this run would write.
+Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, the
+fields that its Lua checks, and the tables of routes and settings in docs/. All of it is committed,
+so that a clone and an image need no compiler; `make check` fails when it is not what this run would
+write.
 """
 
 import argparse
@@ -17,12 +18,14 @@ from pathlib import Path
 import google.rpc
 from grpc_tools import protoc
 
+from tools.fields import field_module
 from tools.routes import read_routes, route_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = Path("clients/python")
 DESCRIPTORS = Path("gateway/levelgate.binpb")
+FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
 SETTINGS = Path("docs/settings.md")
 
@@ -74,8 +77,11 @@ def generate(root: Path) -> None:
     (root / STUBS).mkdir(parents=True, exist_ok=True)
     write_stubs(root / STUBS)
     write_descriptors(root / DESCRIPTORS, source_info=False)
+    descriptors = (root / DESCRIPTORS).read_bytes()
+    (root / FIELDS).parent.mkdir(parents=True, exist_ok=True)
+    (root / FIELDS).write_text(field_module(descriptors))
     (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
-    (root / ROUTES).write_text(route_table(read_routes((root / DESCRIPTORS).read_bytes())))
+    (root / ROUTES).write_text(route_table(read_routes(descriptors)))
     # Read late: the settings' modules import the stubs that this run has just written.
     from tools.settings_table import settings_page  # noqa: PLC0415
 
@@ -84,7 +90,7 @@ def generate(root: Path) -> None:
 
 def generated(root: Path) -> set[Path]:
     stubs = (root / STUBS).rglob("*_pb2*.py*")
-    return {path.relative_to(root) for path in stubs} | {DESCRIPTORS, ROUTES, SETTINGS}
+    return {path.relative_to(root) for path in stubs} | {DESCRIPTORS, FIELDS, ROUTES, SETTINGS}
 
 
 def drift() -> list[Path]:

@@ -73,7 +73,7 @@ def grpc_call(
     connection.initiate_connection()
     start = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "x")]
     block = [*start, ("content-type", "application/grpc"), *headers]
-    connection.send_headers(1, block, end_stream=not body)  # type: ignore[arg-type]
+    connection.send_headers(1, block, end_stream=not body)
     if body:
         connection.send_data(1, body, end_stream=True)
     answer: dict[str, str] = {}

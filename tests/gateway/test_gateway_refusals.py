@@ -227,10 +227,11 @@ def test_what_a_service_says_is_passed_on(channel: grpc.Channel, upstream: Upstr
     )
 
 
+Header = tuple[str, str | bytes]
 RULES = "/levelgate.member.v1.MemberLevel/ListRules"
-TE = ("te", "trailers")
+TE: Header = ("te", "trailers")
 EMPTY_MESSAGE = b"\0\0\0\0\0"
-MALFORMED: dict[str, tuple[str, list[tuple[str, str | bytes]], bytes]] = {
+MALFORMED: dict[str, tuple[str, list[Header], bytes]] = {
     "no te": ("POST", [], EMPTY_MESSAGE),
     "no POST": ("PUT", [TE], EMPTY_MESSAGE),
     "GET": ("GET", [TE], b""),
@@ -256,7 +257,7 @@ def test_malformed_grpc_reaches_no_service(
     gateway: Gateway,
     upstream: Upstream,
     method: str,
-    headers: list[tuple[str, str | bytes]],
+    headers: list[Header],
     body: bytes,
 ) -> None:
     # grpcio resets such a call, which counts as a failure of its instance.
@@ -274,7 +275,7 @@ def test_a_stream_may_begin_without_a_message(gateway: Gateway) -> None:
 def test_what_can_be_no_token_reaches_no_service_and_no_log(
     gateway: Gateway, upstream: Upstream, token: bytes
 ) -> None:
-    headers = [TE, ("authorization", token), ("x-request-id", "odd-token")]
+    headers: list[Header] = [TE, ("authorization", token), ("x-request-id", "odd-token")]
     assert refused(grpc_call(gateway.port, RULES, headers)) == ("16", "TOKEN_INVALID")
     assert upstream.calls == []
     wait_until(lambda: bool(log_lines(gateway, "odd-token")), "the log is written")
@@ -285,7 +286,8 @@ def test_metadata_that_no_library_can_decode_goes_no_further(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     # grpcio logs it.
-    headers = [TE, ("user-agent", b"SECRET\xe9"), ("x-openid", b"SECRET\xe9"), ("x-other", "a b")]
+    secret = b"SECRET\xe9"
+    headers = [TE, ("user-agent", secret), ("x-openid", secret), ("x-other", "a b")]
     assert grpc_call(gateway.port, RULES, headers)["grpc-status"] == "0"
     (call,) = upstream.calls
     assert call.metadata["x-other"] == "a b"
