@@ -10,8 +10,10 @@ from pathlib import Path
 
 from gateway.settings import GatewaySettings
 
-# At error level Envoy names the path that was called, and with it the user.
-_LOG_LEVELS = ("--log-level", "warning", "--component-log-level", "http:critical")
+# At error level `http` names the path that was called, and with it the user. `misc` warns at each
+# start that allow_custom_methods may still change.
+_COMPONENTS = "http:critical,misc:error"
+_LOG_LEVELS = ("--log-level", "warning", "--component-log-level", _COMPONENTS)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where Envoy has it, not ours to choose)
 
 

@@ -17,6 +17,7 @@ _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
 def render(settings: GatewaySettings) -> str:
     """envoy.yaml with every name filled in."""
+    directory = settings.directory or str(HERE)
     values: dict[str, object] = {
         "ADDRESS": settings.address,
         "PORT": settings.port,
@@ -26,8 +27,11 @@ def render(settings: GatewaySettings) -> str:
         "TOKEN_RATE_LIMIT": _bucket(settings.token_rate_limit),
         "ACCESS_LOGGER": _access_logger(settings.access_log),
         "HEAP_BYTES": settings.heap_mib * 2**20,
-        "DIRECTORY": settings.directory or str(HERE),
-        "STATUS_DETAILS": json.dumps(STATUS_DETAILS.read_text()),
+        "DIRECTORY": directory,
+        "GRPC_LUA": json.dumps(
+            f'package.path = "{directory}/lua/?.lua" require("grpc_calls")\n'
+            + STATUS_DETAILS.read_text()
+        ),
         # JSON is YAML, and quotes what has to be quoted.
         "CORS_ORIGINS": json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]

@@ -1,8 +1,9 @@
 """Everything that is generated from protos/, in one run: `make generate`.
 
-Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, and
-the tables of routes and settings in docs/. All of it is committed, so that a clone and an image
-need no compiler; `make check` fails when it is not what this run would write.
+Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, the
+fields that its Lua checks, and the tables of routes and settings in docs/. All of it is committed,
+so that a clone and an image need no compiler; `make check` fails when it is not what this run would
+write.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 import google.rpc
 from grpc_tools import protoc
 
+from tools.fields import field_module
 from tools.routes import read_routes, route_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,7 @@ STUBS = Path("clients/python")
 # Nothing else of that folder is read or deleted: a build or a virtual environment may lie in it.
 PACKAGE = STUBS / "levelgate"
 DESCRIPTORS = Path("gateway/levelgate.binpb")
+FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
 SETTINGS = Path("docs/settings.md")
 
@@ -81,8 +84,11 @@ def write_descriptors(path: Path, *, source_info: bool) -> None:
 def generate(root: Path) -> None:
     write_stubs(root)
     write_descriptors(root / DESCRIPTORS, source_info=False)
+    descriptors = (root / DESCRIPTORS).read_bytes()
+    (root / FIELDS).parent.mkdir(parents=True, exist_ok=True)
+    (root / FIELDS).write_text(field_module(descriptors))
     (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
-    (root / ROUTES).write_text(route_table(read_routes((root / DESCRIPTORS).read_bytes())))
+    (root / ROUTES).write_text(route_table(read_routes(descriptors)))
     # Read late: the settings' modules import the stubs that this run has just written.
     from tools.settings_table import settings_page  # noqa: PLC0415
 
@@ -90,7 +96,8 @@ def generate(root: Path) -> None:
 
 
 def generated(root: Path) -> set[Path]:
-    return {path.relative_to(root) for path in stubs(root)} | {DESCRIPTORS, ROUTES, SETTINGS}
+    files = {DESCRIPTORS, FIELDS, ROUTES, SETTINGS}
+    return {path.relative_to(root) for path in stubs(root)} | files
 
 
 def drift() -> list[Path]:

@@ -16,17 +16,24 @@ class Route:
     path: str
     body: str
     access: str
+    request: str
 
     def line(self) -> str:
         return " ".join((self.method, self.path, self.body, self.rpc, self.access))
 
 
+def load(descriptor_set: bytes) -> descriptor_pool.DescriptorPool:
+    """The descriptors, apart from those of the program."""
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file:
+        pool.Add(file)
+    return pool
+
+
 def read_routes(descriptor_set: bytes) -> list[Route]:
     """All RPCs of the levelgate packages, by service and in the order of the contract."""
-    pool = descriptor_pool.DescriptorPool()
+    pool = load(descriptor_set)
     file_set = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
-    for file in file_set.file:
-        pool.Add(file)
     http_option = pool.FindExtensionByName("google.api.http")
     access_option = pool.FindExtensionByName("levelgate.access.v1.access")
     options_class = message_factory.GetMessageClass(
@@ -50,6 +57,7 @@ def read_routes(descriptor_set: bytes) -> list[Route]:
                         path=getattr(http, kind) if kind else "-",
                         body=http.body or "-",
                         access=_describe(options.Extensions[access_option]),
+                        request=method.input_type.removeprefix("."),
                     )
                 )
     return routes

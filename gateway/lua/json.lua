@@ -129,13 +129,16 @@ local function after_scalar(text, at)
   return text:match('^"[ !#-Z^-~]*"()', at) or text:match("^-?[1-9]%d*()", at) or text:match("^0()", at)
 end
 
--- Whether the text is an object of texts, whole numbers and lists of them, and written as most callers write it: then it
--- needs no closer look. False says nothing.
+-- Whether the text is an object of texts, whole numbers and lists of them, none given twice, and written as most callers
+-- write it: then it needs no closer look. False says nothing.
 function json.is_plain(text)
-  local at = #text <= SHORT_TEXT and text:match('^{ ?()"')
+  local at, seen = #text <= SHORT_TEXT and text:match('^{ ?()"'), {}
   while at do
-    at = text:match('^"[ !#-Z^-~]*": ?()', at)
-    if at and text:byte(at) == 91 then -- [
+    local name
+    name, at = text:match('^"([ !#-Z^-~]*)": ?()', at)
+    if not name or seen[name] then return false end
+    seen[name] = true
+    if text:byte(at) == 91 then -- [
       repeat
         at = after_scalar(text, at + 1)
         local comma = at and text:byte(at) == 44

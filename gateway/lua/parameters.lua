@@ -34,32 +34,17 @@ function parameters.spelled(name)
   return (name:gsub("_(%l)", string.upper))
 end
 
--- What the documented calls of the member family read. Anything else is ignored, however often it
--- comes.
-local DOCUMENTED = {
-  point = true, vipLevel = true, partnerId = true, id = true, name = true, downPoint = true, upPoint = true, picUrl = true,
-}
-
--- What the later calls read, by their path up to the user. Apart from the others, for a documented
--- call goes on ignoring a `version` or `time` that its client adds.
-local READ = {
-  ["/userlevel/points/"] = { delta = true, billNo = true, expectedVersion = true },
-  ["/userlevel/history/"] = {},
-  ["/userlevel/at/"] = { time = true },
-  ["/vipBiz/preview"] = { rules = true },
-  ["/vipBiz/version"] = { version = true },
-  ["/leveldown/plan"] = { sampleSize = true },
-  ["/leveldown/atRisk"] = { points = true, pageSize = true, cursor = true },
-}
-
--- The name of a parameter of the call that stands in the lists more than once.
-function parameters.repeated(call, ...)
-  local read, seen = READ[call] or DOCUMENTED, {}
+-- The name of a parameter of the call that stands in the lists more than once. Lists of scalars are joined, and what the
+-- call does not read is ignored, however often it comes.
+function parameters.repeated(fields, ...)
+  local seen = {}
   for _, list in ipairs({ ... }) do
     for _, parameter in ipairs(list) do
-      local name = parameters.spelled(parameter.name)
-      if read[name] and seen[name] then return name end
-      seen[name] = true
+      local field = fields[parameter.name]
+      if field and (field.of or not field.list) then
+        if seen[field.name] then return field.name end
+        seen[field.name] = true
+      end
     end
   end
   return nil

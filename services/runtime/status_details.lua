@@ -12,12 +12,18 @@ local DEADLINE = { code = 4, reason = "DEADLINE_EXCEEDED", message = "the deadli
 local TOO_LARGE = { code = 8, reason = "MESSAGE_TOO_LARGE", message = "the request is larger than this method accepts" }
 local RATE_LIMITED = { code = 8, reason = "RATE_LIMITED", message = "too many calls a second; call again later" }
 local TOO_MANY = { code = 8, reason = "TOO_MANY_CALLS", message = "too many calls are under way; call again later" }
+local MALFORMED = {
+  code = 3, reason = "INVALID_PARAMETER", message = "a gRPC call is a POST with `te: trailers` and one complete message",
+}
+local TOKEN_INVALID = { code = 16, reason = "TOKEN_INVALID", message = "a token is printable ASCII" }
 local UNKNOWN_METHOD = { code = 12, reason = "METHOD_UNKNOWN", message = "there is no such method" }
 local UNAVAILABLE = { code = 14, reason = "SERVICE_UNAVAILABLE", message = "no instance of the service answers" }
 
 -- Where the code alone is too little: Envoy makes UNKNOWN of HTTP 408 and 413, and UNAVAILABLE of 503 and 504.
 local BY_MESSAGE = {
   ["Payload Too Large"] = TOO_LARGE,
+  ["malformed call"] = MALFORMED,
+  ["malformed token"] = TOKEN_INVALID,
   ["local_rate_limited"] = RATE_LIMITED,
   ["reached concurrency limit"] = TOO_MANY,
   ["request timeout"] = DEADLINE,

@@ -31,6 +31,11 @@ class Gateway:
     def access_log(self) -> str:
         return (self.directory / "access.log").read_text(encoding="utf-8")
 
+    @property
+    def own_log(self) -> str:
+        """What the gateway's process and Envoy themselves say."""
+        return (self.directory / "gateway.log").read_text(encoding="utf-8")
+
     def raw(self, request: bytes, *, seconds: float = 10.0) -> bytes:
         """What comes back for these bytes, until the gateway closes or its answer is complete."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:

@@ -10,8 +10,11 @@ from typing import Any
 import grpc
 import pytest
 
+from levelgate.member.v1.member_level_pb2 import ListRulesRequest
+from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
-from tests.gateway.upstream import Upstream, failing, slow
+from tests.gateway.test_gateway_streams import channel_to
+from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire
 
 BUSY = '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}'
@@ -51,30 +54,73 @@ def is_shared(gateway: Gateway, first: Upstream, second: Upstream) -> bool:
     return bool(first.calls) and bool(second.calls)
 
 
+def show_once(gateway: Gateway) -> int:
+    return gateway.client.get("/show").status_code
+
+
 def show(gateway: Gateway, times: int) -> Counter[int]:
-    return Counter(gateway.client.get("/show").status_code for _ in range(times))
+    return Counter(show_once(gateway) for _ in range(times))
 
 
-def test_an_instance_that_keeps_failing_is_left_out_and_comes_back(
+def ejections(gateway: Gateway) -> int:
+    return gateway.counter("cluster.member_level.outlier_detection.ejections_enforced_total")
+
+
+def in_time(_request: Any, context: grpc.ServicerContext) -> None:
+    """What a service does with a call that takes longer than its caller waits."""
+    time.sleep(context.time_remaining())
+    context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "")
+
+
+ANSWERS: list[Answer] = [
+    *(failing(code) for code in grpc.StatusCode if code is not grpc.StatusCode.OK),
+    raising,
+]
+
+
+def test_no_answer_takes_an_instance_from_the_other_callers(
     both: Gateway, second: Upstream
 ) -> None:
-    second.answers["ListRules"] = failing(grpc.StatusCode.UNAVAILABLE)
-    codes = show(both, 60)
-    # Five failures in a row on that instance, then it is left out, as soon as all threads know.
-    assert 5 <= codes[503] <= 10
-    assert codes[503] + codes[200] == 60
-    assert both.counter("cluster.member_level.outlier_detection.ejections_enforced_total") == 1
-    assert show(both, 20) == {200: 20}
-    del second.answers["ListRules"]
+    with channel_to(both) as channel:
+        for answer in ANSWERS:
+            second.answers["ListRules"] = answer
+            second.calls.clear()
+            show(both, 16)
+            for _ in range(16):
+                MemberLevelStub(channel).ListRules.future(ListRulesRequest()).code()
+            assert len(second.calls) >= 12
+    assert ejections(both) == 0
+
+
+def test_a_callers_deadline_says_nothing_of_an_instance(both: Gateway, second: Upstream) -> None:
+    second.answers["ListRules"] = in_time
+    with channel_to(both) as channel, ThreadPoolExecutor(8) as pool:
+        rules = MemberLevelStub(channel).ListRules
+        for seconds in (0.001, 0.01, 0.05):
+            for _ in range(20):
+                rules.future(ListRulesRequest(), timeout=seconds).code()
+        # JSON, where the gateway sets the deadline.
+        codes = Counter(pool.map(show_once, [both] * 24))
+    assert codes[504] >= 5
+    assert codes[504] + codes[200] == 24
+    assert ejections(both) == 0
+
+
+def test_an_instance_that_hangs_is_left_out_and_comes_back(
+    both: Gateway, second: Upstream, wires: dict[str, Wire]
+) -> None:
+    wire = wires["member_level"]
+    wire.is_open.clear()
+    with ThreadPoolExecutor(16) as pool:
+        # The calls that met it, which wait for an answer in vain.
+        codes = Counter(pool.map(show_once, [both] * 24))
+    assert codes[504] >= 5
+    assert codes[504] + codes[200] == 24
+    wait_until(lambda: show(both, 20) == {200: 20}, "it is left out")
+    assert ejections(both) >= 1
+    wire.is_open.set()
     second.calls.clear()
     wait_until(lambda: show(both, 4) == {200: 4} and bool(second.calls), "it is chosen again")
-
-
-def test_a_refusal_of_a_call_is_no_failure_of_the_instance(both: Gateway, second: Upstream) -> None:
-    # A caller's mistake must not take an instance from the others.
-    second.answers["ListRules"] = failing(grpc.StatusCode.NOT_FOUND)
-    show(both, 60)
-    assert both.counter("cluster.member_level.outlier_detection.ejections_enforced_total") == 0
 
 
 def test_an_instance_that_says_not_serving_gets_nothing(both: Gateway, second: Upstream) -> None:

@@ -136,7 +136,7 @@ ALLOWED: list[tuple[str, Family, str]] = [
 ]
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "BREW", "OPTIONS", "HEAD"])
 @pytest.mark.parametrize(("url", "family", "allowed"), ALLOWED, ids=str)
 def test_a_wrong_method_is_405_and_names_the_right_ones(
     gateway: Gateway, upstream: Upstream, url: str, family: Family, allowed: str, method: str

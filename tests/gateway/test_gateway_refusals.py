@@ -1,5 +1,6 @@
 """gRPC calls that the gateway refuses itself: the code, and the details that every failure has."""
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
@@ -23,6 +24,7 @@ from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.http2 import grpc_call
 from tests.gateway.test_gateway_policy import log_lines
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import Upstream, bare, failing, raising, slow
@@ -223,3 +225,70 @@ def test_what_a_service_says_is_passed_on(channel: grpc.Channel, upstream: Upstr
     assert (
         MemberLevelStub(channel).ListRules.future(ListRulesRequest()).details() == "words of ours"
     )
+
+
+Header = tuple[str, str | bytes]
+RULES = "/levelgate.member.v1.MemberLevel/ListRules"
+TE: Header = ("te", "trailers")
+EMPTY_MESSAGE = b"\0\0\0\0\0"
+MALFORMED: dict[str, tuple[str, list[Header], bytes]] = {
+    "no te": ("POST", [], EMPTY_MESSAGE),
+    "no POST": ("PUT", [TE], EMPTY_MESSAGE),
+    "GET": ("GET", [TE], b""),
+    "HEAD": ("HEAD", [TE], b""),
+    "no message": ("POST", [TE], b""),
+}
+ODD_TOKENS = [b"SECRET\xe9", "SECRET令牌".encode(), b"SECRET\t"]
+
+
+def refused(answer: dict[str, str]) -> tuple[str, str]:
+    """The code and the reason, of an answer as bytes."""
+    encoded = answer["grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(b64decode(encoded + "=" * (-len(encoded) % 4)))
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (answer[":status"], info.domain) == ("200", "levelgate")
+    assert answer["grpc-status"] == str(status.code)
+    return answer["grpc-status"], info.reason
+
+
+@pytest.mark.parametrize(("method", "headers", "body"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_grpc_reaches_no_service(
+    gateway: Gateway,
+    upstream: Upstream,
+    method: str,
+    headers: list[Header],
+    body: bytes,
+) -> None:
+    # grpcio resets such a call, which counts as a failure of its instance.
+    answer = grpc_call(gateway.port, RULES, headers, body, method)
+    assert refused(answer) == ("3", "INVALID_PARAMETER")
+    assert upstream.calls == []
+
+
+def test_a_stream_may_begin_without_a_message(gateway: Gateway) -> None:
+    answer = grpc_call(gateway.port, "/levelgate.upbot.v1.Eligibility/StreamCheck", [TE], b"")
+    assert answer["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize("token", ODD_TOKENS)
+def test_what_can_be_no_token_reaches_no_service_and_no_log(
+    gateway: Gateway, upstream: Upstream, token: bytes
+) -> None:
+    headers: list[Header] = [TE, ("authorization", token), ("x-request-id", "odd-token")]
+    assert refused(grpc_call(gateway.port, RULES, headers)) == ("16", "TOKEN_INVALID")
+    assert upstream.calls == []
+    wait_until(lambda: bool(log_lines(gateway, "odd-token")), "the log is written")
+    assert "SECRET" not in gateway.access_log + gateway.own_log
+
+
+def test_metadata_that_no_library_can_decode_goes_no_further(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    # grpcio logs it.
+    secret = b"SECRET\xe9"
+    headers = [TE, ("user-agent", secret), ("x-openid", secret), ("x-other", "a b")]
+    assert grpc_call(gateway.port, RULES, headers)["grpc-status"] == "0"
+    (call,) = upstream.calls
+    assert call.metadata["x-other"] == "a b"
+    assert "SECRET" not in str(call.metadata) + gateway.own_log

@@ -1,4 +1,4 @@
-"""A wire between Envoy and an instance, which a test can cut."""
+"""A wire between Envoy and an instance, which a test can cut, or block for a time."""
 
 import socket
 import threading
@@ -6,17 +6,24 @@ from contextlib import suppress
 
 
 class Wire:
-    """Forwards what comes to `port`. A cut wire is what is left of an instance that was killed."""
+    """Forwards what comes to `port`.
+
+    A cut wire is what is left of an instance that was killed, a blocked one of an instance that
+    hangs: its connections stay open, and nothing comes back.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._sockets: list[socket.socket] = []
+        self.is_open = threading.Event()
+        self.is_open.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
         """Breaks all connections and refuses new ones."""
+        self.is_open.set()
         # Closing alone would not wake the thread that accepts.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -33,11 +40,11 @@ class Wire:
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._sockets += [near, far]
                 for ends in ((near, far), (far, near)):
-                    threading.Thread(target=_forward, args=ends, daemon=True).start()
+                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
-
-def _forward(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                self.is_open.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
