@@ -50,7 +50,7 @@ def _parts(message: Condition) -> list[tuple[str, Condition]]:
     if kind == "negated":
         return [(kind, message.negated)]
     if kind in _LISTS:
-        parts = islice(getattr(message, kind).conditions, MOST + 1)
+        parts = islice(getattr(message, kind).conditions, MOST)
         return [(f"{kind}.conditions[{at}]", part) for at, part in enumerate(parts)]
     return []
 

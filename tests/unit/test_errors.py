@@ -58,7 +58,7 @@ def test_what_a_status_does_not_name_is_counted() -> None:
 
 
 texts = st.text(st.characters(exclude_categories=())).map(lambda text: text * 997)
-violation_lists = st.lists(st.builds(Violation, texts, texts, texts), max_size=20)
+violation_lists = st.lists(st.builds(Violation, texts, texts, texts), max_size=9)
 
 
 @given(
@@ -85,6 +85,13 @@ def test_every_status_fits_into_headers_and_can_be_read(failure: Failure, reques
     for packed in status.details:
         name = packed.TypeName().rpartition(".")[2]
         assert packed.Unpack(getattr(error_details_pb2, name)())
+
+
+def test_what_utf_8_cannot_say_does_not_keep_a_call_from_its_answer() -> None:
+    failure = invalid([Violation("a\ud800", "b\udfff", "c\ud800")])
+    status, details = details_of(failure)
+    assert status.message == "a?: b?"
+    assert details["ErrorInfo"].metadata["field"] == "c?"
 
 
 def test_what_is_cut_is_cut_between_two_characters() -> None:
