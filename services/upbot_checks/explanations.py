@@ -12,6 +12,8 @@ from services.rules.ladder import Ladder
 from services.runtime.validation import MAX_ID
 from services.upbot_checks.condition import (
     Condition,
+    LevelAtLeast,
+    LevelIn,
     Not,
     Place,
     Snapshot,
@@ -19,9 +21,9 @@ from services.upbot_checks.condition import (
     unmet_parts,
 )
 
-# The largest of what is known of a user, serialized, in bytes: level, points and what is missing,
-# with the lengths around them; a star; the code and the number of a game fact.
-_NUMBERS, _STAR, _FACT = 48, 16, 4 * MAX_ID + 24
+# What is known of a user has at most so many bytes, serialized: level and points; points that are
+# missing; a star; the code and the number of a game fact; and the lengths around them.
+_LEVEL, _MISSING, _STAR, _FACT, _LENGTHS = 12, 6, 16, 4 * MAX_ID + 24, 12
 # Serialized parts that are kept for each place; users' points have too many values to keep all.
 _MOST_KEPT = 100
 
@@ -68,12 +70,18 @@ class _Part:
         self._asked = self._unmet.ByteSize()
 
     def largest(self) -> int:
-        games = sum(
-            pb.KnownGameInfo(**key._asdict()).ByteSize() + _FACT for key in self._needs.games
-        )
-        # A star that is lit is no reason, but where none was to be.
-        stars = len(self._needs.stars) if isinstance(self._condition, Not) else 0
-        return self._asked + _NUMBERS + games + _STAR * stars
+        needs, size = self._needs, self._asked + _LENGTHS
+        for key in needs.games:
+            size += pb.KnownGameInfo(**key._asdict()).ByteSize() + _FACT
+        if needs.level:
+            size += _LEVEL
+        match self._condition:
+            case LevelIn() | LevelAtLeast():
+                size += _MISSING
+            case Not():
+                # Elsewhere a star that is lit is no reason.
+                size += _STAR * len(needs.stars)
+        return size
 
     def explained(self, user: Snapshot) -> bytes:
         """A serialized explanation with this part alone."""

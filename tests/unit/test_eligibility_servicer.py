@@ -114,8 +114,8 @@ for part in HUGE.any.conditions:
         (STARS, False, "openids", 200_000 // 201),
         # The reply becomes so large.
         (facts(1), True, "openids", 1_000),
-        (facts(50), True, "openids", 61),
-        (WIDE, True, "openids", 11),
+        (facts(50), True, "openids", 65),
+        (WIDE, True, "openids", 12),
         (HUGE, True, "condition", 0),
     ],
 )
