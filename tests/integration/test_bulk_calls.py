@@ -115,7 +115,7 @@ def test_a_broken_history_is_refused(member: Service) -> None:
 
 def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Service) -> None:
     """A client takes messages of 4 MiB, and 500 such rows would have more."""
-    state = member_history_pb2.LevelState(level=3, points=1_500)
+    state = member_history_pb2.LevelState(level=3, points=1_500, by_hand=True)
     changes = [
         member_history_pb2.Change(
             version=version,
@@ -129,13 +129,22 @@ def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Servi
         for version in range(20, 12, -1)
     ]
     rows = [
-        Row(user_id=f"m-{n}", points=1_500, level=3, version=20, history=changes)
-        for n in range(500)
+        Row(
+            user_id=f"{n:04}{'🎮' * 124}",
+            points=1_500,
+            level=3,
+            by_hand=True,
+            partner_id="🎮" * 128,
+            protected_until=Timestamp(seconds=2_000_000_000),
+            version=20,
+            history=changes,
+        )
+        for n in range(600)
     ]
-    for start in range(0, 500, 50):
+    for start in range(0, 600, 50):
         assert import_rows(member, rows[start : start + 50]).written == 50
     back = exported(member, with_history=True)
-    assert sum(len(row.history) == 8 for row in back) == 500
+    assert sum(len(row.history) == 8 for row in back) == 600
 
 
 def test_a_preview_of_the_most_rules_counts_everybody(member: Service) -> None:
