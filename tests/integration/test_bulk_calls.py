@@ -116,13 +116,14 @@ def test_a_broken_history_is_refused(member: Service) -> None:
 def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Service) -> None:
     """A client takes messages of 4 MiB, and 500 such rows would have more."""
     state = member_history_pb2.LevelState(level=3, points=1_500, by_hand=True)
+    both: dict[str, Any] = {"from": state, "to": state}
     changes = [
         member_history_pb2.Change(
             version=version,
             previous_version=version - 1,
             time=Timestamp(seconds=1_700_000_000),
             kind=member_history_pb2.CHANGE_KIND_POINTS_SET,
-            **{"from": state, "to": state},
+            **both,
             app="🎮" * 128,
             partner_id="🎮" * 128,
         )

@@ -137,7 +137,12 @@ def test_the_largest_explained_batch(
     stack: RunningStack, client: httpx.Client, character: str
 ) -> None:
     text = character * 128
-    info = {"game_code": text, "area_id": text, "plat_id": text, "xinyue_codes": [text] * 3}
+    info: dict[str, Any] = {
+        "game_code": text,
+        "area_id": text,
+        "plat_id": text,
+        "xinyue_codes": [text] * 3,
+    }
     parts = [{"game_info": {**info, "game_check_info_id": n}} for n in range(5)]
     users = [f"u{n}" for n in range(1_000)]
     request = {"condition": {"all": {"conditions": parts}}, "explain": True}
