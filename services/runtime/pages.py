@@ -5,45 +5,33 @@ that stays open, and through the port that callers use: a service that no longer
 not healthy, whatever it thinks of itself.
 """
 
-import asyncio
+import io
 import socket
 import sys
 import threading
-from asyncio import StreamReader, StreamWriter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from services.runtime.settings import ServerSettings
 
-_TEXT = "text/plain; charset=utf-8"
-_PATHS = ("/metrics", "/healthz")
-# Who connects and sends nothing, or takes no answer, is not waited for any longer.
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+# Who connects and sends nothing must not keep a thread.
 _SOCKET_SECONDS = 5
 _HEALTH_SECONDS = 1.0
-# One more ends the oldest of them: it may be half open, and a probe must come through.
-_MOST_CONNECTIONS = 256
-_LONGEST_REQUEST = 8_192
+_MOST_CONNECTIONS = 64
 
 _STATUSES = health_pb2.HealthCheckResponse.ServingStatus
 
-
-class _Page(NamedTuple):
-    status: HTTPStatus
-    text: bytes
-    content_type: str = _TEXT
-
-
-_NOT_FOUND = _Page(HTTPStatus.NOT_FOUND, b"/metrics and /healthz are here\n")
-_BROKEN = _Page(HTTPStatus.INTERNAL_SERVER_ERROR, b"this page is broken; the log says why\n")
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def serve(settings: ServerSettings, registry: CollectorRegistry) -> None:
@@ -51,90 +39,88 @@ def serve(settings: ServerSettings, registry: CollectorRegistry) -> None:
     # Asked before the service listens, it must not wait for long until it is asked again.
     options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
     channel = grpc.insecure_channel(settings.endpoint, options)
+    application = _pages(make_wsgi_app(registry), HealthStub(channel))
     address, port = settings.address, settings.metrics_port
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        listening = socket.create_server((address, port), family=family)
+        kind = _ServerOnIPv6 if ":" in address else _Server
+        server = make_server(address, port, application, kind, _Handler)
     except OSError as error:
         sys.exit(f"cannot show metrics on {address}:{port}: {error.strerror}")
-    pages = _Pages(registry, HealthStub(channel))
-    run = asyncio.run
-    threading.Thread(target=lambda: run(pages.serve(listening)), name="pages", daemon=True).start()
+    threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
 
 
-class _Pages:
-    """Half a request costs some kilobytes for some seconds, and no thread."""
+def _pages(metrics: Application, health: Any) -> Application:
+    def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                return metrics(environ, start_response)
+            case "/healthz":
+                status = _status(health)
+                is_serving = status == "SERVING"
+                start_response("200 OK" if is_serving else "503 Service Unavailable", [_TEXT])
+                return [f"{status}\n".encode()]
+            case _:
+                start_response("404 Not Found", [_TEXT])
+                return [b"/metrics and /healthz are here\n"]
 
-    def __init__(self, registry: CollectorRegistry, health: Any) -> None:
-        self._registry = registry
-        self._health = health
-        self._threads = ThreadPoolExecutor(len(_PATHS), "page")
-        self._made: dict[str, asyncio.Future[_Page]] = {}
-        # Whether the request of a connection is complete; the oldest connection first.
-        self._open: dict[StreamWriter, bool] = {}
-
-    async def serve(self, listening: socket.socket) -> None:
-        server = await asyncio.start_server(self._answer, sock=listening, limit=_LONGEST_REQUEST)
-        await server.serve_forever()
-
-    async def _answer(self, reader: StreamReader, writer: StreamWriter) -> None:
-        if len(self._open) >= _MOST_CONNECTIONS:
-            halves = (each for each, is_complete in self._open.items() if not is_complete)
-            oldest = next(halves, next(iter(self._open)))
-            self._close(oldest)
-        self._open[writer] = False
-        # What a caller does wrong, and that it left, is nothing to be logged.
-        with suppress(OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_SOCKET_SECONDS):
-                head = await reader.readuntil(b"\r\n\r\n")
-            method, target, _ = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
-            self._open[writer] = True
-            page = await self._page(target.partition("?")[0])
-            async with asyncio.timeout(_SOCKET_SECONDS):
-                writer.write(_response(page, has_body=method != "HEAD"))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        self._close(writer)
-
-    def _close(self, writer: StreamWriter) -> None:
-        self._open.pop(writer, None)
-        writer.transport.abort()
-
-    async def _page(self, path: str) -> _Page:
-        """The page; those who want it while it is made get the same one."""
-        if path not in _PATHS:
-            return _NOT_FOUND
-        if path not in self._made:
-            making = self._metrics if path == "/metrics" else self._healthz
-            loop = asyncio.get_running_loop()
-            self._made[path] = loop.run_in_executor(self._threads, making)
-            self._made[path].add_done_callback(lambda _: self._made.pop(path))
-        try:
-            return await asyncio.shield(self._made[path])
-        except Exception as error:
-            structlog.get_logger().error("page failed", page=path, exc_info=error)
-            return _BROKEN
-
-    def _metrics(self) -> _Page:
-        return _Page(HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
-
-    def _healthz(self) -> _Page:
-        try:
-            request = health_pb2.HealthCheckRequest()
-            reply = self._health.Check(request, timeout=_HEALTH_SECONDS)
-            status = _STATUSES.Name(reply.status)
-        except grpc.RpcError as error:
-            status = str(error.code().name)
-        is_serving = status == "SERVING"
-        code = HTTPStatus.OK if is_serving else HTTPStatus.SERVICE_UNAVAILABLE
-        return _Page(code, f"{status}\n".encode())
+    return page
 
 
-def _response(page: _Page, *, has_body: bool) -> bytes:
-    head = (
-        f"HTTP/1.1 {page.status.value} {page.status.phrase}\r\n"
-        f"Content-Type: {page.content_type}\r\n"
-        f"Content-Length: {len(page.text)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + (page.text if has_body else b"")
+def _status(health: Any) -> str:
+    try:
+        reply = health.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_SECONDS)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    return _STATUSES.Name(reply.status)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, of which there are at most _MOST_CONNECTIONS."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        # In the order in which they were accepted.
+        self._open: dict[socket.socket, None] = {}
+        self._opening = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._opening:
+            self._open[request] = None
+            if len(self._open) > _MOST_CONNECTIONS:
+                # Most likely a request that never completes; a probe must come through.
+                _end(next(iter(self._open)))
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._opening:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Says nothing of a connection that was reset; its exception would have the address."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            structlog.get_logger().error("page failed", exc_info=error)
+
+
+class _ServerOnIPv6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _end(connection: socket.socket) -> None:
+    # Its thread reads the end of the request, and closes the socket.
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SOCKET_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Says nothing: a probe comes every few seconds."""
+
+    def get_stderr(self) -> Any:
+        """Where wsgiref writes what it says of a failed page: an exception with its text."""
+        return io.StringIO()
