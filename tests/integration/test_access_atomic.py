@@ -8,7 +8,7 @@ import pytest
 
 from services.access import secrets, tokens
 from services.access.apps import App, AppRevokedError, Apps
-from services.access.tokens import LIVE_PAIRS, Pair, Tokens
+from services.access.tokens import LIVE_PAIRS, REFRESH_SECONDS, SUPERSEDED_SECONDS, Pair, Tokens
 from services.store import keys
 from services.store.deadline import DeadlinePassedError
 from services.store.store import Store
@@ -158,6 +158,30 @@ def test_who_refreshes_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(st
     assert alive(store, *chain) == [False] * superseded + [True] * (superseded + 1)
     assert len(token_keys(store)) == 2 * (LIVE_PAIRS + superseded)
     assert Tokens(store).refresh(APPID, chain[0].refresh_token) is None
+
+
+def test_the_pairs_that_were_superseded_first_go_first_and_the_lists_end_with_them(
+    store: Store,
+) -> None:
+    app = created(store)
+    pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
+    for pair in (*pairs, pairs[0]):
+        refreshed(store, pair)
+    assert alive(store, *pairs) == [True] * LIVE_PAIRS
+    refreshed(store, issued(store, app))
+    assert alive(store, *pairs) == [False] + [True] * (LIVE_PAIRS - 1)
+    seconds = store.register_script("return redis.call('TTL', KEYS[1])")
+    assert 0 < seconds([keys.superseded_pairs(app.generation)]) <= SUPERSEDED_SECONDS
+    assert 0 < seconds([keys.live_pairs(app.generation)]) <= REFRESH_SECONDS
+
+
+def test_a_pair_that_is_evicted_while_it_is_refreshed_gives_no_other(store: Store) -> None:
+    app = created(store)
+    pair = issued(store, app)
+    watched = WatchedStore(store)
+    watched.meanwhile = lambda: [issued(store, app) for _ in range(LIVE_PAIRS)]
+    assert Tokens(watched.as_store()).refresh(APPID, pair.refresh_token) is None
+    assert len(token_keys(store)) == 2 * LIVE_PAIRS
 
 
 def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None:
