@@ -192,13 +192,18 @@ def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None
     assert member is not None
     # The worst case: what ends the tokens was not done.
     Apps(store).revoke(APPID)
-    new = created(store)
-    assert alive(store, first, second, third) == [False] * 3
     tokens = Tokens(store)
-    assert tokens.find(member) is None
-    assert tokens.refresh(APPID, first.refresh_token) is None
-    assert tokens.issue(old) is None
-    assert tokens.issue_member(APPID, old.generation, "joe") is None
+
+    def check_nothing_is_left() -> None:
+        assert alive(store, first, second, third) == [False] * 3
+        assert tokens.find(member) is None
+        assert tokens.refresh(APPID, first.refresh_token) is None
+        assert tokens.issue(old) is None
+        assert tokens.issue_member(APPID, old.generation, "joe") is None
+
+    check_nothing_is_left()
+    new = created(store)
+    check_nothing_is_left()
     pair = issued(store, new)
     tokens.delete_all(old)
     assert alive(store, pair) == [True]
