@@ -18,11 +18,11 @@ local function keys_of(pair)
   return access_prefix .. access, refresh_prefix .. refresh
 end
 
--- Lists a pair that ends in so many seconds; the list's oldest pairs end if there are too many.
+-- Lists a pair that ends in so many seconds. If the list has too many, those with the earliest end go:
+-- first those that have ended by themselves.
 local function list(pairs_of_app, pair, seconds)
   redis.call('ZADD', pairs_of_app, 'NX', now + seconds * 1000000, pair)
   redis.call('EXPIRE', pairs_of_app, seconds)
-  redis.call('ZREMRANGEBYSCORE', pairs_of_app, '-inf', now)
   for _, oldest in ipairs(redis.call('ZRANGE', pairs_of_app, 0, -1 - most)) do
     redis.call('DEL', keys_of(oldest))
     redis.call('ZREM', pairs_of_app, oldest)

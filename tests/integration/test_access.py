@@ -201,16 +201,18 @@ def test_what_is_refreshed_lives_five_minutes_more(
     new = tokens.refresh("app", old.refresh_token)
     assert new is not None
     assert tokens.find(new.access_token) is not None
-    for key in (
+    old_keys = (
         keys.token(digest(old.access_token)),
         keys.refresh_token(digest(old.refresh_token)),
-    ):
+    )
+    for key in old_keys:
         assert SUPERSEDED_SECONDS - 60 <= seconds_left(store, key) <= SUPERSEDED_SECONDS == 300
     # A lost reply can be asked for again, which does not make what it supersedes live longer.
     ends_soon = store.register_script("return redis.call('EXPIRE', KEYS[1], 10)")
-    ends_soon([keys.token(digest(old.access_token))])
+    for key in old_keys:
+        ends_soon([key])
     assert tokens.refresh("app", old.refresh_token) is not None
-    assert seconds_left(store, keys.token(digest(old.access_token))) <= 10
+    assert max(seconds_left(store, key) for key in old_keys) <= 10
 
 
 def test_a_refresh_token_is_its_apps_own(apps: Apps, tokens: Tokens) -> None:

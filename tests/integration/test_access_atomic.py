@@ -8,7 +8,7 @@ import pytest
 
 from services.access import secrets, tokens
 from services.access.apps import App, AppRevokedError, Apps
-from services.access.tokens import LIVE_PAIRS, Pair, Tokens
+from services.access.tokens import LIVE_PAIRS, REFRESH_SECONDS, SUPERSEDED_SECONDS, Pair, Tokens
 from services.store import keys
 from services.store.deadline import DeadlinePassedError
 from services.store.store import Store
@@ -160,6 +160,30 @@ def test_who_refreshes_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(st
     assert Tokens(store).refresh(APPID, chain[0].refresh_token) is None
 
 
+def test_the_pairs_that_were_superseded_first_go_first_and_the_lists_end_with_them(
+    store: Store,
+) -> None:
+    app = created(store)
+    pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
+    for pair in (*pairs, pairs[0]):
+        refreshed(store, pair)
+    assert alive(store, *pairs) == [True] * LIVE_PAIRS
+    refreshed(store, issued(store, app))
+    assert alive(store, *pairs) == [False] + [True] * (LIVE_PAIRS - 1)
+    seconds = store.register_script("return redis.call('TTL', KEYS[1])")
+    assert 0 < seconds([keys.superseded_pairs(app.generation)]) <= SUPERSEDED_SECONDS
+    assert 0 < seconds([keys.live_pairs(app.generation)]) <= REFRESH_SECONDS
+
+
+def test_a_pair_that_is_evicted_while_it_is_refreshed_gives_no_other(store: Store) -> None:
+    app = created(store)
+    pair = issued(store, app)
+    watched = WatchedStore(store)
+    watched.meanwhile = lambda: [issued(store, app) for _ in range(LIVE_PAIRS)]
+    assert Tokens(watched.as_store()).refresh(APPID, pair.refresh_token) is None
+    assert len(token_keys(store)) == 2 * LIVE_PAIRS
+
+
 def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None:
     old = created(store)
     first, second = issued(store, old), issued(store, old)
@@ -168,13 +192,18 @@ def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None
     assert member is not None
     # The worst case: what ends the tokens was not done.
     Apps(store).revoke(APPID)
-    new = created(store)
-    assert alive(store, first, second, third) == [False] * 3
     tokens = Tokens(store)
-    assert tokens.find(member) is None
-    assert tokens.refresh(APPID, first.refresh_token) is None
-    assert tokens.issue(old) is None
-    assert tokens.issue_member(APPID, old.generation, "joe") is None
+
+    def check_nothing_is_left() -> None:
+        assert alive(store, first, second, third) == [False] * 3
+        assert tokens.find(member) is None
+        assert tokens.refresh(APPID, first.refresh_token) is None
+        assert tokens.issue(old) is None
+        assert tokens.issue_member(APPID, old.generation, "joe") is None
+
+    check_nothing_is_left()
+    new = created(store)
+    check_nothing_is_left()
     pair = issued(store, new)
     tokens.delete_all(old)
     assert alive(store, pair) == [True]

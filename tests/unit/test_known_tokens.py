@@ -39,6 +39,23 @@ def test_a_revoked_token_is_refused_within_a_second() -> None:
     assert tokens.find("good") is None
 
 
+def test_the_second_begins_before_the_store_is_asked() -> None:
+    store, clock = Store(), [0.0]
+    tokens = KnownTokens(store, now=lambda: clock[0])
+    find = store.find
+
+    def find_slowly(token: str) -> Grant | None:
+        grant = find(token)
+        clock[0] += 0.5
+        return grant
+
+    store.find = find_slowly  # type: ignore[method-assign]
+    tokens.find("good")
+    store.live.clear()
+    clock[0] = 1.0
+    assert tokens.find("good") is None
+
+
 def test_using_a_token_does_not_keep_it_known() -> None:
     store, clock = Store(), [0.0]
     tokens = KnownTokens(store, now=lambda: clock[0])
