@@ -58,9 +58,6 @@ ENVELOPES.health = ENVELOPES.none
 -- The field in a refusal of the transcoder or of ours, in the spelling of JSON: "rules[1].vipLevel".
 local function refused_field(detail)
   local field = detail:match("^([%a_][%w_.%[%]]*): ")
-  -- For an object in place of a scalar the transcoder begins with what is around the field.
-  local inner = detail:match(" for type (%l[%w_]*)$")
-  if inner and inner ~= "oneof" then field = field and field .. "." .. inner or inner end
   return field and parameters.spelled(field)
 end
 

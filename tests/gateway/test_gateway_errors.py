@@ -1,7 +1,12 @@
 """The error table: what went wrong, as each family's client sees it."""
 
+from typing import Any
+
+import grpc
 import pytest
+from google.rpc import status_pb2
 from grpc import StatusCode
+from grpc_status import rpc_status
 
 from tests.gateway.families import (
     BAD,
@@ -112,6 +117,34 @@ def test_the_field_is_named_where_the_document_has_room(
 def test_upbots_ret_is_what_the_service_says(gateway: Gateway, upstream: Upstream) -> None:
     upstream.answers[UPBOT.rpc] = failing(StatusCode.NOT_FOUND, "没有", ret="1044")
     assert answered(UPBOT.call(gateway)) == (200, UPBOT.failure(1044, "没有"))
+
+
+@family
+def test_details_that_nobody_knows_cost_nothing_but_themselves(
+    gateway: Gateway, upstream: Upstream, family: Family
+) -> None:
+    status = status_pb2.Status(code=StatusCode.NOT_FOUND.value[0], message="没有")
+    status.details.add(type_url="type.googleapis.com/some.Other", value=b"x")
+
+    def answer(_request: Any, context: grpc.ServicerContext) -> None:
+        context.abort_with_status(rpc_status.to_status(status))
+
+    upstream.answers[family.rpc] = answer
+    assert answered(family.call(gateway)) == (200, family.failure(1001, "没有"))
+
+
+@family
+def test_what_a_service_says_besides_is_not_passed_on(
+    gateway: Gateway, upstream: Upstream, family: Family
+) -> None:
+    def answer(request: Any, context: grpc.ServicerContext) -> None:
+        context.send_initial_metadata((("x-envoy-inside", "SECRET"), ("grpc-inside", "SECRET")))
+        failing(StatusCode.NOT_FOUND, "没有")(request, context)
+
+    upstream.answers[family.rpc] = answer
+    reply = family.call(gateway)
+    assert answered(reply) == (200, family.failure(1001, "没有"))
+    assert "SECRET" not in str(reply.headers)
 
 
 @family

@@ -25,7 +25,7 @@ from levelgate.upbot.v1.eligibility_pb2 import (
     EligibilityStreamCheckResponse,
 )
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
-from tests.gateway.families import UNKNOWN_PATH, none_failure
+from tests.gateway.families import BAD, MEMBER, UNKNOWN_PATH, none_failure
 from tests.gateway.gateway import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, failing, slow
 
@@ -107,6 +107,13 @@ def test_other_calls_meet_the_limit(impatient: Gateway, upstream: Upstream) -> N
     started = time.monotonic()
     assert impatient.client.get("/leveldown").status_code == 504
     assert time.monotonic() - started < 2.5
+
+
+def test_a_body_that_never_comes_ends_with_the_familys_answer(impatient: Gateway) -> None:
+    request = b"POST /vipBiz HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"
+    head, _, body = impatient.raw(request).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert body.decode() == MEMBER.failure(1001, BAD)
 
 
 @streams
