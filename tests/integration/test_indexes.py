@@ -206,6 +206,31 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     assert all(each.margin == max(-1, each.points - floors[each.level]) for each in got)
 
 
+def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(crowd: Crowd) -> None:
+    levels = range(10, 260)
+    rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
+    crowd.write(rows, STEPS)
+    many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
+    while True:
+        page = RiskPages(crowd).page(many, 1, 99, cursor, go_on)
+        got += [each.level for each in page.members]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert got == list(levels)
+
+
+def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(crowd: Crowd) -> None:
+    # The names of one level say nothing about those of the next one.
+    earlier, later = sorted(NAMES[:2])
+    crowd.write([member(later, 10, 1), member(earlier, 20, 3)], STEPS)
+    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    assert [each.user_id for each in page.members] == [later]
+    crowd.write([member(later, 100, 0)], STEPS)
+    rest = RiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
+    assert [each.user_id for each in rest.members] == [earlier]
+
+
 def test_a_small_page_of_many_members_asks_for_few(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
