@@ -206,13 +206,16 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     assert all(each.margin == max(-1, each.points - floors[each.level]) for each in got)
 
 
-def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(crowd: Crowd) -> None:
+@pytest.mark.parametrize("size", [99, 1_000])
+def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
+    crowd: Crowd, size: int
+) -> None:
     levels = range(10, 260)
     rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
     crowd.write(rows, STEPS)
     many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
     while True:
-        page = RiskPages(crowd).page(many, 1, 99, cursor, go_on)
+        page = RiskPages(crowd).page(many, 1, size, cursor, go_on)
         got += [each.level for each in page.members]
         cursor = page.next_cursor
         if not cursor:
