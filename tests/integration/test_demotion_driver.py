@@ -19,7 +19,7 @@ from services.user_state.rows import Row
 from services.user_state.state import UserState
 from tests.stack.waiting import until
 from tests.support.following import Instance
-from tests.support.levels import same_bucket
+from tests.support.levels import BUCKETS, same_bucket
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def write_due(instance: Instance, users: list[str], level: int = 3) -> None:
 
 
 def levels(store: Store, names: list[str]) -> set[int | None]:
-    users = UserState(store)
+    users = UserState(store, BUCKETS)
     return {None if record is None else record.level for record in map(users.get, names)}
 
 
