@@ -18,6 +18,8 @@ CONTRACT = Contract(
     long=frozenset(
         {
             "/levelgate.member.v1.MemberLevel/LevelDown",
+            "/levelgate.member.v1.MemberLevel/DeleteRule",
+            "/levelgate.member.v1.MemberLevel/UpdateRule",
             "/levelgate.member.v1.MemberLevel/PreviewRules",
             "/levelgate.member.v1.Demotion/PlanDemotion",
             "/levelgate.member.v1.Demotion/ListAtRisk",

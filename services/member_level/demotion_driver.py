@@ -44,6 +44,7 @@ class DemotionDriver:
         self._rate = rate
         self._stopping = stopping
         self._name = str(uuid.uuid4())
+        self._leased_until = 0.0
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="demotion", daemon=True)
         self._log = structlog.get_logger()
@@ -64,11 +65,7 @@ class DemotionDriver:
         while not self._stopping.is_set():
             try:
                 run = self._runs.current()
-                if (
-                    run is not None
-                    and run.state is RunState.RUNNING
-                    and self._runs.take(self._name)
-                ):
+                if run is not None and run.state is RunState.RUNNING and self._taken():
                     self._drive()
                     continue
             except redis.RedisError:
@@ -78,6 +75,13 @@ class DemotionDriver:
                 self._log.error("demotion failed; it will be tried again", exc_info=error)
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
+
+    def _taken(self) -> bool:
+        since = time.monotonic()
+        if not self._runs.take(self._name):
+            return False
+        self._leased_until = since + self._runs.lease_seconds
+        return True
 
     def _drive(self) -> None:
         # Read again under the lease: the last driver may have come further, or to the end.
@@ -93,9 +97,13 @@ class DemotionDriver:
         book = self._rules.book()
         if book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
+        falls = book.falls
         note_at = time.monotonic() + _NOTE_SECONDS
         for buckets in batched(self._crowd.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
-            demoted = self._crowd.demote(buckets, book.steps, run.id, run.app)
+            if time.monotonic() >= self._leased_until:
+                # This process was paused: another one may drive by now, under other rules.
+                return self._noted(run)
+            demoted = self._crowd.demote(buckets, book.steps, falls, run.id, run.app)
             users = sum(each.now for each in demoted)
             run = replace(
                 run,
@@ -123,6 +131,7 @@ class DemotionDriver:
         since = time.monotonic()
         if not self._runs.note(self._name, run):
             return None
+        self._leased_until = since + self._runs.lease_seconds
         self._progress.note(run, since)
         return run
 

@@ -77,12 +77,18 @@ class Plan:
 class DemotionRuns:
     """Every method raises redis.RedisError where the store does not serve."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
         self._store = store
+        self._lease = lease_milliseconds
         self._documents = Documents(store)
         self._note = store.register_script(_NOTE)
         self._take = store.register_script(_TAKE)
         self._release = store.register_script(_RELEASE)
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a driver has the lease after it took it or noted how far it came."""
+        return self._lease / 1_000
 
     def plan(self, app: str, rule_version: int, now: float) -> Plan:
         """Makes a plan under an id that nobody can guess."""
@@ -119,12 +125,12 @@ class DemotionRuns:
 
     def take(self, driver: str) -> bool:
         """Takes the lease, if nobody else holds it."""
-        return bool(self._take([keys.DEMOTION_DRIVER], [driver, LEASE_MILLISECONDS]))
+        return bool(self._take([keys.DEMOTION_DRIVER], [driver, self._lease]))
 
     def note(self, driver: str, run: Run) -> bool:
         """Notes how far the run came, and keeps the lease; False if it was lost."""
         names = [keys.DEMOTION_DRIVER, keys.DEMOTION]
-        return bool(self._note(names, [driver, LEASE_MILLISECONDS, _packed(run)]))
+        return bool(self._note(names, [driver, self._lease, _packed(run)]))
 
     def finish(self, driver: str, run: Run) -> bool:
         """Notes how the run ended, with its plan too; False if the lease was lost."""

@@ -14,6 +14,7 @@ from services.member_level import failures, preview
 from services.member_level.demotion_runs import DemotionRuns, Plan, Run, RunState
 from services.member_level.demotions import Demotions
 from services.member_level.messages import SUCCESS, move_message
+from services.member_level.preview import Preview
 from services.member_level.risk import RiskPages
 from services.rules.ladder import Ladder
 from services.rules.rule_book import Book, RuleBook
@@ -57,7 +58,7 @@ class Demotion(DemotionServicer):
     ) -> pb.PlanDemotionResponse:
         proceed = partial(require_caller, context)
         book = self._book()
-        asked = preview.due(book.ladder)
+        asked = preview.due(book.ladder, book.falls)
         found = list(self._crowd.indexes.count(asked.question, proceed))
         counts = asked.counts(found)
         ended = sum(each.protection_ended for each in found)
@@ -70,7 +71,7 @@ class Demotion(DemotionServicer):
             moves=map(move_message, asked.moves(counts)),
             protection_ended=ended,
             members=sum(counts) + ended,
-            sample=self._sample(book.ladder, found, size, proceed),
+            sample=self._sample(book, asked, found, size, proceed),
         )
         return pb.PlanDemotionResponse(code=SUCCESS, data=data)
 
@@ -95,8 +96,7 @@ class Demotion(DemotionServicer):
     ) -> pb.ListAtRiskResponse:
         size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE
         proceed = partial(require_caller, context)
-        ladder = self._book().ladder
-        data = self._pages.page(ladder, request.points, size, request.cursor, proceed)
+        data = self._pages.page(self._book(), request.points, size, request.cursor, proceed)
         return pb.ListAtRiskResponse(code=SUCCESS, data=data)
 
     def _book(self) -> Book:
@@ -130,19 +130,30 @@ class Demotion(DemotionServicer):
         return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
 
     def _sample(
-        self, ladder: Ladder, found: Iterable[Counted], size: int, proceed: Callable[[], None]
+        self,
+        book: Book,
+        asked: Preview,
+        found: Iterable[Counted],
+        size: int,
+        proceed: Callable[[], None],
     ) -> list[pb.DueMember]:
         """Some of those who are due, from anywhere in the store."""
-        buckets = [each.bucket for each in found if each.stretches or each.protection_ended]
-        random.shuffle(buckets)
-        spans = [Span(False, rule.level, 0, rule.down_point) for rule in ladder.rules[1:]]
+        below = dict(book.falls)
+        places = []
+        for each in found:
+            levels = sorted({asked.pairs[stretch][0] for stretch, _ in each.stretches})
+            # Each of these levels has somebody: more of them than the sample are not needed.
+            spans = [Span(False, level, 0, below[level]) for level in levels[:size]]
+            if spans or each.protection_ended:
+                places.append((each.bucket, spans))
+        random.shuffle(places)
         sample: list[pb.DueMember] = []
-        for some in batched(buckets, BUCKETS_AT_A_TIME):
+        for some in batched(places, BUCKETS_AT_A_TIME):
             if len(sample) >= size:
                 break
             proceed()
-            due = self._crowd.indexes.due(some, spans, size - len(sample))
-            sample += (_due_member(ladder, *each) for each in due)
+            due = self._crowd.indexes.due(some, size - len(sample))
+            sample += (_due_member(book.ladder, *each) for each in due)
         return sample
 
 

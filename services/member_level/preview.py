@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.rules.ladder import Ladder
+from services.rules.ladder import ABOVE_ALL_POINTS, Ladder
 from services.user_state.indexes import Counted, Question, Range
-
-# Above every total of points, which are int32.
-END = 2**31
+from services.user_state.steps import Fall
 
 
 class Move(NamedTuple):
@@ -58,21 +56,20 @@ def under(ladder: Ladder, levels: Iterable[int]) -> Preview:
     ranges, pairs = [], []
     for level in sorted(levels):
         for by_hand in (False, True):
-            # A demotion touches neither what was set by hand nor a level that lost its rule.
-            only_rises = by_hand or ladder.rule_of(level) is None
             ranges.append(Range(by_hand, level, 0, len(earned)))
-            pairs += [(level, max(level, to) if only_rises else to) for to in earned]
+            # What was set by hand is protected from a demotion.
+            pairs += [(level, max(level, to) if by_hand else to) for to in earned]
     return Preview(Question(_bounds(ladder), ranges), pairs)
 
 
-def due(ladder: Ladder) -> Preview:
-    """Who would fall in a demotion under these rules."""
-    levels = [rule.level for rule in ladder.rules]
-    ranges = [Range(False, level, 0, below) for below, level in enumerate(levels)]
-    pairs = [(level, lower) for below, level in enumerate(levels) for lower in levels[:below]]
-    return Preview(Question(_bounds(ladder), ranges), pairs)
+def due(ladder: Ladder, falls: Iterable[Fall]) -> Preview:
+    """Who would fall in a demotion under these rules; each fall has a range."""
+    bounds = _bounds(ladder)
+    ranges = [Range(False, level, 0, bounds.index(below)) for level, below in falls]
+    pairs = [(each.level, rule.level) for each in ranges for rule in ladder.rules[: each.last]]
+    return Preview(Question(bounds, ranges), pairs)
 
 
 def _bounds(ladder: Ladder) -> list[int]:
     """All totals of points, cut where the level changes that they earn."""
-    return [0, *(rule.down_point for rule in ladder.rules[1:]), END]
+    return [0, *(rule.down_point for rule in ladder.rules[1:]), ABOVE_ALL_POINTS]

@@ -11,11 +11,15 @@ from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
 from services.member_level import failures, preview
 from services.member_level.messages import SUCCESS, move_message
 from services.member_level.validation import MOST_RULES
-from services.rules.ladder import Conflict, Ladder, Rule
+from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
 from services.user_state.crowd import Crowd
+from services.user_state.indexes import Question, Range
+
+# Initial metadata, which the gateway passes on as a response header.
+AFFECTED_MEMBERS = "x-levelgate-affected-members"
 
 
 class RuleServicer(MemberLevelServicer):
@@ -53,19 +57,22 @@ class RuleServicer(MemberLevelServicer):
         )
 
     def DeleteRule(
-        self, request: pb.DeleteRuleRequest, _context: grpc.ServicerContext
+        self, request: pb.DeleteRuleRequest, context: grpc.ServicerContext
     ) -> pb.DeleteRuleResponse:
         def remove(book: Book) -> Book:
-            if book.ladder.with_id(request.id) is None:
-                raise failures.rule_not_found("id")
+            _with_id(book, request.id)
             return replace(book, ladder=book.ladder.without(request.id))
 
+        # Counted first: a call whose deadline passes meanwhile has deleted nothing.
+        affected = self._holding(_with_id(self._rules.book(), request.id).level, context)
         self._rules.change(remove, current_app())
+        _report(context, affected)
         return pb.DeleteRuleResponse(code=SUCCESS, data="deleteSuccess")
 
     def UpdateRule(
-        self, request: pb.UpdateRuleRequest, _context: grpc.ServicerContext
+        self, request: pb.UpdateRuleRequest, context: grpc.ServicerContext
     ) -> pb.UpdateRuleResponse:
+        affected: int | None = None
         conflict: Conflict | None = None
 
         def update(book: Book) -> Book | None:
@@ -82,8 +89,20 @@ class RuleServicer(MemberLevelServicer):
             conflict = book.ladder.conflict(rule)
             return None if conflict else replace(book, ladder=book.ladder.put(rule))
 
+        level = _named_rule(self._rules.book(), request).level
+        if request.HasField("vip_level") and request.vip_level != level:
+            affected = self._holding(level, context)
         self._rules.change(update, current_app())
+        if affected is not None and conflict is None:
+            _report(context, affected)
         return pb.UpdateRuleResponse(code=SUCCESS, data=conflict.value if conflict else SUCCESS)
+
+    def _holding(self, level: int, context: grpc.ServicerContext) -> int:
+        """How many members have a level, earned or set by hand."""
+        ranges = [Range(by_hand, level, 0, 1) for by_hand in (False, True)]
+        question = Question([0, ABOVE_ALL_POINTS], ranges)
+        found = self._crowd.indexes.count(question, partial(require_caller, context))
+        return sum(users for each in found for _, users in each.stretches)
 
     def ListRules(
         self, _request: pb.ListRulesRequest, _context: grpc.ServicerContext
@@ -122,13 +141,24 @@ class RuleServicer(MemberLevelServicer):
         return pb.GetRuleBookResponse(code=SUCCESS, data=data)
 
 
+def _report(context: grpc.ServicerContext, affected: int) -> None:
+    """The documented body has no place for it."""
+    context.send_initial_metadata(((AFFECTED_MEMBERS, str(affected)),))
+
+
+def _with_id(book: Book, rule_id: int) -> Rule:
+    rule = book.ladder.with_id(rule_id)
+    if rule is None:
+        raise failures.rule_not_found("id")
+    return rule
+
+
 def _named_rule(book: Book, request: pb.UpdateRuleRequest) -> Rule:
     if request.HasField("id"):
-        rule = book.ladder.with_id(request.id)
-    else:
-        rule = book.ladder.rule_of(request.vip_level)
+        return _with_id(book, request.id)
+    rule = book.ladder.rule_of(request.vip_level)
     if rule is None:
-        raise failures.rule_not_found("id" if request.HasField("id") else "vip_level")
+        raise failures.rule_not_found("vip_level")
     return rule
 
 

@@ -3,10 +3,13 @@
 docs/api/member-level.md, 等级规则. Rules are half-open [down_point, up_point).
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+# Above every total of points, which are int32.
+ABOVE_ALL_POINTS = 2**31
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Ladder:
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.rules: Sequence[Rule] = tuple(sorted(rules, key=lambda rule: rule.level))
+        self._levels = [rule.level for rule in self.rules]
         self._floors = [rule.down_point for rule in self.rules]
 
     def level_for(self, points: int) -> int | None:
@@ -44,6 +48,18 @@ class Ladder:
         if not self.rules:
             return None
         return self.rules[max(0, bisect_right(self._floors, points) - 1)].level
+
+    def keeps_from(self, level: int) -> int:
+        """The fewest points that keep an earned level in a demotion, whether it has a rule or lost
+        it: with fewer, points earn a lower level.
+
+        That is the down_point of the lowest rule that has this level or a higher one. Nobody keeps
+        a level above all rules; nobody falls from the lowest one, from below it or without rules.
+        """
+        place = bisect_left(self._levels, level)
+        if place == 0:
+            return 0
+        return self._floors[place] if place < len(self._floors) else ABOVE_ALL_POINTS
 
     def lowest_level(self) -> int | None:
         return self.rules[0].level if self.rules else None

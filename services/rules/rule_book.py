@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from services.rules.ladder import Ladder, Rule
 from services.store import keys
 from services.store.store import Store
-from services.user_state.steps import Step, Steps
+from services.user_state.steps import Fall, Step, Steps
 
 VERSIONS_KEPT = 1_000
 
@@ -39,6 +39,12 @@ class Book:
     def steps(self) -> Steps:
         rules = self.ladder.rules
         return Steps(self.version, [Step(rule.level, rule.down_point, rule.id) for rule in rules])
+
+    @property
+    def falls(self) -> list[Fall]:
+        """The levels that a demotion can take from somebody, by rising level."""
+        falls = (Fall(level, self.ladder.keeps_from(level)) for level in sorted(self.levels))
+        return [fall for fall in falls if fall.below]
 
 
 class RuleBook:

@@ -95,6 +95,8 @@ class OwnContext:
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] | None = []
         self.code: grpc.StatusCode = grpc.StatusCode.OK
+        self.initial_metadata: list[tuple[str, str]] = []
+        """What the transport sends before the first message."""
 
     def for_servicers(self) -> grpc.ServicerContext:
         """As the generated signatures want it."""
@@ -121,6 +123,10 @@ class OwnContext:
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback()
+
+    def send_initial_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
+        """Goes with the first message; a call that fails sends none."""
+        self.initial_metadata += metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self.code = code

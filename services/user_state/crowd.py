@@ -3,6 +3,7 @@
 Everything goes bucket by bucket in small steps, so that none of it holds the store for long.
 """
 
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -15,12 +16,16 @@ from services.user_state.indexes import Entry, Indexes, Span
 from services.user_state.record import Record, unpack
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept, Scripts
-from services.user_state.steps import Steps
+from services.user_state.steps import Fall, Steps
 
 # Users that one call of a script changes: about 1 ms of the store's time.
 BATCH = 32
 # Buckets that a demotion changes in one round trip.
 DEMOTED_AT_A_TIME = 5
+# Levels that one call of the script looks for users in: every level that ever had a rule may still
+# have members, and each costs the store about a microsecond.
+_FALLS_AT_A_TIME = 250
+_FALL = struct.Struct(">II")
 # Buckets that are written in one round trip; the store serves others in between.
 _BUCKETS_AT_A_TIME = 128
 _PAGE = 1_000
@@ -53,20 +58,33 @@ class Crowd:
         self.indexes = Indexes(store, buckets, self._scripts, now)
 
     def demote(
-        self, buckets: Iterable[Bucket], steps: Steps, run: str, app: str = ""
+        self,
+        buckets: Iterable[Bucket],
+        steps: Steps,
+        falls: Sequence[Fall],
+        run: str,
+        app: str = "",
     ) -> list[Demoted]:
-        """Re-fits up to BATCH users of each bucket to their points, who are below the floor of
-        their level or past their protection. Never raises; without steps nobody moves.
+        """Re-fits up to BATCH users of each bucket to their points, who lose their level by these
+        falls or are past their protection. Never raises; without steps nobody moves.
 
-        One round trip, for which others may have to wait: DEMOTED_AT_A_TIME buckets are enough.
+        Others may have to wait for each round trip: DEMOTED_AT_A_TIME buckets are enough.
         """
-        calls = []
-        for bucket in buckets:
-            keys, arguments = self._scripts.on_bucket(
-                bucket, app, BATCH, steps.packed, steps.version, run
-            )
-            calls.append(([*keys, bucket.demoted], arguments))
-        return [Demoted(int(now), int(of_run)) for now, of_run in self._scripts.demote.many(calls)]
+        demoted = {bucket: Demoted(0, 0) for bucket in buckets}
+        for some in list(batched(falls, _FALLS_AT_A_TIME)) or [()]:
+            packed = b"".join(_FALL.pack(*fall) for fall in some)
+            unfinished = [bucket for bucket, done in demoted.items() if done.now < BATCH]
+            calls = []
+            for bucket in unfinished:
+                limit = BATCH - demoted[bucket].now
+                keys, arguments = self._scripts.on_bucket(
+                    bucket, app, limit, steps.packed, steps.version, run, packed
+                )
+                calls.append(([*keys, bucket.demoted], arguments))
+            answers = self._scripts.demote.many(calls)
+            for bucket, (now, of_run) in zip(unfinished, answers, strict=True):
+                demoted[bucket] = Demoted(demoted[bucket].now + int(now), int(of_run))
+        return list(demoted.values())
 
     def demoted_by(self, run: str) -> int:
         """How many users a run re-fitted, in the last day."""

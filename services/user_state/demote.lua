@@ -1,8 +1,10 @@
--- Re-fits users of one bucket to their points: those below the floor of their earned level, and
--- those whose hand-set level is past its protection. Never raises.
+-- Re-fits users of one bucket to their points: those whose points no longer keep the level that
+-- they earned, and those whose hand-set level is past its protection. Never raises.
 -- KEYS[1]: the prefix of the bucket's records; KEYS[5]: how many this run re-fitted here.
 -- ARGV[8]: how many users at most; ARGV[9], ARGV[10]: the rules and their version; ARGV[11]: the
--- run. Returns how many were re-fitted now, and by this run in all, whoever drove it.
+-- run; ARGV[12]: the levels to look at and the fewest points that keep each, as Crowd.demote packs
+-- them. Whoever has fewer must earn a lower level, or would be found again and again.
+-- Returns how many were re-fitted now, and by this run in all, whoever drove it.
 -- Called again until it re-fits fewer than ARGV[8].
 local KEPT_SECONDS = 86400
 local limit, steps, run = tonumber(ARGV[8]), steps_of(ARGV[9], tonumber(ARGV[10])), ARGV[11]
@@ -25,11 +27,10 @@ end
 
 if #steps == 0 then return { 0, 0 } end
 refit(redis.call('ZRANGEBYSCORE', manual_key, '-inf', math.floor(now / 1000), 'LIMIT', 0, left))
--- The lowest level has nothing below it, however few the points.
-for i = 2, #steps do
+for at = 1, #ARGV[12], 8 do
   if left <= 0 then break end
-  local below = '(' .. steps[i].floor
-  refit(redis.call('ZRANGEBYSCORE', level_prefix .. steps[i].level, '-inf', below, 'LIMIT', 0, left))
+  local level, below = struct.unpack('>I4I4', ARGV[12], at)
+  refit(redis.call('ZRANGEBYSCORE', level_prefix .. level, '-inf', '(' .. below, 'LIMIT', 0, left))
 end
 if left < limit then settle() end
 local of_run, before = (redis.call('GET', KEYS[5]) or ''):match('^(.*):(%d+)$')

@@ -21,6 +21,8 @@ from services.user_state.scripts import Scripts
 BUCKETS_AT_A_TIME = 8
 # count.lua cannot stop within a range.
 _STRETCHES_PER_RANGE = 200
+# What a call brings to count.lua at most; the script stops after so many in any case.
+_RANGES_PER_CALL = 300
 _BOUND = struct.Struct(">I")
 _RANGE = struct.Struct(">BIII")
 
@@ -62,8 +64,9 @@ class Question:
         return len(self.first_stretches) - 1
 
     def packed_from(self, position: int) -> tuple[bytes, bytes]:
-        """The bounds, and the ranges from this one on, as count.lua reads them."""
-        return self._bounds, self._ranges[position * _RANGE.size :]
+        """The bounds, and the next ranges from this one on, as count.lua reads them."""
+        end = position + _RANGES_PER_CALL
+        return self._bounds, self._ranges[position * _RANGE.size : end * _RANGE.size]
 
 
 class Counted(NamedTuple):
@@ -153,18 +156,18 @@ class Indexes:
         return [_entries(found) for found in self._scripts.page.many(calls)]
 
     def due(
-        self, buckets: Sequence[Bucket], spans: Sequence[Span], limit: int
+        self, places: Sequence[tuple[Bucket, Sequence[Span]]], limit: int
     ) -> list[tuple[str, Record]]:
         """Up to `limit` users of the buckets who are past their protection or in these spans."""
         calls = []
-        for bucket in buckets:
+        for bucket, spans in places:
             keys = [bucket.manual, *(_index(bucket, span) for span in spans)]
             bounds = [0, int(self._now()) + 1]
             bounds += [bound for span in spans for bound in (span.least, span.before)]
             calls.append(_page(keys, bounds, "", limit))
         found = [
             (bucket, entry.user)
-            for bucket, page in zip(buckets, self._scripts.page.many(calls), strict=True)
+            for (bucket, _), page in zip(places, self._scripts.page.many(calls), strict=True)
             for entry in _entries(page)
         ][:limit]
         records = self._store.get_many([bucket.record(user) for bucket, user in found])

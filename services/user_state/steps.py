@@ -17,6 +17,13 @@ class Step(NamedTuple):
     rule: int
 
 
+class Fall(NamedTuple):
+    """Users with fewer points than `below` lose this level in a demotion, if they earned it."""
+
+    level: int
+    below: int
+
+
 @dataclass(frozen=True)
 class Steps:
     """All levels that points can earn, by rising level, under one version of the rules."""

@@ -178,6 +178,8 @@ def test_a_listed_origin_may_call(gateway: Gateway, upstream: Upstream, url: str
     for method in ("GET", "POST", "PUT"):
         reply = gateway.client.request(method, url, headers={"origin": ORIGIN})
         assert reply.headers["access-control-allow-origin"] == ORIGIN
+        exposed = reply.headers["access-control-expose-headers"]
+        assert exposed == "x-request-id, x-levelgate-affected-members"
 
 
 @pytest.mark.parametrize("url", CORS_URLS)

@@ -63,7 +63,7 @@ def test_every_transition_of_a_user_is_seen_at_once(both: Both) -> None:
         "set_points": lambda: users.set_points("u", 50, STEPS),
         "add_points": lambda: users.add_points("u", 50, Bill("b"), STEPS),
         "set_by_hand": lambda: users.set_by_hand("u", 2, "partner", protected_until=0),
-        "demote": lambda: crowd.demote([ALL], Steps(2, [LOWEST]), "run"),
+        "demote": lambda: crowd.demote([ALL], Steps(2, [LOWEST]), [], "run"),
         "import": lambda: crowd.write([Row("u", 70)], STEPS),
         "delete": lambda: users.delete("u"),
         "restore": lambda: crowd.restore([("u", packed[0])], version=99),

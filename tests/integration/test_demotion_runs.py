@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from operations.demo import prepare
@@ -33,6 +35,24 @@ def test_a_run_does_what_its_plan_said_and_tells_how_it_goes(member: Service) ->
     # The plan was run: it says how it ended, and does nothing more.
     assert [(each.state, each.members) for each in run(member, planned.plan_id)] == [(DONE, 500)]
     assert plan(member).members == 0
+    # Also when another run came after it.
+    request = member_level_pb2.LevelDownRequest()
+    member.members.LevelDown(request, timeout=30, metadata=member.metadata)
+    assert [(each.state, each.members) for each in run(member, planned.plan_id)] == [(DONE, 500)]
+
+
+def test_a_plan_samples_who_only_loses_the_protection(member: Service) -> None:
+    """Whatever the points would earn: a demotion never raises."""
+    ended = Timestamp(seconds=1)
+    row = Row(user_id="hand", points=5_000, level=1, by_hand=True, partner_id="p")
+    row.protected_until.CopyFrom(ended)
+    import_rows(member, [row])
+    planned = plan(member)
+    assert (planned.protection_ended, planned.members, list(planned.moves)) == (1, 1, [])
+    (only,) = planned.sample
+    assert (only.user_id, only.from_level, only.to_level) == ("hand", 1, 1)
+    assert run(member, planned.plan_id)[-1].members == 1
+    assert member.show("hand").data.level == 1
 
 
 def test_a_run_by_leveldown_and_a_plan_that_comes_after(member: Service) -> None:
@@ -81,8 +101,10 @@ def test_only_one_run_at_a_time(member: Service, store: Store) -> None:
         ' "rounds": 0, "is_more": false, "users": 0}',
     )
     store.set("lg:{demotion}:driver", "somebody", ex=20)
+    under_way = store.get(DEMOTION)
     wanted = ("FAILED_PRECONDITION", "DEMOTION_RUNNING", "plan_id")
     assert failure(lambda: run(member, planned.plan_id)) == wanted
+    assert store.get(DEMOTION) == under_way
 
 
 def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(

@@ -1,5 +1,6 @@
 """Calls that follow a demotion: they end when nobody waits for them, and the run goes on."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -150,6 +151,33 @@ def test_the_end_of_the_run_before_is_not_taken_for_the_end_of_this_one(
     context.leave()
     assert following.ended()
     assert set(following.states) == {RunState.RUNNING}
+
+
+def test_a_read_that_began_before_the_call_is_too_old_for_it(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may bring the end of the run before."""
+    begun, over = threading.Event(), threading.Event()
+    states = [Run("before", "app", 1, RunState.DONE), Run("now", "app", 1)]
+
+    def read() -> Run:
+        state = states.pop(0)
+        if state.id == "before":
+            begun.set()
+            over.wait(20)
+        return state
+
+    monkeypatch.setattr(instance.runs, "current", read)
+    earlier = time.monotonic()
+    other = threading.Thread(target=instance.progress.next, args=(earlier, lambda: False))
+    other.start()
+    assert begun.wait(20)
+    since = time.monotonic()
+    over.set()
+    other.join(20)
+    found = instance.progress.next(since, lambda: False)
+    assert found is not None
+    assert found[0] == Run("now", "app", 1)
 
 
 def test_a_read_that_fails_does_not_keep_the_others_from_reading(

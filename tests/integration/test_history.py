@@ -15,7 +15,7 @@ from services.user_state.record import Record, Source, unpack
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept
 from services.user_state.state import Bill, UserState
-from tests.support.levels import BUCKETS, NOW, STEPS, found, same_bucket, started
+from tests.support.levels import BUCKETS, FALLS, NOW, STEPS, found, same_bucket, started
 
 BUCKET = BUCKETS.of("u")
 
@@ -48,7 +48,7 @@ def test_every_transition_says_what_it_did_who_asked_and_why(
     users.set_points("u", 600, STEPS, "app")
     users.add_points("u", 900, Bill("b", "shop"), STEPS)
     users.set_points("u", 100, STEPS, "app")
-    crowd.demote([BUCKET], STEPS, "run", "app")
+    crowd.demote([BUCKET], STEPS, FALLS, "run", "app")
     users.set_by_hand("u", 3, "伙伴", NOW + 1, "app")
     crowd.write([Row("u", 5)], STEPS, "app")
     assert list(reversed(changes_of(found(users, "u")))) == [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from levelgate.member.v1.demotion_pb2 import AtRiskMember
 from services.member_level.risk import RiskPages
 from services.rules.ladder import Ladder, Rule
+from services.rules.rule_book import Book
 from services.store.keys import Bucket
 from services.store.store import Store
 from services.user_state.crowd import Crowd
@@ -146,15 +147,16 @@ def test_due_users_of_several_buckets_are_those_past_protection_and_those_below_
         member("elsewhere-by-hand", 10, 3, by_hand=True),
     ]
     crowd.write(rows, STEPS)
-    buckets = [BUCKET, BUCKETS.of("elsewhere"), BUCKETS.of("elsewhere-by-hand")]
     spans = [Span(False, 1, 0, 500), Span(False, 3, 0, 1200)]
-    found = crowd.indexes.due(buckets, spans, 9)
+    buckets = [BUCKET, BUCKETS.of("elsewhere"), BUCKETS.of("elsewhere-by-hand")]
+    places = [(bucket, spans) for bucket in buckets]
+    found = crowd.indexes.due(places, 9)
     assert {user: record.points for user, record in found} == {
         NAMES[0]: 499,
         NAMES[2]: 5000,
         "elsewhere": 10,
     }
-    assert len(crowd.indexes.due(buckets, spans, 2)) == 2
+    assert len(crowd.indexes.due(places, 2)) == 2
 
 
 def test_a_page_of_several_spans_has_no_more_than_its_limit(crowd: Crowd) -> None:
@@ -168,22 +170,31 @@ def test_a_page_of_several_spans_has_no_more_than_its_limit(crowd: Crowd) -> Non
 LADDER = Ladder([Rule(1, 0, "", 0, 10), Rule(2, 1, "", 10, 20), Rule(3, 3, "", 20, 30)])
 
 
+def book(ladder: Ladder) -> Book:
+    """Level 2 had a rule once."""
+    return Book(ladder, levels=frozenset({0, 1, 2, 3}))
+
+
+BOOK = book(LADDER)
+
+
 @pytest.mark.parametrize("size", [1, 3, 50, 1_000])
 def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, size: int) -> None:
-    rows = [member(name, 8 + number % 20, LEVELS[number % 3]) for number, name in enumerate(NAMES)]
-    rows += [member(f"m{number}", number % 40, LEVELS[number % 3]) for number in range(60)]
+    rows = [member(name, 8 + number % 20, number % 4) for number, name in enumerate(NAMES)]
+    rows += [member(f"m{number}", number % 40, number % 4) for number in range(80)]
     rows.append(member("hand", 10, 1, by_hand=True))
     crowd.write(rows, STEPS)
-    floors = {1: 10, 3: 20}
+    # Who has level 2 keeps it from the points of level 3 on, and loses it below them.
+    floors, least = {1: 10, 2: 20, 3: 20}, {1: 0, 2: -20, 3: 0}
     wanted = sorted(
         (BUCKETS.number_of(row.user), row.level, row.points, row.user)
         for row in rows[:-1]
-        if row.level in floors and 0 <= row.points - floors[row.level] < 5
+        if row.level in floors and least[row.level] <= row.points - floors[row.level] < 5
     )
     got: list[AtRiskMember] = []
     cursor = ""
     while True:
-        page = RiskPages(crowd).page(LADDER, 5, size, cursor, go_on)
+        page = RiskPages(crowd).page(BOOK, 5, size, cursor, go_on)
         got += page.members
         cursor = page.next_cursor
         if not cursor:
@@ -192,7 +203,35 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     assert [
         (BUCKETS.number_of(each.user_id), each.level, each.points, each.user_id) for each in got
     ] == wanted
-    assert all(each.margin == each.points - floors[each.level] for each in got)
+    assert all(each.margin == max(-1, each.points - floors[each.level]) for each in got)
+
+
+@pytest.mark.parametrize("size", [99, 1_000])
+def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
+    crowd: Crowd, size: int
+) -> None:
+    levels = range(10, 260)
+    rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
+    crowd.write(rows, STEPS)
+    many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
+    while True:
+        page = RiskPages(crowd).page(many, 1, size, cursor, go_on)
+        got += [each.level for each in page.members]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert got == list(levels)
+
+
+def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(crowd: Crowd) -> None:
+    # The names of one level say nothing about those of the next one.
+    earlier, later = sorted(NAMES[:2])
+    crowd.write([member(later, 10, 1), member(earlier, 20, 3)], STEPS)
+    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    assert [each.user_id for each in page.members] == [later]
+    crowd.write([member(later, 100, 0)], STEPS)
+    rest = RiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
+    assert [each.user_id for each in rest.members] == [earlier]
 
 
 def test_a_small_page_of_many_members_asks_for_few(
@@ -207,7 +246,7 @@ def test_a_small_page_of_many_members_asks_for_few(
         return pages(places, limit)
 
     monkeypatch.setattr(crowd.indexes, "pages", noted)
-    page = RiskPages(crowd).page(LADDER, 5, 1, "", go_on)
+    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
     assert len(page.members) == 1
     assert asked == [1]
 
@@ -216,13 +255,15 @@ def test_a_page_goes_on_where_the_rules_have_changed_since(crowd: Crowd) -> None
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))
     crowd.write(rows, STEPS)
-    cursor = RiskPages(crowd).page(LADDER, 20, 2, "", go_on).next_cursor
+    cursor = RiskPages(crowd).page(BOOK, 20, 2, "", go_on).next_cursor
 
     def rest(ladder: Ladder) -> list[tuple[int, int]]:
-        page = RiskPages(crowd).page(ladder, 20, 9, cursor, go_on)
+        page = RiskPages(crowd).page(book(ladder), 20, 9, cursor, go_on)
         return [(each.level, each.points) for each in page.members]
 
     assert rest(LADDER) == [(1, 23), (1, 24), (3, 20)]
     higher = Ladder([Rule(1, 0, "", 0, 10), Rule(2, 1, "", 24, 30), Rule(3, 3, "", 30, 40)])
     assert rest(higher) == [(1, 24)]
-    assert rest(LADDER.without(2)) == [(3, 20)]
+    # Nobody keeps the level that lost its rule now; the page before had everybody up to 22.
+    assert rest(LADDER.without(2)) == [(1, 23), (1, 24), (3, 20)]
+    assert rest(Ladder([Rule(2, 1, "", 0, 30), Rule(3, 3, "", 20, 40)])) == [(3, 20)]

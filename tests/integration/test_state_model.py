@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from services.rules.ladder import Ladder
 from services.store.store import Store
@@ -18,7 +24,7 @@ from services.user_state.scripts import Kept
 from services.user_state.state import Bill, Outcome, UserState
 from services.user_state.steps import Steps
 from tests.support.ladders import ladders
-from tests.support.levels import BUCKETS, LADDER, index_of, same_bucket, steps_of
+from tests.support.levels import BUCKETS, LADDER, falls_of, index_of, same_bucket, steps_of
 
 MAX_POINTS = 2**31 - 1
 # Users who share a bucket, and with it its counter, its indexes and its feed; and one who does not.
@@ -56,16 +62,9 @@ class Model:
         return Member(earned, points) if earned > member.level else replace(member, points=points)
 
     def demoted(self, member: Member) -> Member:
-        floor = self.ladder.rule_of(member.level)
-        lowest = self.ladder.lowest_level()
-        if member.by_hand:
-            is_due = member.protected_until <= self.now
-        else:
-            is_due = (
-                floor is not None and member.level != lowest and member.points < floor.down_point
-            )
-        level = min(member.level, self.fitted(member.points))
-        return Member(level, member.points) if is_due else member
+        if member.by_hand and member.protected_until > self.now:
+            return member
+        return Member(min(member.level, self.fitted(member.points)), member.points)
 
 
 def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
@@ -87,7 +86,14 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule(ladder=ladders(max_point=60))
         def change_rules(self, ladder: Ladder) -> None:
+            """Of levels that lose their rule by this, some have members."""
             self.model.ladder = ladder
+
+        @precondition(lambda self: len(self.model.ladder.rules) > 1)
+        @rule(number=st.integers(0, 7))
+        def delete_rule(self, number: int) -> None:
+            rules = self.model.ladder.rules
+            self.model.ladder = self.model.ladder.without(rules[number % len(rules)].id)
 
         @rule(seconds=st.integers(1, 100))
         def time_passes(self, seconds: int) -> None:
@@ -143,16 +149,23 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
         def delete(self, user: str) -> None:
             assert self.users.delete(user) == (self.model.members.pop(user, None) is not None)
 
-        @rule(user=BY_NAME, points=POINTS)
-        def import_(self, user: str, points: int) -> None:
-            self.crowd.write([Row(user, points)], self.steps)
-            self.model.members[user] = Member(self.model.fitted(points), points)
+        @rule(user=BY_NAME, points=POINTS, level=st.none() | st.integers(0, 50))
+        def import_(self, user: str, points: int, level: int | None) -> None:
+            self.crowd.write([Row(user, points, level)], self.steps)
+            if level is None:
+                level = self.model.fitted(points)
+            self.model.members[user] = Member(level, points)
 
         @rule()
         def demote(self) -> None:
-            self.crowd.demote({BUCKETS.of(user) for user in USERS}, self.steps, "run")
+            """Afterwards nobody is due any more: otherwise a run would never end."""
+            buckets = {BUCKETS.of(user) for user in USERS}
+            falls = falls_of(self.model.ladder, range(51))
+            self.crowd.demote(buckets, self.steps, falls, "run")
             for user, member in self.model.members.items():
                 self.model.members[user] = self.model.demoted(member)
+            again = self.crowd.demote(buckets, self.steps, falls, "run")
+            assert {each.now for each in again} == {0}
 
         @invariant()
         def same_as_the_model(self) -> None:

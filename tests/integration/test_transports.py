@@ -70,6 +70,32 @@ def failure_of(call: Any) -> tuple[grpc.StatusCode, dict[str, Any]]:
     return raised.value.code(), details
 
 
+@pytest.mark.parametrize(("rule", "affected"), [(6, "2"), (3, "0")])
+def test_deleting_a_rule_says_in_the_metadata_how_many_members_it_affects(
+    service: Service, rule: int, affected: str
+) -> None:
+    # One more has the level of rule 6 by hand.
+    request = member_level_pb2.UpdateUserRequest(user_id="42", vip_level=5, partner_id="p")
+    service.members.UpdateUser(request, timeout=5, metadata=service.metadata)
+    delete = service.members.DeleteRule
+    _, call = delete.with_call(
+        member_level_pb2.DeleteRuleRequest(id=rule), timeout=5, metadata=service.metadata
+    )
+    assert dict(call.initial_metadata())["x-levelgate-affected-members"] == affected
+
+
+@pytest.mark.parametrize(("level", "affected"), [(4, "1"), (5, None), (3, None)])
+def test_changing_the_level_of_a_rule_says_how_many_members_it_affects(
+    service: Service, level: int, affected: str | None
+) -> None:
+    """Only where a level loses its rule by it: not with the same level, nor with a conflict."""
+    request = member_level_pb2.UpdateRuleRequest(
+        id=6, vip_level=level, name="x", down_point=3_000, up_point=5_000
+    )
+    _, call = service.members.UpdateRule.with_call(request, timeout=5, metadata=service.metadata)
+    assert dict(call.initial_metadata()).get("x-levelgate-affected-members") == affected
+
+
 def raw(service: Service, path: str, message: bytes) -> Any:
     call: Any = service.channel.unary_unary(path)
     return lambda: call(message, timeout=5, metadata=service.metadata)

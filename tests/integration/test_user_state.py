@@ -4,12 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from services.rules.ladder import Ladder, Rule
 from services.store.store import Store
 from services.user_state.history import Kind, changes_of
 from services.user_state.record import Source
 from services.user_state.scripts import Kept
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
-from tests.support.levels import BUCKETS, NOW, STEPS, found, index_of, started
+from tests.support.levels import BUCKETS, NOW, STEPS, found, index_of, started, steps_of
 
 MAX_POINTS = 2**31 - 1
 
@@ -133,8 +134,10 @@ def test_bill_numbers_of_other_users_and_apps_are_others(users: UserState) -> No
 
 def test_a_stale_version_changes_nothing_and_says_which_it_is(users: UserState) -> None:
     record = started(users, "u", 10)
-    stale = users.add_points("u", 5, Bill("b", "", record.version - 1), STEPS)
-    assert stale == Addition(Outcome.VERSION, None, record.version)
+    # 0 is the version of nobody who exists; it is not the same as none.
+    for version in (0, record.version - 1, record.version + 1):
+        stale = users.add_points("u", 5, Bill("b", "", version), STEPS)
+        assert stale == Addition(Outcome.VERSION, None, record.version)
     assert users.get("u") == record
     done = users.add_points("u", 5, Bill("b", "", record.version), STEPS)
     assert done.outcome is Outcome.DONE
@@ -150,6 +153,21 @@ def test_a_total_out_of_range_changes_nothing(users: UserState, points: int, del
     assert users.get("u") == record
     # It was not done, so the number is free.
     assert users.add_points("u", 0 - points // 2 or 1, Bill("b"), STEPS).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(("points", "delta"), [(10, -10), (MAX_POINTS - 1, 1)])
+def test_the_ends_of_the_range_belong_to_it(users: UserState, points: int, delta: int) -> None:
+    started(users, "u", points)
+    assert users.add_points("u", delta, Bill("b"), STEPS).outcome is Outcome.DONE
+    assert found(users, "u").points == points + delta
+
+
+def test_the_same_total_raises_where_the_rules_have_changed(users: UserState) -> None:
+    started(users, "u", 400)
+    easier = Ladder([Rule(1, 0, "a", 0, 10), Rule(2, 1, "b", 10, 800)])
+    again = users.set_points("u", 400, steps_of(easier))
+    assert again is not None
+    assert (again.record.level, again.rose) == (1, True)
 
 
 def test_no_more_changes_are_kept_than_the_setting_says(store: Store) -> None:

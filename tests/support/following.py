@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.member_level.demotion_driver import DemotionDriver
-from services.member_level.demotion_runs import DemotionRuns, Run, RunState
+from services.member_level.demotion_runs import LEASE_MILLISECONDS, DemotionRuns, Run, RunState
 from services.member_level.demotions import Demotions, Follower
 from services.member_level.run_progress import RunProgress
 from services.member_level.servicer import MemberLevel
@@ -53,11 +53,11 @@ class CountingRuns(DemotionRuns):
 class Instance:
     """What one instance of the service has of demotions."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
         self.store = store
         self.crowd = Crowd(store, BUCKETS)
         self.rules = RuleBook(store)
-        self.runs = CountingRuns(store)
+        self.runs = CountingRuns(store, lease_milliseconds)
         self.progress = RunProgress(self.runs)
         self.stopping = threading.Event()
         self.driver = DemotionDriver(

@@ -1,17 +1,24 @@
 """A ladder and its steps for tests of the state, and what they look at in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from services.rules.ladder import Ladder, Rule
+from services.rules.rule_book import Book
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.user_state.record import Record
 from services.user_state.state import UserState
-from services.user_state.steps import Step, Steps
+from services.user_state.steps import Fall, Step, Steps
 
 NOW = 1_000_000
 LADDER = Ladder([Rule(1, 0, "a", 0, 500), Rule(2, 1, "b", 500, 800), Rule(4, 3, "d", 1200, 2000)])
 BUCKETS = Buckets()
+
+
+def falls_of(ladder: Ladder, levels: Iterable[int] = ()) -> list[Fall]:
+    """What a demotion takes from members of the levels that have a rule, and of these levels."""
+    had_rule = {rule.level for rule in ladder.rules}
+    return Book(ladder, levels=frozenset({*had_rule, *levels})).falls
 
 
 def steps_of(ladder: Ladder, version: int = 7) -> Steps:
@@ -19,6 +26,7 @@ def steps_of(ladder: Ladder, version: int = 7) -> Steps:
 
 
 STEPS = steps_of(LADDER)
+FALLS = falls_of(LADDER)
 
 
 def started(users: UserState, user: str, points: int = 0, steps: Steps = STEPS) -> Record:

@@ -85,6 +85,29 @@ def test_a_level_is_the_highest_whose_down_point_is_reached(ladder: Ladder, poin
     assert ladder.level_for(points) == (max(reached) if reached else ladder.rules[0].level)
 
 
+@given(ladders(max_point=60), st.integers(0, 55), st.one_of(st.integers(0, 70), POINTS))
+def test_a_level_is_kept_exactly_while_points_earn_no_lower_one(
+    ladder: Ladder, level: int, points: int
+) -> None:
+    earned = ladder.level_for(points)
+    assert earned is not None
+    assert (points < ladder.keeps_from(level)) == (earned < level)
+
+
+@pytest.mark.parametrize(
+    ("level", "points"),
+    [
+        (3, 1200),  # a rule's own down_point
+        (4, 3000),  # it has no rule: the down_point of the rule above
+        (6, 2**31),  # above all rules nobody keeps it
+        (0, 0),  # the lowest level cannot be lost
+    ],
+)
+def test_the_fewest_points_that_keep_a_level(level: int, points: int) -> None:
+    assert EXAMPLE.keeps_from(level) == points
+    assert Ladder().keeps_from(level) == 0
+
+
 @given(ladders(), POINTS, POINTS)
 def test_more_points_never_earn_a_lower_level(ladder: Ladder, one: int, other: int) -> None:
     fewer, more = ladder.level_for(min(one, other)), ladder.level_for(max(one, other))

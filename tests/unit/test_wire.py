@@ -2,9 +2,11 @@
 
 import base64
 import gzip
+import io
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 import grpc
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelgate.access.v1.reason_pb2 import REASON_USER_NOT_FOUND
-from services.runtime.call import OwnContext
+from services.runtime.call import Call, OwnContext
+from services.runtime.envoy_server.config import COMPLETE_CALL
+from services.runtime.envoy_server.short_calls import ShortCalls
 from services.runtime.envoy_server.wire import (
     framed,
     only_message,
@@ -20,11 +24,28 @@ from services.runtime.envoy_server.wire import (
     status_headers,
 )
 from services.runtime.errors import Failure, to_status
+from services.runtime.pipeline import Pipeline
 
 MOST = 100
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_metadata_goes_with_the_reply_of_a_short_call() -> None:
+    def answer(_message: bytes, _call: Call, context: OwnContext) -> bytes:
+        context.send_initial_metadata((("x-levelgate-test", "5"),))
+        return b"reply"
+
+    sent: list[tuple[str, str]] = []
+    calls = ShortCalls({"/m": answer}, cast(Pipeline, None), MOST)
+    environ = {
+        "PATH_INFO": "/m",
+        "CONTENT_TYPE": COMPLETE_CALL,
+        "wsgi.input": io.BytesIO(framed(b"")),
+    }
+    assert calls(environ, lambda _status, headers: sent.extend(headers)) == (framed(b"reply"),)
+    assert ("x-levelgate-test", "5") in sent
 
 
 def compressed(packed: bytes, flag: int = 1) -> bytes:

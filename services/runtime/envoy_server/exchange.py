@@ -119,7 +119,7 @@ class Exchange:
 
     async def reply(self, message: bytes) -> None:
         """Sends a message. Raises CallerLeftError."""
-        await self._begin([])
+        await self._begin(self.context.initial_metadata)
         body = {"type": "http.response.body", "body": framed(message), "more_body": True}
         await self._send_or_leave(body)
 

@@ -50,7 +50,7 @@ class ShortCalls:
             return ()
         finally:
             context.end()
-        start_response("200 OK", _HEADERS)
+        start_response("200 OK", [*_HEADERS, *context.initial_metadata])
         return (framed(reply),)
 
     def _answer(self, environ: Environ, body: bytes, call: Call, context: OwnContext) -> bytes:

@@ -120,7 +120,9 @@ class DemotionPlan(_message.Message):
     def created(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
-        """Members below the downPoint of the level that they earned, counted on the index."""
+        """Members below the downPoint of the level that they earned or, where it lost its rule, of the
+        lowest rule above it; all of them if there is none. Counted on the index.
+        """
 
     @_builtins.property
     def sample(self) -> _containers.RepeatedCompositeFieldContainer[Global___DueMember]: ...
@@ -337,7 +339,10 @@ class AtRiskMember(_message.Message):
     level: _builtins.int
     points: _builtins.int
     margin: _builtins.int
-    """Points above the downPoint of the level: with one more than these gone, the level goes."""
+    """Points above the downPoint of the level or, where it lost its rule, of the lowest rule above
+    it: with one more than these gone, the level goes. -1: the level lost its rule, and the next
+    demotion lowers the member even if no more points go.
+    """
     def __init__(
         self,
         *,

@@ -77,8 +77,9 @@ class DemotionServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAtRisk(self, request, context):
-        """GET /leveldown/atRisk?points=N: pages through the members who lose their level with N
-        points less.
+        """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
+        with N points less. Of a level that lost its rule these are also the members whom the next
+        demotion lowers as they are.
         FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

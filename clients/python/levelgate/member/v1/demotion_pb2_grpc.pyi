@@ -46,8 +46,9 @@ class DemotionStub:
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
     """
     ListAtRisk: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]
-    """GET /leveldown/atRisk?points=N: pages through the members who lose their level with N
-    points less.
+    """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
+    with N points less. Of a level that lost its rule these are also the members whom the next
+    demotion lowers as they are.
     FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
     """
 
@@ -69,8 +70,9 @@ class DemotionAsyncStub(DemotionStub):
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
     """
     ListAtRisk: _aio.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]  # type: ignore[assignment]
-    """GET /leveldown/atRisk?points=N: pages through the members who lose their level with N
-    points less.
+    """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
+    with N points less. Of a level that lost its rule these are also the members whom the next
+    demotion lowers as they are.
     FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
     """
 
@@ -107,8 +109,9 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.ListAtRiskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_demotion_pb2.ListAtRiskResponse, _abc.Awaitable[_demotion_pb2.ListAtRiskResponse]]:
-        """GET /leveldown/atRisk?points=N: pages through the members who lose their level with N
-        points less.
+        """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
+        with N points less. Of a level that lost its rule these are also the members whom the next
+        demotion lowers as they are.
         FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
         """
 

@@ -849,7 +849,7 @@ class RulesPreview(_message.Message):
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[_demotion_pb2.Move]:
         """By from_level, then to_level; pairs without members are left out. Members fall with the next
         demotion and rise with the next change of their points. A hand-set level only ever rises
-        here; that its protection ends is PlanDemotion's to tell. A level without a rule stays.
+        here; that its protection ends is PlanDemotion's to tell.
         """
 
     def __init__(

@@ -160,7 +160,11 @@ class MemberLevelServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRule(self, request, context):
-        """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
+        """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
+        may earn a higher one, and a demotion fits them to their points. A level set by hand stays as it
+        is while it is protected. The initial metadata, for JSON the response header,
+        `x-levelgate-affected-members` says how many members had the level just before, earned or set by
+        hand.
         NOT_FOUND / RULE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -169,7 +173,8 @@ class MemberLevelServicer:
 
     def UpdateRule(self, request, context):
         """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
-        conflict is an answer, not a failure.
+        conflict is an answer, not a failure. Where the rule gets another level,
+        `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
         NOT_FOUND / RULE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -184,9 +189,10 @@ class MemberLevelServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LevelDown(self, request, context):
-        """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-        every hand-set level past its protection. Never raises. Starts a run or joins the one under
-        way, and answers when it is done, or when the caller's time is up: the run goes on.
+        """GET /leveldown: re-fits every user below the downPoint of its level to its points, every user
+        of a level that lost its rule whose points earn a lower one, and every hand-set level past its
+        protection. Never raises. Starts a run or joins the one under way, and answers when it is done,
+        or when the caller's time is up: the run goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

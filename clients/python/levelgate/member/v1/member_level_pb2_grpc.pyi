@@ -62,20 +62,26 @@ class MemberLevelStub:
     FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
     """
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]
-    """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
+    """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
+    may earn a higher one, and a demotion fits them to their points. A level set by hand stays as it
+    is while it is protected. The initial metadata, for JSON the response header,
+    `x-levelgate-affected-members` says how many members had the level just before, earned or set by
+    hand.
     NOT_FOUND / RULE_NOT_FOUND.
     """
     UpdateRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.UpdateRuleRequest, _member_level_pb2.UpdateRuleResponse]
     """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
-    conflict is an answer, not a failure.
+    conflict is an answer, not a failure. Where the rule gets another level,
+    `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
     NOT_FOUND / RULE_NOT_FOUND.
     """
     ListRules: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.ListRulesRequest, _member_level_pb2.ListRulesResponse]
     """GET /show: all rules, by rising level."""
     LevelDown: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.LevelDownRequest, _member_level_pb2.LevelDownResponse]
-    """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-    every hand-set level past its protection. Never raises. Starts a run or joins the one under
-    way, and answers when it is done, or when the caller's time is up: the run goes on.
+    """GET /leveldown: re-fits every user below the downPoint of its level to its points, every user
+    of a level that lost its rule whose points earn a lower one, and every hand-set level past its
+    protection. Never raises. Starts a run or joins the one under way, and answers when it is done,
+    or when the caller's time is up: the run goes on.
     """
     AddPoints: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.AddPointsRequest, _member_level_pb2.AddPointsResponse]
     """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
@@ -131,20 +137,26 @@ class MemberLevelAsyncStub(MemberLevelStub):
     FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
     """
     DeleteRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]  # type: ignore[assignment]
-    """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
+    """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
+    may earn a higher one, and a demotion fits them to their points. A level set by hand stays as it
+    is while it is protected. The initial metadata, for JSON the response header,
+    `x-levelgate-affected-members` says how many members had the level just before, earned or set by
+    hand.
     NOT_FOUND / RULE_NOT_FOUND.
     """
     UpdateRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.UpdateRuleRequest, _member_level_pb2.UpdateRuleResponse]  # type: ignore[assignment]
     """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
-    conflict is an answer, not a failure.
+    conflict is an answer, not a failure. Where the rule gets another level,
+    `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
     NOT_FOUND / RULE_NOT_FOUND.
     """
     ListRules: _aio.UnaryUnaryMultiCallable[_member_level_pb2.ListRulesRequest, _member_level_pb2.ListRulesResponse]  # type: ignore[assignment]
     """GET /show: all rules, by rising level."""
     LevelDown: _aio.UnaryUnaryMultiCallable[_member_level_pb2.LevelDownRequest, _member_level_pb2.LevelDownResponse]  # type: ignore[assignment]
-    """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-    every hand-set level past its protection. Never raises. Starts a run or joins the one under
-    way, and answers when it is done, or when the caller's time is up: the run goes on.
+    """GET /leveldown: re-fits every user below the downPoint of its level to its points, every user
+    of a level that lost its rule whose points earn a lower one, and every hand-set level past its
+    protection. Never raises. Starts a run or joins the one under way, and answers when it is done,
+    or when the caller's time is up: the run goes on.
     """
     AddPoints: _aio.UnaryUnaryMultiCallable[_member_level_pb2.AddPointsRequest, _member_level_pb2.AddPointsResponse]  # type: ignore[assignment]
     """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
@@ -239,7 +251,11 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         request: _member_level_pb2.DeleteRuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.DeleteRuleResponse, _abc.Awaitable[_member_level_pb2.DeleteRuleResponse]]:
-        """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition.
+        """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
+        may earn a higher one, and a demotion fits them to their points. A level set by hand stays as it
+        is while it is protected. The initial metadata, for JSON the response header,
+        `x-levelgate-affected-members` says how many members had the level just before, earned or set by
+        hand.
         NOT_FOUND / RULE_NOT_FOUND.
         """
 
@@ -250,7 +266,8 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.UpdateRuleResponse, _abc.Awaitable[_member_level_pb2.UpdateRuleResponse]]:
         """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
-        conflict is an answer, not a failure.
+        conflict is an answer, not a failure. Where the rule gets another level,
+        `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
         NOT_FOUND / RULE_NOT_FOUND.
         """
 
@@ -268,9 +285,10 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         request: _member_level_pb2.LevelDownRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.LevelDownResponse, _abc.Awaitable[_member_level_pb2.LevelDownResponse]]:
-        """GET /leveldown: re-fits every user below the downPoint of its level to its points, and
-        every hand-set level past its protection. Never raises. Starts a run or joins the one under
-        way, and answers when it is done, or when the caller's time is up: the run goes on.
+        """GET /leveldown: re-fits every user below the downPoint of its level to its points, every user
+        of a level that lost its rule whose points earn a lower one, and every hand-set level past its
+        protection. Never raises. Starts a run or joins the one under way, and answers when it is done,
+        or when the caller's time is up: the run goes on.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,205 @@
+"""Drivers of a demotion without their service: they go on to the end, and only one writes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from operations.demo import prepare
+from services.member_level import demotion_driver
+from services.member_level.demotion_runs import Run, RunState
+from services.member_level.demotion_servicer import Demotion
+from services.store import keys
+from services.store.store import Store
+from services.user_state.crowd import BATCH
+from services.user_state.rows import Row
+from services.user_state.state import UserState
+from tests.stack.waiting import until
+from tests.support.following import Instance
+from tests.support.levels import BUCKETS, same_bucket
+
+
+@pytest.fixture
+def instance(store: Store, address: str) -> Instance:
+    prepare(address)
+    return Instance(store)
+
+
+class Pause:
+    """Holds up a method of somebody the first time that it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        self._method: Callable[..., Any] = getattr(owner, name)
+        self._reached, self._over = threading.Event(), threading.Event()
+        monkeypatch.setattr(owner, name, self._call)
+
+    def _call(self, *arguments: Any, **options: Any) -> Any:
+        answer = None if self._reached.is_set() else self._method(*arguments, **options)
+        if not self._reached.is_set():
+            self._reached.set()
+            self._over.wait(20)
+            return answer
+        return self._method(*arguments, **options)
+
+    def wait(self) -> None:
+        assert self._reached.wait(20)
+
+    def end(self) -> None:
+        self._over.set()
+
+
+def write_due(instance: Instance, users: list[str], level: int = 3) -> None:
+    instance.crowd.write([Row(user, 600, level) for user in users], instance.rules.book().steps)
+
+
+def levels(store: Store, names: list[str]) -> set[int | None]:
+    users = UserState(store, BUCKETS)
+    return {None if record is None else record.level for record in map(users.get, names)}
+
+
+def wait_until_ended(instance: Instance) -> Run:
+    def ended() -> bool:
+        run = instance.runs.current()
+        return run is not None and run.state is not RunState.RUNNING
+
+    until(ended, "the run ends")
+    run = instance.runs.current()
+    assert run is not None
+    return run
+
+
+@contextmanager
+def given_back(monkeypatch: pytest.MonkeyPatch, instance: Instance) -> Iterator[threading.Event]:
+    """An event: the instance has stopped driving."""
+    stopped, release = threading.Event(), instance.runs.release
+
+    def noted(driver: str) -> None:
+        release(driver)
+        stopped.set()
+
+    monkeypatch.setattr(instance.runs, "release", noted)
+    yield stopped
+
+
+def test_a_bucket_with_more_members_than_a_step_takes_is_gone_through_again(
+    instance: Instance, store: Store
+) -> None:
+    names = same_bucket(2 * BATCH + 5)
+    write_due(instance, names)
+    instance.begun()
+    with instance.driving():
+        run = wait_until_ended(instance)
+    assert (run.state, run.users, run.rounds) == (RunState.DONE, len(names), 2)
+    assert levels(store, names) == {1}
+
+
+@pytest.mark.parametrize(
+    ("bucket", "rounds", "state", "percent"),
+    [
+        (512, 0, RunState.RUNNING, 50),
+        (1_024, 0, RunState.RUNNING, 99),  # it has not ended yet
+        (10, 1, RunState.RUNNING, 99),  # the next round does not go back
+        (512, 0, RunState.STOPPED, 100),
+    ],
+)
+def test_how_far_a_run_has_come(
+    instance: Instance, bucket: int, rounds: int, state: RunState, percent: int
+) -> None:
+    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    run = Run("run", "app", 1, state, bucket, rounds)
+    assert demotion._progress(run).percent == percent
+
+
+def test_members_whose_rule_was_deleted_are_demoted_too(instance: Instance, store: Store) -> None:
+    names = [f"u{number}" for number in range(50)]
+    write_due(instance, names, 5)
+    for rule in (6, 4, 3):
+        instance.rules.change(
+            lambda book, rule=rule: replace(book, ladder=book.ladder.without(rule))  # type: ignore[misc]
+        )
+    instance.begun()
+    with instance.driving():
+        # Two of the demo's members have those levels as well: 3dfg4df and 5.
+        assert wait_until_ended(instance).users == len(names) + 2
+    assert levels(store, names) == {1}
+
+
+def test_a_run_stops_when_the_rules_change(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demotion_driver, "_NOTE_SECONDS", 0)
+    pause = Pause(monkeypatch, instance.crowd, "demote")
+    instance.begun()
+    with instance.driving():
+        pause.wait()
+        instance.rules.change(lambda book: replace(book, ladder=book.ladder.without(1)))
+        pause.end()
+        assert wait_until_ended(instance).state is RunState.STOPPED
+
+
+def test_a_driver_that_lost_its_lease_writes_nothing_over_what_its_successor_noted(
+    instance: Instance, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"u{number}" for number in range(300)]
+    write_due(instance, names)
+    run = instance.begun()
+    pause = Pause(monkeypatch, instance.crowd, "demote")
+    with given_back(monkeypatch, instance) as stopped, instance.driving():
+        pause.wait()
+        assert not instance.runs.take("successor")
+        store.delete(keys.DEMOTION_DRIVER)  # as if its time were up
+        assert instance.runs.take("successor")
+        assert instance.runs.note("successor", replace(run, bucket=500, users=7))
+        noted = store.get(keys.DEMOTION)
+        pause.end()
+        assert stopped.wait(20)
+        assert store.get(keys.DEMOTION) == noted
+        assert store.get(keys.DEMOTION_DRIVER) == b"successor"
+        # When the successor is gone, the first one goes on from where that one came.
+        instance.runs.release("successor")
+        ended = wait_until_ended(instance)
+    # The buckets count, not the notes: what was re-fitted without a note is in, and no more.
+    assert (ended.state, ended.users) == (RunState.DONE, instance.crowd.demoted_by(run.id))
+    assert 0 < ended.users <= len(names)
+
+
+def test_a_driver_that_is_held_back_keeps_its_lease(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its rate it waits for longer than the lease lasts."""
+    monkeypatch.setattr(demotion_driver, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(instance.driver, "_rate", 1)
+    notes: list[int] = []
+    note = instance.runs.note
+
+    def noted(driver: str, run: Run) -> bool:
+        notes.append(run.users)
+        return note(driver, run)
+
+    monkeypatch.setattr(instance.runs, "note", noted)
+    write_due(instance, same_bucket(BATCH))
+    instance.begun()
+    with instance.driving():
+        until(lambda: notes.count(BATCH) > 10, "the lease is kept while it waits")
+
+
+def test_a_driver_that_was_paused_for_longer_than_its_lease_demotes_nobody(
+    store: Store, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(address)
+    first, second = Instance(store, 300), Instance(store, 300)
+    run = first.begun()
+    pause = Pause(monkeypatch, first.rules, "book")
+    with given_back(monkeypatch, first) as stopped, first.driving():
+        pause.wait()
+        with second.driving():
+            assert wait_until_ended(second).id == run.id
+        # Since then others are due, but not by this run, whose rules may no longer hold.
+        names = [f"u{number}" for number in range(300)]
+        write_due(second, names)
+        pause.end()
+        assert stopped.wait(20)
+        assert levels(store, names) == {3}
