@@ -14,7 +14,6 @@ from typing import cast
 import grpc
 import httpx
 import pytest
-import redis
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -27,6 +26,7 @@ from services.store.client import connect
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import free_ports, until
 from tests.support.service import Service, running_service
+from tests.support.switch import switch
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "levelgate.member.v1.MemberLevel"
@@ -208,36 +208,44 @@ def test_a_store_that_lost_its_data_is_marked_again(
     assert service.status() == "SERVING"
 
 
+def test_a_mark_that_changes_ends_the_service(
+    service: Service, store_server: ServerProcess
+) -> None:
+    connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
+    assert service.process.wait(15) == 1
+    assert "refusing to serve" in service.lines
+
+
 @pytest.mark.parametrize("is_missed", [True, False])
 def test_a_store_that_was_exchanged_for_another_one_gets_no_write(
-    tmp_path: Path, is_missed: bool
+    store_server: ServerProcess, tmp_path: Path, is_missed: bool
 ) -> None:
-    mine, theirs, port = tmp_path / "mine", tmp_path / "theirs", free_ports(1)[0]
-    for directory in (mine, theirs):
-        directory.mkdir()
-    with server(SERVERS["valkey"], theirs) as other:
-        connect(store_settings(other.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
-        with redis.Redis(port=other.port) as client:
-            client.save()
-    slowly = {"MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS": "60"}
-    with server(SERVERS["valkey"], mine, port) as first:
-        demo = prepare(first.address)
-        with running_service(first.address, tmp_path / "log", **slowly) as service:
-            service.token = demo.token
-            service.wait_for("SERVING")
-            writes = Writes(service)
-            until(lambda: writes.acknowledged > 20, "writes")
-            first.process.kill()
-            first.process.wait(10)
-            if is_missed:
-                service.wait_for("NOT_SERVING")
-            with server(SERVERS["valkey"], theirs, port):
-                assert service.process.wait(20) == 1
-                store = connect(store_settings(port))
-                assert list(store.scan_iter()) == [keys.LAYOUT.encode()]
-            writes.end()
-            assert "refusing to serve" in service.lines
-            assert "Traceback" not in service.lines
+    demo = prepare(store_server.address)
+    (tmp_path / "other").mkdir()
+    with (
+        server(SERVERS["valkey"], tmp_path / "other") as other,
+        switch(store_server.port) as address,
+        running_service(
+            f"redis://127.0.0.1:{address.port}/0",
+            tmp_path / "log",
+            MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS="60",
+        ) as service,
+    ):
+        theirs = connect(store_settings(other.port))
+        theirs.set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
+        service.token = demo.token
+        service.wait_for("SERVING")
+        writes = Writes(service)
+        until(lambda: writes.acknowledged > 20, "writes")
+        if is_missed:
+            address.turn(0)
+            service.wait_for("NOT_SERVING")
+        address.turn(other.port)
+        assert service.process.wait(20) == 1
+        writes.end()
+        assert list(theirs.scan_iter()) == [keys.LAYOUT.encode()]
+        assert "refusing to serve" in service.lines
+        assert "Traceback" not in service.lines
 
 
 class Writes:

@@ -45,10 +45,14 @@ class UserRow(_message.Message):
     partner_id: _builtins.str
     """On whose behalf it was set. Only with by_hand, 1-128 printable characters."""
     version: _builtins.int
-    """The version it had in the store it came from: the new one will be higher. 0..2^50."""
+    """The version it had in the store it came from: the new one will be higher. 0..2^52, half of the
+    versions that there are, so that those of later changes stay below 2^53.
+    """
     @_builtins.property
     def protected_until(self) -> _timestamp_pb2.Timestamp:
-        """Until when a hand-set level is protected from demotion. Only with by_hand."""
+        """Until when a hand-set level is protected from demotion. Only with by_hand, from 1970 to 2106
+        (2^32-1 seconds).
+        """
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_member_history_pb2.Change]:

@@ -107,7 +107,9 @@ class Change(_message.Message):
     RULE_VERSION_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The member's version since this change. Versions only rise, also across delete and return."""
+    """The member's version since this change, 1..2^53-1. Versions only rise, also across delete and
+    return.
+    """
     kind: Global___ChangeKind.ValueType
     app: _builtins.str
     """The app that asked for it; "" for nobody, in a family that is open."""

@@ -50,9 +50,11 @@ class MemberHistoryStub:
     member come in the order of their versions. Without a cursor it starts now, and the first
     message brings only a cursor; then ExportUsers, then these changes, make a copy.
     The stream ends with UNAVAILABLE when the service goes down: reconnect.
-    INVALID_ARGUMENT: no cursor of this store.
-    OUT_OF_RANGE / CURSOR_EXPIRED: changes behind the cursor are no longer kept
-    (MEMBER_LEVEL_FEED); start again with an export.
+    A message brings up to 1,000 changes, from all members who have some in equal shares.
+    INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
+    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
+    minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
+    the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
     """
 
@@ -78,9 +80,11 @@ class MemberHistoryAsyncStub(MemberHistoryStub):
     member come in the order of their versions. Without a cursor it starts now, and the first
     message brings only a cursor; then ExportUsers, then these changes, make a copy.
     The stream ends with UNAVAILABLE when the service goes down: reconnect.
-    INVALID_ARGUMENT: no cursor of this store.
-    OUT_OF_RANGE / CURSOR_EXPIRED: changes behind the cursor are no longer kept
-    (MEMBER_LEVEL_FEED); start again with an export.
+    A message brings up to 1,000 changes, from all members who have some in equal shares.
+    INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
+    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
+    minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
+    the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
     """
 
@@ -121,9 +125,11 @@ class MemberHistoryServicer(metaclass=_abc_1.ABCMeta):
         member come in the order of their versions. Without a cursor it starts now, and the first
         message brings only a cursor; then ExportUsers, then these changes, make a copy.
         The stream ends with UNAVAILABLE when the service goes down: reconnect.
-        INVALID_ARGUMENT: no cursor of this store.
-        OUT_OF_RANGE / CURSOR_EXPIRED: changes behind the cursor are no longer kept
-        (MEMBER_LEVEL_FEED); start again with an export.
+        A message brings up to 1,000 changes, from all members who have some in equal shares.
+        INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
+        OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
+        minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
+        the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
         RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
         """
 

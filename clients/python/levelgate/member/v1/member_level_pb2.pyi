@@ -665,7 +665,7 @@ class AddPointsRequest(_message.Message):
     of printable characters.
     """
     expected_version: _builtins.int
-    """The version that the user must be at; absent: any."""
+    """The version that the user must be at, 0..2^53-1; absent: any."""
     def __init__(
         self,
         *,

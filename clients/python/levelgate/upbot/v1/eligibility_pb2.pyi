@@ -234,7 +234,7 @@ class EligibilityCheckRequest(_message.Message):
     """Say why the condition does not hold."""
     min_version: _builtins.int
     """A version of the user that a reply of MemberLevel or MemberHistory gave: the answer is not
-    older. FAILED_PRECONDITION / VERSION_NOT_REACHED if the store does not know of it. 1..2^50;
+    older. FAILED_PRECONDITION / VERSION_NOT_REACHED if the store does not know of it. 1..2^53-1;
     absent: every change is seen that was acknowledged before the check
     began (docs/adr/0009 names the exceptions), others perhaps not.
     """
