@@ -162,8 +162,6 @@ def test_an_archive_moves_the_store(project: Project) -> None:
     project.compose("stop", "gateway", "upbot_checks", "member_level", "shop_level")
     code, exported, _ = project.make("compose-archive", "export store.archive")
     assert code == 0
-    archive = Path(project.settings["OPERATOR_FILES"]) / "store.archive"
-    assert archive.stat().st_size > 18_000_000
 
     project.compose("down", "-v")
     project.compose("up", "-d", "redis")
