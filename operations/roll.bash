@@ -1,8 +1,8 @@
 #!/bin/bash
 # roll.bash SERVICE...: replaces every instance of these services by one of the present image and
 # settings. Beside the instances of a service as many spare ones are started; when the gateway chooses
-# from those, Compose makes the instances anew, under their numbers, and the spare ones end. No request is
-# lost: an instance that is told to stop says NOT_SERVING and lets its calls finish.
+# from those, the instances end, Compose makes new ones, numbered from 1, and the spare ones end. No request
+# is lost: an instance that is told to stop says NOT_SERVING and lets its calls finish.
 #
 # A spare one that does not come up is shown with its last lines and removed; nothing else has changed then.
 #
@@ -23,7 +23,7 @@ containers() { # FILTER...: ids of the service's containers
   docker ps -q --filter "label=com.docker.compose.project=$project" \
     --filter "label=com.docker.compose.service=$service" "$@"
 }
-instances() { containers --filter label=com.docker.compose.oneoff=False; }
+instances() { containers --filter label=com.docker.compose.oneoff=False "$@"; } # [-a]
 spares() { containers -a --filter "label=levelgate.spare${1:+=$1}"; } # [WHOSE]
 
 remove() { # CONTAINER...
@@ -80,10 +80,10 @@ leave() {
 }
 
 roll() {
-  local old_spares running count
-  old_spares=$(spares) running=$(instances)
+  local old_spares count left
+  old_spares=$(spares) count=$(instances | wc -l) left=$(wc -w <<<"$old_spares")
   # A roll that was killed may have left nothing but spare ones.
-  count=$(wc -w <<<"${running:-$old_spares}")
+  ((count >= left)) || count=$left
   ((count)) || { say "does not run"; exit 1; }
   stage=adding
   for ((; count; count--)); do
@@ -94,8 +94,9 @@ roll() {
   {
     until_chosen $(spares $me) || exit 1
     stage=replacing
-    remove $old_spares
-    compose up -d --no-deps --force-recreate "$service" || exit 1
+    remove $old_spares $(instances -a)
+    # Not with --no-deps, as Compose 2.26 notes an instance's dependencies: the next `up` would replace it.
+    compose up -d --no-recreate "$service" || exit 1
     until_chosen $(instances) || exit 1
     stage=
     remove $(spares $me)
@@ -104,7 +105,7 @@ roll() {
 }
 
 exec 9<operations/roll.bash
-flock -n 9 || { say "another roll is under way"; exit 1; }
+! command -v flock >/dev/null || flock -n 9 || { say "another roll is under way"; exit 1; }
 gateway=$($COMPOSE ps -q gateway)
 [[ $gateway ]] || { say "the gateway does not run"; exit 1; }
 project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"}}' "$gateway")
