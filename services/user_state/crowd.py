@@ -165,7 +165,7 @@ class Crowd:
         """Who is in the indexes of each bucket."""
         names: list[set[str]] = [set() for _ in buckets]
         every = [Span(hand, level, 0, 2**31) for level in levels for hand in (False, True)]
-        share = _PAGE // len(buckets)
+        share = max(1, _PAGE // len(buckets))
         for spans in batched(every, _SPANS_AT_A_TIME):
             pages = self.indexes.pages([(bucket, spans, "") for bucket in buckets], share)
             for bucket, found, page in zip(buckets, names, pages, strict=True):

@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -106,6 +107,18 @@ def test_a_forged_cursor_is_refused_or_holds_numbers_in_their_ranges(
         assert isinstance(found, RiskCursor | ExportCursor)
         found.user.encode()
         assert min(number for number in found if isinstance(number, int)) >= 0
+
+
+def test_a_forged_cursor_does_not_unpack_to_megabytes() -> None:
+    text = forged("W", zlib.compress(bytes(10_000_000), 9))
+    assert len(text) < 16_384
+    tracemalloc.start()
+    try:
+        with pytest.raises(CursorError):
+            cursors.read_watch_cursor(text, BUCKETS)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.text(), st.sampled_from(sorted(READERS)))
