@@ -1,0 +1,1 @@
+"""Many wrong inputs against the whole suite, and what must hold meanwhile: README.md."""

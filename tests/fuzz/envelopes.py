@@ -1,0 +1,106 @@
+"""Whether an HTTP answer is what the documents promise: the family's envelope, and no 5xx."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_CONTENT_TYPE = "application/json; charset=utf-8"
+# As the routes of gateway/envoy.yaml tell the families apart.
+_FAMILIES = (
+    (re.compile(r"/upbot(/.*)?"), "upbot"),
+    (re.compile(r"/(userlevel|vipBiz|show|leveldown)(/.*)?"), "member"),
+    (re.compile(r"/|/addons/yun_shop(/.*)?"), "shop"),
+)
+_SUCCESS = {
+    "upbot": ["ret", "msg", "data"],
+    "member": ["code", "msg", "data"],
+    "shop": ["result", "msg", "data"],
+}
+_STATUS_OF_REFUSALS = {200, 401, 403, 404, 405, 408, 413, 429}
+_STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431}
+# Work that may take long has few threads, and the next call is refused.
+_LONG = re.compile(r"/leveldown.*|/vipBiz/preview|/upbot/api/BatchCheckEligibility")
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
+    """What is wrong with the answer to a request for this path; None if nothing is."""
+    if reply.status >= 500:
+        return f"HTTP {reply.status}: {reply.body[:200]!r}"
+    if reply.status == 429 and not _LONG.fullmatch(path):
+        return "HTTP 429 below every limit"
+    if is_head:
+        return "a body for HEAD" if reply.body else None
+    if reply.headers.get("content-type") != _CONTENT_TYPE:
+        return f"HTTP {reply.status} with content type {reply.headers.get('content-type')}"
+    try:
+        body = json.loads(reply.body.decode(), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: {error}"
+    return _wrong_envelope(reply.status, body, _family(path))
+
+
+def _wrong_envelope(status: int, body: Any, family: str) -> str | None:
+    if not isinstance(body, dict):
+        return f"HTTP {status}: no object"
+    if list(body) == ["code", "msg"]:
+        is_right = body["code"] == status and status in _STATUS_WITHOUT_FAMILY
+        is_health = body == {"code": 0, "msg": "ok"} and status == 200
+        # What is refused before a route is chosen knows no family.
+        fits = is_health or (is_right and (family == "none" or status != 404))
+        return None if fits else f"the envelope of no family: HTTP {status} {body}"
+    if family == "none":
+        return f"HTTP {status} for no family: {str(body)[:200]}"
+    if _is_refusal(family, body) and status in _STATUS_OF_REFUSALS:
+        return None
+    if status == 200 and list(body) == _SUCCESS[family] and _is_success(family, body):
+        return None
+    return f"not an envelope of {family}: HTTP {status} {str(body)[:200]}"
+
+
+def _is_refusal(family: str, body: dict[str, Any]) -> bool:
+    if not isinstance(body.get("msg"), str) or not body["msg"]:
+        return False
+    match family:
+        case "upbot":
+            return list(body) == ["ret", "msg"] and 1001 <= body["ret"] <= 1006
+        case "member":
+            return (
+                list(body) == ["code", "msg", "data"]
+                and body["code"] == "error"
+                and body["data"] is None
+            )
+        case _:
+            return (
+                list(body) == ["result", "msg", "data"]
+                and body["result"] == 0
+                and body["data"] == []
+            )
+
+
+def _is_success(family: str, body: dict[str, Any]) -> bool:
+    match family:
+        case "upbot":
+            return body["ret"] == 0 and isinstance(body["data"], dict)
+        case "member":
+            return body["code"] in {"success", "error"}
+        case _:
+            return body["result"] == 1 and isinstance(body["data"], dict)
+
+
+def _family(path: str) -> str:
+    return next((family for pattern, family in _FAMILIES if pattern.fullmatch(path)), "none")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name comes twice")
+    return found

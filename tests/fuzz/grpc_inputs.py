@@ -1,0 +1,167 @@
+"""gRPC calls as no gRPC library sends them, and messages that decode to something odd."""
+
+import gzip
+import struct
+from random import Random
+
+from tests.fuzz.contracts import Rpc, any_rpc, rpcs
+from tests.fuzz.cursor_inputs import forged_cursor
+from tests.fuzz.inputs import GrpcInput, PipelineInput, secret
+from tests.fuzz.messages import mutated_message, written
+from tests.fuzz.values import mutated_bytes, odd_text
+
+Headers = list[tuple[bytes, bytes]]
+_TOKENS = (
+    secret("member"),
+    secret("upbot:check"),
+    secret("member:read"),
+    b"Bearer " + secret("all"),
+    b"",
+    b"x",
+)
+_TIMEOUTS = (
+    b"10m",
+    b"50m",
+    b"300m",
+    b"1S",
+    b"1u",
+    b"0m",
+    b"99999999H",
+    b"-1S",
+    b"x",
+    b"",
+    b"1",
+    b"123456789S",
+)
+_TYPES = (
+    *(b"application/grpc+proto", b"application/grpc+json", b"application/grpc-web", b"text/plain"),
+    *(b"application/json", b"", b"application/grpcx", b"Application/GRPC", b"application/grpc;x=y"),
+)
+_OTHER_PATHS = (
+    *(
+        b"/levelgate.upbot.v1.UpbotChecks/Nothing",
+        b"/x.Y/Z",
+        b"/",
+        b"//",
+        b"/grpc.health.v1.Health/Check",
+    ),
+    *(
+        b"/grpc.health.v1.Health/Watch",
+        b"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ),
+    *(
+        b"/levelgate.upbot.v1.UpbotChecks/CheckUserXYLevel/",
+        b"/LEVELGATE.upbot.v1.UpbotChecks/CheckStarState",
+    ),
+)
+# The letter of the cursors that a call takes.
+_CURSORS = {"ListAtRisk": "r", "WatchLevels": "w", "ExportUsers": "e"}
+# A stream may last until its caller leaves, so that each of them has a deadline.
+_STREAM_TIMEOUTS = (b"20m", b"50m", b"100m")
+
+
+def grpc_input(random: Random) -> GrpcInput:
+    rpc = any_rpc(random)
+    port = rpc.service if random.random() < 0.5 else "gateway"
+    headers: Headers = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", rpc.path.encode()),
+        (b":authority", b"x"),
+        (b"content-type", b"application/grpc"),
+        (b"te", b"trailers"),
+        (b"authorization", _token(random)),
+    ]
+    if rpc.is_stream:
+        headers.append((b"grpc-timeout", random.choice(_STREAM_TIMEOUTS)))
+    body = b"".join(_framed(random, message) for message in _messages(random, rpc))
+    if random.random() < 0.2:
+        headers = _changed_headers(random, headers)
+    if random.random() < 0.05:
+        body = mutated_bytes(random, body, b"\0\0\0\0\5hello")
+    end = "end"
+    if random.random() < 0.03:
+        end = random.choice(("reset", "half"))
+    return GrpcInput(port, tuple(headers), body, end)
+
+
+def pipeline_input(random: Random) -> PipelineInput:
+    rpc = any_rpc(random)
+    seconds = random.choice((0.02, 0.1)) if rpc.is_stream else 5.0
+    return PipelineInput(rpc.path, _token(random), tuple(_messages(random, rpc)), seconds)
+
+
+def _token(random: Random) -> bytes:
+    kind = random.random()
+    if kind < 0.93:
+        return secret("all")
+    return random.choice(_TOKENS) if kind < 0.97 else _header_value(odd_text(random))
+
+
+def _messages(random: Random, rpc: Rpc) -> list[bytes]:
+    count = random.choice((1, 1, 2, 5, 0)) if rpc.sends_stream else 1
+    return [_message(random, rpc) for _ in range(count)]
+
+
+def _message(random: Random, rpc: Rpc) -> bytes:
+    name = rpc.path.rpartition("/")[2]
+    kind = random.random()
+    if name in _CURSORS and kind < 0.5:
+        cursor = forged_cursor(random, _CURSORS[name])
+        return random.choice(rpc.examples) + written([(rpc.cursor, 2, cursor)])
+    if kind < 0.06:
+        return random.randbytes(random.choice((1, 2, 5, 20, 100, 1_000)))
+    if kind < 0.12:
+        return random.choice(rpc.examples)
+    other = random.choice(random.choice(rpcs()).examples)
+    return mutated_message(random, random.choice(rpc.examples), other)
+
+
+def _framed(random: Random, message: bytes) -> bytes:
+    if random.random() < 0.95:
+        return struct.pack(">BI", 0, len(message)) + message
+    flag = random.choice((0, 1, 1, 2, 255))
+    if flag == 1 and random.random() < 0.5:
+        message = gzip.compress(message * random.choice((1, 1, 200)), 1)
+    length = random.choice((len(message), len(message), len(message) + 1, 0, 2**31, 2**32 - 1))
+    return struct.pack(">BI", flag, length) + message
+
+
+def _changed_headers(random: Random, headers: Headers) -> Headers:
+    found = dict(headers)
+    match random.randrange(10):
+        case 0:
+            del found[b"te"]
+        case 1:
+            found[b"content-type"] = random.choice(_TYPES)
+        case 2:
+            del found[b"authorization"]
+        case 3:
+            found[b"authorization"] = random.choice((secret("all"), b"x")) + _header_value(
+                odd_text(random)
+            )
+        case 4:
+            found[b":method"] = random.choice((b"GET", b"PUT", b"DELETE", b"HEAD", b"OPTIONS"))
+        case 5:
+            found[b":path"] = random.choice(_OTHER_PATHS)
+            found[b"grpc-timeout"] = random.choice(_STREAM_TIMEOUTS)
+        case 6:
+            found[b":path"] += _header_value(odd_text(random).replace(b" ", b""))
+            found[b"grpc-timeout"] = random.choice(_STREAM_TIMEOUTS)
+        case 7 if b"grpc-timeout" not in found:
+            found[b"grpc-timeout"] = random.choice(_TIMEOUTS)
+        case 8:
+            found[b"grpc-encoding"] = random.choice(
+                (b"gzip", b"deflate", b"identity", b"br", b"snappy")
+            )
+        case _:
+            name = random.choice(
+                (b"x-request-id", b"user-agent", b"x-bin", b"grpc-accept-encoding", b"cookie")
+            )
+            return [*found.items(), (name, _header_value(odd_text(random)[:3_000]))]
+    return list(found.items())
+
+
+def _header_value(value: bytes) -> bytes:
+    """What HTTP/2 allows in a header: a stream with anything else is malformed as a whole."""
+    return bytes(byte for byte in value[:3_000] if byte >= 32 and byte != 127).strip()

@@ -1,0 +1,133 @@
+"""One input: what it is, and how it is written into a corpus file."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+# As long as every secret, so that it can be filled in after lengths were written around it.
+SECRET_LENGTH = 43
+
+
+def secret(name: str) -> bytes:
+    """Stands for a secret in an input; which one it is is known only when the input is sent."""
+    return b"{{" + name.ljust(SECRET_LENGTH - 4, ".").encode() + b"}}"
+
+
+@dataclass(frozen=True)
+class HttpInput:
+    """One HTTP/1.1 request to the gateway."""
+
+    head: bytes
+    """The request line and the headers without those that say how long the body is."""
+    body: bytes
+    framing: str
+    """How the body is sent: "length", "chunked" or "none"; "raw": head and body as they are, on a
+    connection that is then half closed."""
+
+    target = "http"
+
+    @property
+    def subject(self) -> str:
+        """What the input is about, for the summary of findings."""
+        found = re.match(rb"[A-Z]+ /\w*", self.head)
+        return found[0].decode() if found else "no request"
+
+
+@dataclass(frozen=True)
+class GrpcInput:
+    """One HTTP/2 request, to the gateway or to a service's own port."""
+
+    port: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    end: str
+    """How the request ends: "end" as it should, "reset" by the caller, "half" not at all."""
+
+    target = "grpc"
+
+    @property
+    def path(self) -> str:
+        return dict(self.headers).get(b":path", b"").decode("latin-1")
+
+    @property
+    def subject(self) -> str:
+        found = re.match(r"[\w./]*", self.path)
+        return f"{self.port} {found[0] if found else ''}"
+
+
+@dataclass(frozen=True)
+class PipelineInput:
+    """One call of the pipeline of a service, in the process of the fuzzer."""
+
+    rpc: str
+    authorization: bytes
+    messages: tuple[bytes, ...]
+    seconds: float
+
+    target = "pipeline"
+
+    @property
+    def subject(self) -> str:
+        return self.rpc
+
+
+@dataclass(frozen=True)
+class RecordInput:
+    """A record in the store, and the scripts that then run against it."""
+
+    record: bytes
+    user: str
+    is_indexed: bool
+    steps: tuple[str, ...]
+    number: int
+    """What a step takes that takes a number."""
+
+    target = "record"
+
+    @property
+    def subject(self) -> str:
+        return "record"
+
+
+Input = HttpInput | GrpcInput | PipelineInput | RecordInput
+_KINDS = {kind.target: kind for kind in (HttpInput, GrpcInput, PipelineInput, RecordInput)}
+
+
+# Fields of bytes; in a document each byte is the character of that number.
+_OF_BYTES = {"head", "body", "headers", "authorization", "messages", "record"}
+
+
+def to_document(given: Input) -> dict[str, Any]:
+    """As JSON can hold it."""
+    return {
+        "target": given.target,
+        **{name: _written(value) for name, value in vars(given).items()},
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> Input:
+    kind = _KINDS[document["target"]]
+    names = [field.name for field in fields(kind)]
+    return kind(**{name: _read(document[name], name in _OF_BYTES) for name in names})
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_written(each) for each in value]
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _read(value: Any, is_bytes: bool) -> Any:
+    if isinstance(value, list):
+        return tuple(_read(each, is_bytes) for each in value)
+    return value.encode("latin-1") if is_bytes else value
+
+
+def fill(given: bytes, secrets: Mapping[str, str]) -> bytes:
+    """With the secrets in the place of their names."""
+    if b"{{" not in given:
+        return given
+    for name, value in secrets.items():
+        given = given.replace(secret(name), value.encode())
+    return given

@@ -1,0 +1,94 @@
+"""What the processes of a suite hold in memory, and whether that stays as it is."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import redis
+
+from tests.fuzz.findings import Finding
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MIB = 1024 * 1024
+# Of what a process held when it was warm: allocators and caches fill up for a while.
+_GROWTH, _EXTRA = 1.25, 48 * _MIB
+
+
+def processes_below(pid: int) -> dict[str, int]:
+    """The descendants of a process by name; several of one name are numbered."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (parent := _parent(folder)) is not None:
+            children.setdefault(parent, []).append(int(folder.name))
+    found: dict[str, int] = {}
+    left = list(children.get(pid, ()))
+    while left:
+        child = left.pop()
+        left += children.get(child, ())
+        found[_name(child, found)] = child
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes; 0 for a process that has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+class Memory:
+    """Looked at now and then; the first look after the warm-up is what the others are held to."""
+
+    def __init__(self, suite: Mapping[str, int], workers: Mapping[str, int], store: str) -> None:
+        self._suite, self._workers = suite, workers
+        self._store = redis.Redis.from_url(store)
+        self._held: dict[str, int] = {}
+        self.first: dict[str, int] = {}
+        self.last: dict[str, int] = {}
+
+    def look(self, *, is_warm: bool) -> None:
+        self.last = {name: resident(pid) for name, pid in self._suite.items()}
+        # A worker ends before the others; then what it held last is what counts.
+        held = {
+            name: resident(pid) or self._held.get(name, 0) for name, pid in self._workers.items()
+        }
+        self._held = held
+        self.last |= {f"worker {name}": size for name, size in held.items()}
+        self.last["data in the store"] = self._store.info("memory")["used_memory"]
+        if is_warm and not self.first:
+            self.first = dict(self.last)
+
+    def findings(self) -> Iterator[Finding]:
+        for name, now in self.last.items():
+            first = self.first.get(name)
+            if first is not None and now > first * _GROWTH + _EXTRA:
+                yield Finding(
+                    "constant memory", f"{name}: {first // _MIB} MiB, then {now // _MIB} MiB"
+                )
+            if now == 0 and name in self._suite:
+                yield Finding("no process ends", name)
+
+    def summary(self) -> str:
+        pairs = ((name, self.first.get(name, now), now) for name, now in self.last.items())
+        return (
+            ", ".join(f"{name} {was // _MIB}->{now // _MIB}" for name, was, now in pairs) + " MiB"
+        )
+
+
+def _parent(folder: Path) -> int | None:
+    try:
+        return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+def _name(pid: int, taken: Mapping[str, int]) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("latin-1").split("\0")
+    except OSError:
+        words = [""]
+    modules = [word for word in words if word.startswith(("services.", "gateway"))]
+    name = modules[0] if modules else Path(words[0]).name or "process"
+    same = sum(each.partition("#")[0] == name for each in taken)
+    return f"{name}#{same + 1}" if same else name

@@ -1,0 +1,134 @@
+"""Protobuf messages changed on the wire: fields dropped, doubled, moved, of another type or size."""
+
+from random import Random
+
+from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
+
+# A field as it is on the wire: its number, its wire type, and what follows the tag.
+Field = tuple[int, int, bytes]
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def mutated_message(random: Random, message: bytes, other: bytes) -> bytes:
+    """Mostly still a message. `other` is one of another call, whose fields may be taken."""
+    if random.random() < 0.12:
+        return mutated_bytes(random, message, other)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        message = _changed(random, message, other, depth=0)
+    return message
+
+
+def fields_of(message: bytes) -> list[Field] | None:
+    """None for what is no message."""
+    fields, at = [], 0
+    try:
+        while at < len(message):
+            tag, at = _read_varint(message, at)
+            start, kind = at, tag & 7
+            if kind == _VARINT:
+                _, at = _read_varint(message, at)
+            elif kind == _BYTES:
+                length, at = _read_varint(message, at)
+                start, at = at, at + length
+            elif kind in {_FIXED64, _FIXED32}:
+                at += 8 if kind == _FIXED64 else 4
+            else:
+                return None
+            if at > len(message) or tag < 8:
+                return None
+            fields.append((tag >> 3, kind, message[start:at]))
+    except IndexError:
+        return None
+    return fields
+
+
+def written(fields: list[Field]) -> bytes:
+    parts = []
+    for number, kind, content in fields:
+        parts.append(varint(number << 3 | kind))
+        if kind == _BYTES:
+            parts.append(varint(len(content)))
+        parts.append(content)
+    return b"".join(parts)
+
+
+def varint(number: int) -> bytes:
+    number &= 2**64 - 1
+    out = bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = message[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def _changed(random: Random, message: bytes, other: bytes, depth: int) -> bytes:
+    fields = fields_of(message)
+    if not fields:
+        return message + written([_odd_field(random)])
+    at = random.randrange(len(fields))
+    number, kind, content = fields[at]
+    if kind == _BYTES and content and random.random() < (0.6 if depth < 6 else 0):
+        inner = fields_of(content)
+        if inner:
+            fields[at] = (number, kind, _changed(random, content, other, depth + 1))
+            return written(fields)
+    match random.randrange(9):
+        case 0:
+            del fields[at]
+        case 1:
+            times = random.choice((1, 2, 65, 101) if len(content) < 500 else (1, 2))
+            fields[at:at] = [fields[at]] * times
+        case 2:
+            random.shuffle(fields)
+        case 3:
+            fields[at] = (
+                random.choice((number + 1, number ^ 1 or 1, 1, 2, 15, 2**28)),
+                kind,
+                content,
+            )
+        case 4:
+            fields.append(_odd_field(random))
+        case 5:
+            fields += fields_of(other) or []
+        case 6 if kind == _BYTES:
+            fields[at] = (number, kind, _nested(random, number, content))
+        case _:
+            fields[at] = (number, kind, _odd_content(random, kind, content))
+    return written(fields)
+
+
+def _odd_content(random: Random, kind: int, content: bytes) -> bytes:
+    if kind == _VARINT:
+        return varint(odd_integer(random))
+    if kind == _BYTES:
+        return odd_text(random) if random.random() < 0.7 else mutated_bytes(random, content)
+    return random.randbytes(len(content))
+
+
+def _odd_field(random: Random) -> Field:
+    kind = random.choice((_VARINT, _BYTES, _FIXED32, _FIXED64))
+    sizes = {_FIXED32: 4, _FIXED64: 8}
+    number = random.choice((1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 99, 536_870_911))
+    if kind in sizes:
+        return number, kind, random.randbytes(sizes[kind])
+    return number, kind, _odd_content(random, kind, b"")
+
+
+def _nested(random: Random, number: int, content: bytes) -> bytes:
+    """The field within itself, as a condition may stand in a condition."""
+    for _ in range(random.choice((1, 2, 7, 8, 9, 40, 99, 101))):
+        if len(content) > 20_000:
+            break
+        content = written([(random.choice((number, number, 1, 3)), _BYTES, content)])
+    return content

@@ -1,0 +1,105 @@
+"""The pipelines of all services in this process, on a real store and without a network."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from services.runtime.call import Call, OwnContext
+from services.runtime.errors import CallEndedError
+from services.runtime.methods import Kind
+from services.runtime.pipeline import Stream, Unary
+from services.runtime.service import Service
+from tests.fuzz import statuses
+from tests.fuzz.inputs import PipelineInput, fill
+
+_SERVICES = ("member_level", "shop_level", "upbot_checks")
+_READY_SECONDS = 20.0
+_SLOW_SECONDS = 10.0
+# Replies of a stream that are read before it is left.
+_REPLIES = 3
+_DETAILS = "grpc-status-details-bin"
+
+
+class Pipelines:
+    """Every method of every service, as a function of bytes."""
+
+    def __init__(self, redis: str, secrets: Mapping[str, str]) -> None:
+        os.environ |= {"REDIS_URL": redis, "REDIS_TIMEOUT_SECONDS": "5"}
+        self._secrets = secrets
+        self._unary: dict[str, Unary] = {}
+        self._streams: dict[str, Stream] = {}
+        for name in _SERVICES:
+            self._add(import_module(f"services.{name}.composition").build())
+
+    def _add(self, service: Service) -> None:
+        service.watch.start()
+        for start in service.background:
+            start()
+        deadline = time.monotonic() + _READY_SECONDS
+        while not _is_ready(service):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the store does not answer")
+            time.sleep(0.01)
+        pipeline = service.pipeline
+        for method in service.methods.of(Kind.SHORT):
+            self._unary[method.path] = pipeline.unary(method)
+        for method in service.methods.of(Kind.LONG):
+            self._unary[method.path] = pipeline.long_unary(method)
+        for method in service.methods.of(Kind.STREAM):
+            self._streams[method.path] = pipeline.stream(method)
+
+    def call(self, given: PipelineInput) -> CallEndedError | Exception | None:
+        """How the call failed; None if it did not."""
+        context = OwnContext(given.seconds)
+        token = fill(given.authorization, self._secrets).decode("latin-1")
+        call = Call(given.rpc, "", (token,), given.seconds)
+        messages = [fill(message, self._secrets) for message in given.messages]
+        try:
+            if given.rpc in self._unary:
+                self._unary[given.rpc](messages[0], call, context)
+            else:
+                _read(self._streams[given.rpc](iter(messages), call, context), context)
+        except Exception as error:
+            return error
+        finally:
+            context.end()
+        return None
+
+    def wrong_with(self, given: PipelineInput) -> str | None:
+        """What is wrong with how the call ended; None if nothing is."""
+        started = time.monotonic()
+        error = self.call(given)
+        if (seconds := time.monotonic() - started) > _SLOW_SECONDS:
+            return f"slow: {seconds:.0f} s"
+        if error is None:
+            return None
+        if not isinstance(error, CallEndedError):
+            return f"{type(error).__name__} left the pipeline"
+        return statuses.wrong_with(*parts_of(error), has_deadline=given.rpc in self._streams)
+
+
+def parts_of(error: CallEndedError) -> tuple[int, str, bytes | None]:
+    """Code, message and packed details of how a call ended."""
+    status = error.status
+    metadata: dict[str, Any] = dict(status.trailing_metadata or ())
+    return status.code.value[0], status.details or "", metadata.get(_DETAILS)
+
+
+def _is_ready(service: Service) -> bool:
+    available: Callable[[], None] = service.watch.require_available
+    try:
+        available()
+    except Exception:
+        return False
+    return True
+
+
+def _read(replies: Iterator[bytes], context: OwnContext) -> None:
+    for _ in range(_REPLIES):
+        if next(replies, None) is None:
+            return
+    # As a caller who leaves; closing the generator is what the transport does then.
+    context.end()
+    replies.close()  # type: ignore[attr-defined]

@@ -1,0 +1,143 @@
+"""Scripts and readers against records that no script wrote, in a store of their own."""
+
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import count
+
+import redis
+from pydantic import SecretStr
+
+from services.rules.rule_book import RuleBook
+from services.runtime.errors import CallEndedError
+from services.store.client import connect
+from services.store.keys import Bucket, Buckets
+from services.store.settings import StoreSettings
+from services.user_state import history
+from services.user_state.crowd import Crowd
+from services.user_state.indexes import Question, Range, Span
+from services.user_state.record import Record, UnknownFormatError
+from services.user_state.rows import Row
+from services.user_state.scripts import Kept, Scripts
+from services.user_state.state import Bill, UserState
+from tests.fuzz import statuses
+from tests.fuzz.inputs import PipelineInput, RecordInput, secret
+from tests.fuzz.messages import written
+from tests.fuzz.pipelines import Pipelines, parts_of
+from tests.fuzz.place import Place, make_secrets
+
+_SLOW_SECONDS = 5.0
+# How Python says that bytes are not what it reads, and the store that its script failed.
+_CLEAN = (redis.ResponseError, UnknownFormatError, struct.error, ValueError, IndexError)
+_CALLS = {
+    "show": ("/levelgate.member.v1.MemberLevel/ShowUser", 1),
+    "check": ("/levelgate.upbot.v1.UpbotChecks/CheckUserXYLevel", 1),
+    "history": ("/levelgate.member.v1.MemberHistory/ListHistory", 1),
+}
+
+
+class Records:
+    """A user with a strange record, and a neighbour in its bucket whom nothing may touch."""
+
+    def __init__(self, place: Place) -> None:
+        settings = StoreSettings(url=SecretStr(place.record_store), timeout_seconds=5)
+        self._store, self._buckets = connect(settings), Buckets(settings.buckets)
+        self._scripts = Scripts(self._store, Kept())
+        self._users = UserState(self._store, self._buckets)
+        self._crowd = Crowd(self._store, self._buckets)
+        self._steps = RuleBook(self._store).book().steps
+        self._pipelines = Pipelines(place.record_store, make_secrets(self._store))
+        self._raw = redis.Redis.from_url(place.record_store)
+        self._bills = 0
+
+    def wrong_with(self, inputs: Sequence[RecordInput]) -> Iterator[str | None]:
+        return map(self._wrong, inputs)
+
+    def _wrong(self, given: RecordInput) -> str | None:
+        user, bucket = given.user, self._buckets.of(given.user)
+        neighbour = self._neighbour(bucket)
+        before = self._kept(bucket, neighbour)
+        self._put(given, bucket, user)
+        why = None
+        for step in given.steps:
+            started = time.monotonic()
+            why = why or self._step(step, given, bucket, user)
+            if (seconds := time.monotonic() - started) > _SLOW_SECONDS:
+                why = f"{step} is slow: {seconds:.0f} s"
+        if self._kept(bucket, neighbour) != before:
+            why = f"the neighbour's record or index changed: {given.steps}"
+        self._raw.delete(*self._raw.scan_iter(f"{bucket.prefix}*", 1_000))
+        return why
+
+    def _neighbour(self, bucket: Bucket) -> str:
+        name = _neighbour_in(bucket)
+        self._users.initialise(name, self._steps.steps[0], self._steps.version)
+        self._users.set_points(name, 1_500, self._steps)
+        return name
+
+    def _kept(self, bucket: Bucket, user: str) -> tuple[object, object]:
+        index = f"{bucket.level_prefix}3"
+        return self._store.get(bucket.record(user)), self._raw.zscore(index, user)
+
+    def _put(self, given: RecordInput, bucket: Bucket, user: str) -> None:
+        self._store.set(bucket.record(user), given.record)
+        if given.is_indexed:
+            self._raw.zadd(f"{bucket.level_prefix}{given.number % 7}", {user: given.number % 4_000})
+
+    def _step(self, step: str, given: RecordInput, bucket: Bucket, user: str) -> str | None:
+        if step in _CALLS:
+            return self._call(*_CALLS[step], user)
+        try:
+            self._steps_by_name(given, bucket, user)[step]()
+        except _CLEAN:
+            return None
+        except Exception as error:
+            return f"{step}: {type(error).__name__}"
+        return None
+
+    def _steps_by_name(
+        self, given: RecordInput, bucket: Bucket, user: str
+    ) -> dict[str, Callable[[], object]]:
+        steps, number, users = self._steps, given.number, self._users
+        spans = [Span(False, number % 7, 0, 2**31), Span(True, number % 7, 0, 2**31)]
+        question = Question([0, number % 1_000, 2_000], [Range(False, number % 7, 0, 2)])
+        row = Row(user, number, None, version=number)
+        records = self._scripts.on_bucket(bucket, "", number, user, given.record)
+        self._bills += 1
+        return {
+            "get": lambda: _read(users.get(user)),
+            "initialise": lambda: users.initialise(user, steps.steps[0], steps.version),
+            "set_points": lambda: users.set_points(user, number, steps),
+            "add_points": lambda: users.add_points(
+                user, number - 2**30, Bill(str(self._bills)), steps
+            ),
+            "set_by_hand": lambda: users.set_by_hand(user, 3, "p", number),
+            "delete": lambda: users.delete(user),
+            "demote": lambda: self._crowd.demote([bucket], steps, "run"),
+            "import": lambda: self._crowd.write([row], steps),
+            "page": lambda: self._crowd.indexes.due([bucket], spans, 100),
+            "count": lambda: list(self._crowd.indexes.count(question, lambda: None, [bucket])),
+            "restore": lambda: self._scripts.restore(*records),
+            "export": lambda: list(self._crowd.users(bucket, range(7))),
+        }
+
+    def _call(self, rpc: str, field: int, user: str) -> str | None:
+        """A record that cannot be read is a fault, and says no more than that."""
+        call = PipelineInput(rpc, secret("all"), (written([(field, 2, user.encode())]),), 5.0)
+        error = self._pipelines.call(call)
+        if error is None:
+            return None
+        if not isinstance(error, CallEndedError):
+            return f"{type(error).__name__} left the pipeline"
+        return statuses.wrong_fault(*parts_of(error))
+
+
+@cache
+def _neighbour_in(bucket: Bucket) -> str:
+    names = (f"n{number}" for number in count())
+    return next(name for name in names if Buckets().of(name) == bucket)
+
+
+def _read(record: Record | None) -> object:
+    return record and history.changes_of(record)

@@ -1,0 +1,48 @@
+"""Puts the demo data back, so that what inputs create does not pile up."""
+
+from collections.abc import Sequence
+
+import redis
+
+from operations.demo import load_data
+from services.store import keys
+from services.store.store import Store
+
+# All at once: a demotion must not find a user in an index and no record.
+_SWEEP = """
+local gone = 0
+for _, key in ipairs(redis.call('KEYS', 'lg:*')) do
+  local is_kept = false
+  for _, start in ipairs(ARGV) do
+    if key:sub(1, #start) == start then is_kept = true break end
+  end
+  if not is_kept then gone = gone + redis.call('UNLINK', key) end
+end
+return gone
+"""
+_KEPT = (
+    "lg:{app:",
+    keys.APPS,
+    keys.LAYOUT,
+    keys.RULES,
+    "lg:{demotion}:run",
+    "lg:{demotion}:driver",
+)
+
+
+class Sweep:
+    """Keeps who may call, the rules, and the tokens that were there at first."""
+
+    def __init__(self, url: str, store: Store, kept: Sequence[str]) -> None:
+        self._store = store
+        self._redis = redis.Redis.from_url(url)
+        tokens = [
+            key.decode()
+            for pattern in ("lg:token:*", "lg:refresh:*")
+            for key in self._redis.scan_iter(pattern)
+        ]
+        self._kept = (*_KEPT, *kept, *tokens)
+
+    def __call__(self) -> None:
+        self._redis.eval(_SWEEP, 0, *self._kept)
+        load_data(self._store)

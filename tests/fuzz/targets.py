@@ -1,0 +1,153 @@
+"""Sends inputs, and says what is wrong with what comes back."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from google.rpc import code_pb2
+
+from services.store.batches import batched
+from tests.fuzz import envelopes, http1, http2, statuses
+from tests.fuzz.envelopes import HttpReply
+from tests.fuzz.http1 import parsed_head
+from tests.fuzz.inputs import GrpcInput, HttpInput, PipelineInput, fill
+from tests.fuzz.pipelines import Pipelines
+from tests.fuzz.place import Place
+from tests.fuzz.raw import answers_to
+
+Given = TypeVar("Given", contravariant=True)
+_CONNECTIONS = 48
+# A code of health or reflection, which are libraries' own, has no details: NOT_FOUND for a service's name.
+_OF_LIBRARIES = {code_pb2.NOT_FOUND, code_pb2.CANCELLED}
+_NO_PATH = re.compile(rb"[^!-~]|#")
+_GRPC = re.compile(rb"application/grpc(\+.*)?")
+
+
+class Target(Protocol[Given]):
+    def wrong_with(self, inputs: Sequence[Given]) -> Iterator[str | None]:
+        """For each input what is wrong with its answer; None if nothing is."""
+        ...
+
+
+class Http:
+    """JSON through the gateway."""
+
+    def __init__(self, place: Place) -> None:
+        self._address, self._secrets = place.address("gateway"), place.secrets
+        self._connections = [http1.Connection(self._address) for _ in range(_CONNECTIONS)]
+
+    def wrong_with(self, inputs: Sequence[HttpInput]) -> Iterator[str | None]:
+        if inputs[0].framing == "raw":
+            requests = [self._request(each) for each in inputs]
+            return map(_wrong_raw, answers_to(self._address, requests))
+        return (why for some in batched(inputs, _CONNECTIONS) for why in self._wrong_of(some))
+
+    def _wrong_of(self, inputs: Sequence[HttpInput]) -> Iterator[str | None]:
+        requests = [self._request(each) for each in inputs]
+        for connection, request in zip(self._connections, requests, strict=False):
+            connection.start(request)
+        for connection, request in zip(self._connections, requests, strict=False):
+            yield self._wrong(request, connection.finish())
+
+    def _request(self, given: HttpInput) -> bytes:
+        return http1.whole(
+            fill(given.head, self._secrets), fill(given.body, self._secrets), given.framing
+        )
+
+    def _wrong(self, request: bytes, reply: HttpReply | str) -> str | None:
+        if isinstance(reply, str):
+            return reply
+        if reply.headers.get("content-type", "").startswith("application/grpc"):
+            is_wanted = b"content-type: application/grpc" in request
+            return _wrong_status({b":path": b""}, reply.headers) if is_wanted else "gRPC for JSON"
+        method, _, rest = request.partition(b"\r\n")[0].partition(b" ")
+        path = rest.rpartition(b" ")[0].strip().partition(b"?")[0].decode("latin-1")
+        is_absolute = path.startswith("http://")
+        path = path if not is_absolute else "/" + path[7:].partition("/")[2]
+        return envelopes.wrong_with(reply, path, is_head=method == b"HEAD")
+
+
+def _wrong_raw(answer: bytes) -> str | None:
+    """Bytes that are no request may be answered by nothing, but by no fault."""
+    while answer:
+        head, separator, rest = answer.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        try:
+            status, headers = parsed_head(head)
+        except (ValueError, IndexError):
+            return f"no HTTP: {head[:100]!r}"
+        if status >= 500:
+            return f"HTTP {status}: {rest[:200]!r}"
+        answer = rest[int(headers.get("content-length", len(rest))) :]
+    return None
+
+
+class Grpc:
+    """gRPC through the gateway and at the services' own ports."""
+
+    def __init__(self, place: Place) -> None:
+        self._secrets = place.secrets
+        ports = ("gateway", *place.services)
+        self._connections = {port: http2.Connection(place.address(port)) for port in ports}
+
+    def wrong_with(self, inputs: Sequence[GrpcInput]) -> Iterator[str | None]:
+        calls = [self._call(each) for each in inputs]
+        shares: dict[str, list[http2.Call]] = {}
+        for each, call in zip(inputs, calls, strict=True):
+            shares.setdefault(each.port, []).append(call)
+        for port, share in shares.items():
+            self._connections[port].start(share)
+        for port, share in shares.items():
+            if self._connections[port].finish():
+                self._alone(self._connections[port], share)
+        return map(_wrong_call, inputs, calls)
+
+    def _alone(self, connection: http2.Connection, share: Sequence[http2.Call]) -> None:
+        """Makes the calls again that did not end, perhaps because of another one."""
+        for call in (call for call in share if not call.is_over):
+            call.got, call.reply = {}, b""
+            connection.start([call])
+            if why := connection.finish():
+                call.got["closed"] = why
+
+    def _call(self, given: GrpcInput) -> http2.Call:
+        headers = [(name, fill(value, self._secrets)) for name, value in given.headers]
+        return http2.Call(headers, fill(given.body, self._secrets), given.end)
+
+
+def _wrong_call(given: GrpcInput, call: http2.Call) -> str | None:
+    if "closed" in call.got:
+        return f"the connection ended: {call.got['closed']}"
+    if given.end != "end":
+        return None
+    sent = dict(given.headers)
+    is_grpc = sent[b":method"] == b"POST" and _GRPC.fullmatch(sent.get(b"content-type", b""))
+    status = int(call.got.get(":status", 0))
+    if status >= 500:
+        return f"HTTP {status}"
+    if "grpc-status" in call.got:
+        return _wrong_status(sent, call.got)
+    # Who does not take trailers gets none, and what is no path in HTTP is refused before it is known to be gRPC.
+    if is_grpc and b"te" in sent and not (status == 400 and _NO_PATH.search(sent[b":path"])):
+        return f"HTTP {status} without grpc-status, reset {call.reset}"
+    return None
+
+
+def _wrong_status(sent: Mapping[bytes, bytes], got: Mapping[str, str]) -> str | None:
+    code, details = int(got["grpc-status"]), got.get("grpc-status-details-bin")
+    if sent[b":path"].startswith(b"/grpc.") and details is None and code in _OF_LIBRARIES:
+        return None
+    packed = None if details is None else statuses.from_header(details)
+    has_deadline = b"grpc-timeout" in sent
+    return statuses.wrong_with(code, got.get("grpc-message", ""), packed, has_deadline=has_deadline)
+
+
+class Pipeline:
+    """The pipelines of all services in this process."""
+
+    def __init__(self, place: Place) -> None:
+        self._pipelines = Pipelines(place.redis, place.secrets)
+
+    def wrong_with(self, inputs: Sequence[PipelineInput]) -> Iterator[str | None]:
+        return map(self._pipelines.wrong_with, inputs)

@@ -1,0 +1,40 @@
+"""One call inside Envoy, with the answers that pyvoy gives."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from services.runtime.envoy_server.exchange import Exchange
+from services.runtime.envoy_server.wire import framed
+
+SECONDS = 0.3
+
+
+def test_an_open_call_asks_only_now_and_then_whether_its_caller_has_left() -> None:
+    asked = 0
+    has_left = False
+
+    async def receive() -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return {"type": "http.request", "body": framed(b"message"), "more_body": False}
+        # pyvoy does not wait for something to tell.
+        return {"type": "http.disconnect" if has_left else "http.request"}
+
+    async def send(_event: Mapping[str, Any]) -> None:
+        raise AssertionError("nothing is sent")
+
+    async def call() -> None:
+        nonlocal has_left
+        exchange = Exchange({"headers": [], "path": "/x"}, receive, send, most=1_000)
+        assert await exchange.only_message() == b"message"
+        await asyncio.sleep(SECONDS)
+        assert 3 <= asked <= 12
+        assert exchange.context.is_active()
+        has_left = True
+        async with asyncio.timeout(10):
+            while exchange.context.is_active():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(call())
