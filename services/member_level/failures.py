@@ -101,6 +101,12 @@ def rules_full(most: int) -> Failure:
     return Failure(_PRECONDITION, reason, "等级规则数量已达上限", [violation])
 
 
+def levels_full(most: int) -> Failure:
+    description = f"must be a level that has had a rule: {most} levels have, which is the most"
+    violations = [_violation("vip_level", description)]
+    return Failure(_PRECONDITION, reasons.REASON_LIMIT_REACHED, "等级数量已达上限", violations)
+
+
 def rules_conflict(conflict: Conflict, field: str) -> Failure:
     reason, description = {
         Conflict.LEVEL: (reasons.REASON_LEVEL_CONFLICT, "another rule has the same level"),

@@ -10,7 +10,7 @@ from levelgate.member.v1 import member_level_pb2 as pb
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
 from services.member_level import failures, preview
 from services.member_level.messages import SUCCESS, move_message
-from services.member_level.validation import MOST_RULES
+from services.member_level.validation import MOST_LEVELS, MOST_RULES
 from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
@@ -49,6 +49,7 @@ class RuleServicer(MemberLevelServicer):
                 return None
             if len(book.ladder.rules) >= MOST_RULES:
                 raise failures.rules_full(MOST_RULES)
+            _require_few_levels(book, rule.level)
             return replace(book, ladder=book.ladder.put(rule), next_id=book.next_id + 1)
 
         self._rules.change(add, current_app())
@@ -87,7 +88,10 @@ class RuleServicer(MemberLevelServicer):
                 picture=request.pic_url if request.HasField("pic_url") else found.picture,
             )
             conflict = book.ladder.conflict(rule)
-            return None if conflict else replace(book, ladder=book.ladder.put(rule))
+            if conflict:
+                return None
+            _require_few_levels(book, rule.level)
+            return replace(book, ladder=book.ladder.put(rule))
 
         level = _named_rule(self._rules.book(), request).level
         if request.HasField("vip_level") and request.vip_level != level:
@@ -144,6 +148,11 @@ class RuleServicer(MemberLevelServicer):
 def _report(context: grpc.ServicerContext, affected: int) -> None:
     """The documented body has no place for it."""
     context.send_initial_metadata(((AFFECTED_MEMBERS, str(affected)),))
+
+
+def _require_few_levels(book: Book, level: int) -> None:
+    if level not in book.levels and len(book.levels) >= MOST_LEVELS:
+        raise failures.levels_full(MOST_LEVELS)
 
 
 def _with_id(book: Book, rule_id: int) -> Rule:

@@ -132,6 +132,26 @@ def test_the_largest_rules(stack: RunningStack, client: httpx.Client, character:
     assert len(call(stack, MemberLevelStub, "ListRules", address, request).data) == 100
 
 
+def test_the_most_levels_that_ever_had_a_rule(stack: RunningStack, client: httpx.Client) -> None:
+    book = RuleBook(stack.store)
+    former = [Rule(n, n, "x", n, n + 1) for n in range(1, 500)]
+    for rules in (former, []):
+        book.change(lambda found, rules=rules: type(found)(Ladder(rules), next_id=900))
+    too_many = {"code": "error", "msg": "等级数量已达上限", "data": None}
+
+    def create(level: int, floor: int) -> Any:
+        rule = {"vipLevel": level, "name": "x", "downPoint": floor, "upPoint": floor + 1}
+        return client.post("/vipBiz", json=rule).json()
+
+    assert create(600, 100)["data"] == "saveSuccess"
+    assert create(601, 200) == too_many
+    assert create(7, 0)["data"] == "saveSuccess"
+    change = {"id": 900, "vipLevel": 601, "name": "x", "downPoint": 100, "upPoint": 101}
+    assert client.post("/vipBiz/update", json=change).json() == too_many
+    change["vipLevel"] = 8
+    assert client.post("/vipBiz/update", json=change).json()["data"] == "success"
+
+
 @pytest.mark.parametrize("character", LONGEST[:2])
 def test_the_largest_explained_batch(
     stack: RunningStack, client: httpx.Client, character: str

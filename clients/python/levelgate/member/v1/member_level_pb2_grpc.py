@@ -153,7 +153,8 @@ class MemberLevelServicer:
 
     def CreateRule(self, request, context):
         """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+        is the most; a level that had a rule may always get one again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,7 +176,7 @@ class MemberLevelServicer:
         """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
         conflict is an answer, not a failure. Where the rule gets another level,
         `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
-        NOT_FOUND / RULE_NOT_FOUND.
+        NOT_FOUND / RULE_NOT_FOUND. FAILED_PRECONDITION / LIMIT_REACHED: as with CreateRule, for levels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class MemberLevelStub:
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]
     """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+    is the most; a level that had a rule may always get one again.
     """
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]
     """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
@@ -73,7 +74,7 @@ class MemberLevelStub:
     """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
     conflict is an answer, not a failure. Where the rule gets another level,
     `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
-    NOT_FOUND / RULE_NOT_FOUND.
+    NOT_FOUND / RULE_NOT_FOUND. FAILED_PRECONDITION / LIMIT_REACHED: as with CreateRule, for levels.
     """
     ListRules: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.ListRulesRequest, _member_level_pb2.ListRulesResponse]
     """GET /show: all rules, by rising level."""
@@ -134,7 +135,8 @@ class MemberLevelAsyncStub(MemberLevelStub):
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]  # type: ignore[assignment]
     """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+    is the most; a level that had a rule may always get one again.
     """
     DeleteRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]  # type: ignore[assignment]
     """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
@@ -148,7 +150,7 @@ class MemberLevelAsyncStub(MemberLevelStub):
     """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
     conflict is an answer, not a failure. Where the rule gets another level,
     `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
-    NOT_FOUND / RULE_NOT_FOUND.
+    NOT_FOUND / RULE_NOT_FOUND. FAILED_PRECONDITION / LIMIT_REACHED: as with CreateRule, for levels.
     """
     ListRules: _aio.UnaryUnaryMultiCallable[_member_level_pb2.ListRulesRequest, _member_level_pb2.ListRulesResponse]  # type: ignore[assignment]
     """GET /show: all rules, by rising level."""
@@ -242,7 +244,8 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.CreateRuleResponse, _abc.Awaitable[_member_level_pb2.CreateRuleResponse]]:
         """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, which is the most.
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+        is the most; a level that had a rule may always get one again.
         """
 
     @_abc_1.abstractmethod
@@ -268,7 +271,7 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
         conflict is an answer, not a failure. Where the rule gets another level,
         `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
-        NOT_FOUND / RULE_NOT_FOUND.
+        NOT_FOUND / RULE_NOT_FOUND. FAILED_PRECONDITION / LIMIT_REACHED: as with CreateRule, for levels.
         """
 
     @_abc_1.abstractmethod
