@@ -134,19 +134,21 @@ def test_the_largest_rules(stack: RunningStack, client: httpx.Client, character:
 
 def test_the_most_levels_that_ever_had_a_rule(stack: RunningStack, client: httpx.Client) -> None:
     book = RuleBook(stack.store)
-    former = [Rule(n, n, "x", n, n + 1) for n in range(1, 500)]
-    for rules in (former, []):
-        book.change(lambda found, rules=rules: type(found)(Ladder(rules), next_id=900))
+    before = len(book.book().levels | {7, 8})
+    former = [Rule(n, n, "x", n, n + 1) for n in (7, 8, *range(1_001, 1_500 - before))]
+    book.change(lambda found: type(found)(Ladder(former), next_id=900))
+    book.change(lambda found: type(found)(Ladder(()), next_id=900))
+    assert len(book.book().levels) == 499
     too_many = {"code": "error", "msg": "等级数量已达上限", "data": None}
 
     def create(level: int, floor: int) -> Any:
         rule = {"vipLevel": level, "name": "x", "downPoint": floor, "upPoint": floor + 1}
         return client.post("/vipBiz", json=rule).json()
 
-    assert create(600, 100)["data"] == "saveSuccess"
-    assert create(601, 200) == too_many
+    assert create(2_000, 100)["data"] == "saveSuccess"
+    assert create(2_001, 200) == too_many
     assert create(7, 0)["data"] == "saveSuccess"
-    change = {"id": 900, "vipLevel": 601, "name": "x", "downPoint": 100, "upPoint": 101}
+    change = {"id": 900, "vipLevel": 2_001, "name": "x", "downPoint": 100, "upPoint": 101}
     assert client.post("/vipBiz/update", json=change).json() == too_many
     change["vipLevel"] = 8
     assert client.post("/vipBiz/update", json=change).json()["data"] == "success"
