@@ -6,16 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from services.store.store import Store
-from tests.fuzz import corpus
-from tests.fuzz.bystander import Bystander
-from tests.fuzz.logs import Logs
-from tests.fuzz.memory import Memory, processes_below
-from tests.fuzz.place import Place
-from tests.fuzz.run import INSIDE, SHARES, Result, Run, workers_for
-from tests.fuzz.stack import fuzzed_stack, log_files
-from tests.fuzz.sweep import Sweep
-from tests.support.running import RunningStack
+from tests.fuzz.found import write
+from tests.fuzz.fuzzing import fuzz
+from tests.fuzz.known import known
+from tests.fuzz.run import SHARES, Result
+from tests.fuzz.stack import fuzzed_stack
 
 
 def main() -> int:
@@ -31,36 +26,14 @@ def main() -> int:
         directory.mkdir(parents=True, exist_ok=True)
         with fuzzed_stack(directory) as (stack, place):
             result = fuzz(
-                stack, place, options.seconds, options.inputs, options.seed, options.targets
+                stack,
+                place,
+                seconds=options.seconds,
+                inputs=options.inputs,
+                seed=options.seed,
+                targets=options.targets,
             )
     return _report(result, options.seed)
-
-
-def fuzz(
-    stack: RunningStack,
-    place: Place,
-    seconds: float,
-    inputs: int,
-    seed: int,
-    targets: tuple[str, ...],
-) -> Result:
-    """Runs the workers against a suite, and looks at everything that must hold meanwhile."""
-    store: Store = stack.store
-    logs = stack.directory / "logs"
-    bystander = Bystander(place, store)
-    sweep = Sweep(place.redis, store, bystander.kept)
-    watched = Logs(
-        [
-            *log_files(stack),
-            *(logs / f"fuzz-{target}.log" for target in targets if target != "record"),
-        ]
-    )
-    suite = processes_below(os.getpid())
-    with workers_for(place, seed, inputs, logs, targets) as (workers, done, over):
-        pids = {name: worker.pid for name, worker in workers.items() if name in INSIDE}
-        run = Run(bystander, watched, Memory(suite, pids, place.redis), sweep)
-        run.until_done(workers, done, over, seconds=seconds, inputs=inputs)
-    return run.result
 
 
 def _report(result: Result, seed: int) -> int:
@@ -68,21 +41,23 @@ def _report(result: Result, seed: int) -> int:
     rate = total / result.seconds
     print(f"seed {seed}: {total:,} inputs in {result.seconds:.0f} s, {rate:,.0f} a second")
     for target, count in result.inputs.items():
+        here = 1e6 * result.cpu[target] / count
         print(
-            f"  {target}: {count:,} inputs, {count / max(result.busy[target], 0.001):,.0f} a second"
+            f"  {target}: {count:,} in {result.busy[target]:.0f} s, {here:.0f} us of CPU each here"
         )
+    taken = ", ".join(f"{name} {cpu:.0f} s" for name, cpu in result.suite_cpu.items() if cpu >= 1)
+    print(f"  CPU of the suite: {taken}")
     print(f"  answers that were only late: {result.late}")
     print(f"  bystander: {result.bystander}")
     print(f"  memory, warm and at the end: {result.memory}")
-    known = {entry.signature: entry for entry in corpus.entries() if entry.open}
     new = 0
     for signature, finding in result.findings.items():
         times = result.times[signature]
-        if signature in known:
-            print(f"known ({known[signature].open}), {times} times: {signature}")
+        if who := known(finding):
+            print(f"known ({who}), {times} times: {signature}")
             continue
         new += 1
-        path = corpus.write(finding)
+        path = write(finding)
         print(f"FOUND {times} times, {path.name if path else finding.batch}: {signature}")
     print(f"{new} findings")
     return 1 if new else 0

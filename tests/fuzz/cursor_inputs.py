@@ -40,7 +40,7 @@ def _written(random: Random, letter: str) -> str:
     for _ in range(random.choice((1, 1, 2, 4))):
         parts[random.randrange(len(parts))] = _odd(random)
     kind, write = (RiskCursor, risk_cursor) if letter == "r" else (ExportCursor, export_cursor)
-    return cast(Any, write)(cast(Any, kind)(*parts))
+    return str(cast(Any, write)(cast(Any, kind)(*parts)))
 
 
 def _odd(random: Random) -> Any:

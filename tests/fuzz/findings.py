@@ -24,7 +24,8 @@ class Finding:
     def signature(self) -> str:
         """The same for findings that probably have one cause."""
         subject = self.given.subject if self.given else ""
-        return f"{self.invariant} | {_VARYING.sub('N', subject)} | {_VARYING.sub('N', self.what)[:160]}"
+        parts = (self.invariant, subject, self.what[:300])
+        return " | ".join(_VARYING.sub("N", part) for part in parts)
 
     def document(self) -> dict[str, Any]:
         """For a file in corpus/."""

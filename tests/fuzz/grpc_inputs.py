@@ -4,7 +4,7 @@ import gzip
 import struct
 from random import Random
 
-from tests.fuzz.contracts import Rpc, any_rpc, rpcs
+from tests.fuzz.contracts import Rpc, any_rpc, rpcs, rpcs_with_cursor
 from tests.fuzz.cursor_inputs import forged_cursor
 from tests.fuzz.inputs import GrpcInput, PipelineInput, secret
 from tests.fuzz.messages import mutated_message, written
@@ -56,12 +56,13 @@ _OTHER_PATHS = (
 )
 # The letter of the cursors that a call takes.
 _CURSORS = {"ListAtRisk": "r", "WatchLevels": "w", "ExportUsers": "e"}
+_CURSOR_SHARE = 0.02
 # A stream may last until its caller leaves, so that each of them has a deadline.
 _STREAM_TIMEOUTS = (b"20m", b"50m", b"100m")
 
 
 def grpc_input(random: Random) -> GrpcInput:
-    rpc = any_rpc(random)
+    rpc, messages = _call(random)
     port = rpc.service if random.random() < 0.5 else "gateway"
     headers: Headers = [
         (b":method", b"POST"),
@@ -74,7 +75,7 @@ def grpc_input(random: Random) -> GrpcInput:
     ]
     if rpc.is_stream:
         headers.append((b"grpc-timeout", random.choice(_STREAM_TIMEOUTS)))
-    body = b"".join(_framed(random, message) for message in _messages(random, rpc))
+    body = b"".join(_framed(random, message) for message in messages)
     if random.random() < 0.2:
         headers = _changed_headers(random, headers)
     if random.random() < 0.05:
@@ -86,9 +87,9 @@ def grpc_input(random: Random) -> GrpcInput:
 
 
 def pipeline_input(random: Random) -> PipelineInput:
-    rpc = any_rpc(random)
+    rpc, messages = _call(random)
     seconds = random.choice((0.02, 0.1)) if rpc.is_stream else 5.0
-    return PipelineInput(rpc.path, _token(random), tuple(_messages(random, rpc)), seconds)
+    return PipelineInput(rpc.path, _token(random), tuple(messages), seconds)
 
 
 def _token(random: Random) -> bytes:
@@ -98,17 +99,22 @@ def _token(random: Random) -> bytes:
     return random.choice(_TOKENS) if kind < 0.97 else _header_value(odd_text(random))
 
 
+def _call(random: Random) -> tuple[Rpc, list[bytes]]:
+    if random.random() < _CURSOR_SHARE:
+        rpc = random.choice(rpcs_with_cursor())
+        cursor = forged_cursor(random, _CURSORS[rpc.path.rpartition("/")[2]])
+        return rpc, [random.choice(rpc.examples) + written([(rpc.cursor, 2, cursor)])]
+    rpc = any_rpc(random)
+    return rpc, _messages(random, rpc)
+
+
 def _messages(random: Random, rpc: Rpc) -> list[bytes]:
     count = random.choice((1, 1, 2, 5, 0)) if rpc.sends_stream else 1
     return [_message(random, rpc) for _ in range(count)]
 
 
 def _message(random: Random, rpc: Rpc) -> bytes:
-    name = rpc.path.rpartition("/")[2]
     kind = random.random()
-    if name in _CURSORS and kind < 0.5:
-        cursor = forged_cursor(random, _CURSORS[name])
-        return random.choice(rpc.examples) + written([(rpc.cursor, 2, cursor)])
     if kind < 0.06:
         return random.randbytes(random.choice((1, 2, 5, 20, 100, 1_000)))
     if kind < 0.12:
@@ -146,7 +152,7 @@ def _changed_headers(random: Random, headers: Headers) -> Headers:
             found[b":path"] = random.choice(_OTHER_PATHS)
             found[b"grpc-timeout"] = random.choice(_STREAM_TIMEOUTS)
         case 6:
-            found[b":path"] += _header_value(odd_text(random).replace(b" ", b""))
+            found[b":path"] += _header_value(odd_text(random).translate(None, b" #"))
             found[b"grpc-timeout"] = random.choice(_STREAM_TIMEOUTS)
         case 7 if b"grpc-timeout" not in found:
             found[b"grpc-timeout"] = random.choice(_TIMEOUTS)

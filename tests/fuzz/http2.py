@@ -5,7 +5,7 @@ The library h2 takes four times as long for a call, and refuses to send much of 
 
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -49,15 +49,17 @@ class Connection:
         self._socket: socket.socket | None = None
         self._started: Sequence[Call] = ()
         self._failure: str | None = None
+        self._calls: dict[int, Call] = {}
 
     def start(self, calls: Sequence[Call]) -> None:
         """Sends calls that are under way at the same time."""
-        self._started, self._failure = calls, None
+        self._started, self._failure, self._calls = calls, None, {}
         try:
             if self._socket is None or self._next > 2**30:
                 self.close()
                 self._open()
-            self._calls = {self._begin(call): call for call in calls}
+            for call in calls:
+                self._calls[self._begin(call)] = call
         except (OSError, ClosedError, HPACKError) as error:
             self._fail(error)
 
@@ -89,7 +91,7 @@ class Connection:
         self._next, self._window = 1, _USUAL_WINDOW
         self._windows: dict[int, int] = {}
         self._first_window = _USUAL_WINDOW
-        self._calls: Mapping[int, Call] = {}
+        self._calls = {}
         wider = struct.pack("!I", _LARGEST_WINDOW - _USUAL_WINDOW)
         self._socket.sendall(
             PREFACE + frame(SETTINGS, 0, 0, _NO_TABLE + _WIDE) + frame(_WINDOW, 0, 0, wider)
@@ -119,7 +121,7 @@ class Connection:
         return stream
 
     def _send_long(self, stream: int, call: Call, block: bytes) -> None:
-        self._calls = {**self._calls, stream: call}
+        self._calls[stream] = call
         self._windows[stream] = self._first_window
         parts = [block[at : at + _LARGEST_FRAME] for at in range(0, len(block), _LARGEST_FRAME)]
         for position, part in enumerate(parts):
@@ -157,22 +159,29 @@ class Connection:
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         call = self._calls.get(stream)
         if kind in {_HEADERS, _CONTINUATION}:
-            if kind == _HEADERS and flags & (_PADDED | _PRIORITY):
-                raise ClosedError("padded headers")  # Envoy never sends them.
-            self._block = self._block + payload if kind == _CONTINUATION else payload
-            if flags & _END_HEADERS:
-                headers = self._decoder.decode(self._block, raw=True)
-                if call is not None:
-                    call.got |= {
-                        name.decode("latin-1"): value.decode("latin-1") for name, value in headers
-                    }
+            self._take_headers(kind, flags, call, payload)
         elif kind == _DATA:
             self._grant(len(payload))
-            if call is not None:
-                call.reply += payload
         elif kind == RST_STREAM and call is not None:
             call.reset, call.is_over = int.from_bytes(payload, "big"), True
-        elif kind == SETTINGS and not flags & _ACK:
+        else:
+            self._control(kind, flags, stream, payload)
+        if call is not None and kind in {_DATA, _HEADERS}:
+            call.reply += payload if kind == _DATA else b""
+            call.is_over = call.is_over or bool(flags & _END_STREAM)
+
+    def _take_headers(self, kind: int, flags: int, call: Call | None, payload: bytes) -> None:
+        if kind == _HEADERS and flags & (_PADDED | _PRIORITY):
+            raise ClosedError("padded headers")  # Envoy never sends them.
+        self._block = self._block + payload if kind == _CONTINUATION else payload
+        if not flags & _END_HEADERS:
+            return
+        headers = self._decoder.decode(self._block, raw=True)
+        if call is not None:
+            call.got |= {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+    def _control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == SETTINGS and not flags & _ACK:
             self._settle(payload)
         elif kind == _PING and not flags & _ACK:
             self._send(frame(_PING, _ACK, 0, payload))
@@ -180,8 +189,6 @@ class Connection:
             self._widen(stream, int.from_bytes(payload, "big"))
         elif kind == _GOAWAY:
             raise ClosedError(f"GOAWAY {int.from_bytes(payload[4:8], 'big')}")
-        if kind in {_DATA, _HEADERS} and flags & _END_STREAM and call is not None:
-            call.is_over = True
 
     def _grant(self, received: int) -> None:
         self._granted -= received

@@ -7,7 +7,7 @@ from typing import Any
 from tests.fuzz.values import odd_number, odd_text
 
 
-class Members(list[tuple[bytes, "Tree"]]):
+class Members(list[tuple[bytes, Any]]):
     """An object: names, quoted as they are written, and values."""
 
 
@@ -80,7 +80,7 @@ def _plain(value: Any) -> bytes:
 def _copy(tree: Tree) -> Tree:
     if isinstance(tree, Members):
         return Members((name, _copy(inner)) for name, inner in tree)
-    return [_copy(inner) for inner in tree] if isinstance(tree, list) else tree
+    return tree if isinstance(tree, bytes) else [_copy(inner) for inner in tree]
 
 
 def _places(tree: Tree) -> list[tuple[Any, int]]:
@@ -92,8 +92,10 @@ def _places(tree: Tree) -> list[tuple[Any, int]]:
         if isinstance(container, bytes):
             continue
         found += [(container, position) for position in range(min(len(container), 50))]
-        items = [inner for _, inner in container] if isinstance(container, Members) else container
-        left += items[:50]
+        if isinstance(container, Members):
+            left += [inner for _, inner in container[:50]]
+        else:
+            left += container[:50]
     return found
 
 

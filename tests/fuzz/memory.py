@@ -37,6 +37,15 @@ def resident(pid: int) -> int:
         return 0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Of a process, its threads and nothing else; 0 for one that has ended."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Memory:
     """Looked at now and then; the first look after the warm-up is what the others are held to."""
 
@@ -68,6 +77,10 @@ class Memory:
                 )
             if now == 0 and name in self._suite:
                 yield Finding("no process ends", name)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What the processes of the suite have taken."""
+        return {name: cpu_seconds(pid) for name, pid in self._suite.items()}
 
     def summary(self) -> str:
         pairs = ((name, self.first.get(name, now), now) for name, now in self.last.items())

@@ -1,4 +1,4 @@
-"""Protobuf messages changed on the wire: fields dropped, doubled, moved, of another type or size."""
+"""Protobuf messages changed on the wire: fields dropped, doubled, moved, of another type."""
 
 from random import Random
 
@@ -83,6 +83,12 @@ def _changed(random: Random, message: bytes, other: bytes, depth: int) -> bytes:
         if inner:
             fields[at] = (number, kind, _changed(random, content, other, depth + 1))
             return written(fields)
+    _change_field(random, fields, at, other)
+    return written(fields)
+
+
+def _change_field(random: Random, fields: list[Field], at: int, other: bytes) -> None:
+    number, kind, content = fields[at]
     match random.randrange(9):
         case 0:
             del fields[at]
@@ -92,11 +98,8 @@ def _changed(random: Random, message: bytes, other: bytes, depth: int) -> bytes:
         case 2:
             random.shuffle(fields)
         case 3:
-            fields[at] = (
-                random.choice((number + 1, number ^ 1 or 1, 1, 2, 15, 2**28)),
-                kind,
-                content,
-            )
+            moved = random.choice((number + 1, number ^ 1 or 1, 1, 2, 15, 2**28))
+            fields[at] = (moved, kind, content)
         case 4:
             fields.append(_odd_field(random))
         case 5:
@@ -105,7 +108,6 @@ def _changed(random: Random, message: bytes, other: bytes, depth: int) -> bytes:
             fields[at] = (number, kind, _nested(random, number, content))
         case _:
             fields[at] = (number, kind, _odd_content(random, kind, content))
-    return written(fields)
 
 
 def _odd_content(random: Random, kind: int, content: bytes) -> bytes:

@@ -34,6 +34,7 @@ class Result:
     inputs: Counter[str] = field(default_factory=Counter)
     busy: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
+    suite_cpu: dict[str, float] = field(default_factory=dict)
     late: int = 0
     findings: dict[str, Finding] = field(default_factory=dict)
     """The first of each kind, by its signature."""
@@ -59,6 +60,7 @@ class Run:
         self, workers: Mapping[str, Any], done: Any, over: Any, *, seconds: float, inputs: int
     ) -> None:
         started = swept = looked = time.monotonic()
+        cpu = self._memory.cpu_seconds()
         self._bystander.start()
         while any(worker.is_alive() for worker in workers.values()) or not done.empty():
             self._take(done)
@@ -74,6 +76,8 @@ class Run:
             if now - started > seconds:
                 over.set()
         self.result.seconds = time.monotonic() - started
+        now = self._memory.cpu_seconds()
+        self.result.suite_cpu = {name: now[name] - before for name, before in cpu.items()}
         self._bystander.stop()
         self._sweep()
         self._look(is_warm=True)

@@ -30,8 +30,18 @@ _SETTINGS = {
 def fuzzed_stack(directory: Path) -> Iterator[tuple[RunningStack, Place]]:
     records = directory / "records"
     records.mkdir(exist_ok=True)
-    with running_stack(directory, **_SETTINGS) as stack, record_store(records) as address:
-        yield stack, place_of(stack, address)
+    data = directory / "data"
+    data.mkdir(exist_ok=True)
+    with (
+        # Without a file to sync to, which is what most of a write would take.
+        server(SERVERS["valkey"], data) as store,
+        running_stack(directory, REDIS_URL=store.address, **_SETTINGS) as stack,
+        record_store(records) as address,
+    ):
+        yield (
+            stack,
+            Place(stack.gateway, stack.grpc, stack.redis, address, make_secrets(stack.store)),
+        )
 
 
 @contextmanager
@@ -40,10 +50,6 @@ def record_store(directory: Path) -> Iterator[str]:
     with server(SERVERS["valkey"], directory) as running:
         prepare(running.address)
         yield running.address
-
-
-def place_of(stack: RunningStack, records: str) -> Place:
-    return Place(stack.gateway, stack.grpc, stack.redis, records, make_secrets(stack.store))
 
 
 def log_files(stack: RunningStack) -> list[Path]:

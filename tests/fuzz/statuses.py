@@ -23,15 +23,17 @@ def wrong_with(code: int, message: str, packed: bytes | None, *, has_deadline: b
     if code not in code_pb2.Code.values():
         return f"no canonical code: {code}"
     name = code_pb2.Code.Name(code)
-    if name in _FAULTS:
+    if name in _FAULTS or (name == "DEADLINE_EXCEEDED" and not has_deadline):
         return f"{name}: {message}"
-    if name == "DEADLINE_EXCEEDED" and not has_deadline:
-        return "DEADLINE_EXCEEDED without a deadline"
+    return _wrong_size(name, message, packed) or _wrong_details(name, packed or b"")
+
+
+def _wrong_size(name: str, message: str, packed: bytes | None) -> str | None:
     if packed is None:
         return f"{name} without details: {message}"
     if len(packed) > _LONGEST or len(message) > _LONGEST:
         return f"{name} with a message or details of more than {_LONGEST} bytes"
-    return _wrong_details(name, packed)
+    return None
 
 
 def wrong_fault(code: int, message: str, packed: bytes | None) -> str | None:

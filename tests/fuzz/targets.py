@@ -15,16 +15,16 @@ from tests.fuzz.pipelines import Pipelines
 from tests.fuzz.place import Place
 from tests.fuzz.raw import answers_to
 
-Given = TypeVar("Given", contravariant=True)
+Given_contra = TypeVar("Given_contra", contravariant=True)
 _CONNECTIONS = 48
-# A code of health or reflection, which are libraries' own, has no details: NOT_FOUND for a service's name.
+# Health and reflection are libraries' own: NOT_FOUND for the name of a service has no details.
 _OF_LIBRARIES = {code_pb2.NOT_FOUND, code_pb2.CANCELLED}
 _NO_PATH = re.compile(rb"[^!-~]|#")
 _GRPC = re.compile(rb"application/grpc(\+.*)?")
 
 
-class Target(Protocol[Given]):
-    def wrong_with(self, inputs: Sequence[Given]) -> Iterator[str | None]:
+class Target(Protocol[Given_contra]):
+    def wrong_with(self, inputs: Sequence[Given_contra]) -> Iterator[str | None]:
         """For each input what is wrong with its answer; None if nothing is."""
         ...
 
@@ -128,7 +128,7 @@ def _wrong_call(given: GrpcInput, call: http2.Call) -> str | None:
         return f"HTTP {status}"
     if "grpc-status" in call.got:
         return _wrong_status(sent, call.got)
-    # Who does not take trailers gets none, and what is no path in HTTP is refused before it is known to be gRPC.
+    # Who does not take trailers gets none, and what is no path is refused before it is gRPC.
     if is_grpc and b"te" in sent and not (status == 400 and _NO_PATH.search(sent[b":path"])):
         return f"HTTP {status} without grpc-status, reset {call.reset}"
     return None

@@ -19,7 +19,7 @@ from tests.fuzz.records import Records
 from tests.fuzz.targets import Grpc, Http, Pipeline
 
 BATCH = 384
-# Of the batches of requests one in so many is of bytes that are perhaps none: their answers take long.
+# One in so many batches of requests is of bytes that are perhaps none: their answers take long.
 _RAW = 12
 MAKERS: Mapping[str, Callable[[Random], Input]] = {
     "http": http_input,
