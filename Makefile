@@ -27,6 +27,11 @@ run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foregrou
 test: $(INSTALLED) ## Run the whole suite on real Valkey and Envoy
 	$(BIN)/python -m pytest
 
+# bash counts in a variable of that name, so it is taken from the command line only.
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Send wrong inputs to a whole suite for a minute: make fuzz SECONDS=900 ARGS="--inputs 1000000"
+	@$(BIN)/python -m tests.fuzz --seconds $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60) $(ARGS)
+
 .PHONY: test-grpcio
 test-grpcio: $(INSTALLED) ## Run the contract cases with grpcio's server in place of Envoy
 	UPBOT_CHECKS_SERVER=grpcio MEMBER_LEVEL_SERVER=grpcio SHOP_LEVEL_SERVER=grpcio \

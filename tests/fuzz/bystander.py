@@ -53,6 +53,7 @@ class Bystander:
     def stop(self) -> None:
         self._over.set()
         self._thread.join(2 * _SECONDS)
+        self._connection.close()
 
     def findings(self) -> list[Finding]:
         """What went wrong since this was last asked."""

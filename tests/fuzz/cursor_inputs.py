@@ -10,6 +10,7 @@ from services.member_level.cursors import (
     risk_cursor,
     watch_cursor,
 )
+from services.store.keys import Buckets
 from tests.fuzz.values import mutated_bytes, odd_integer
 
 _TEXTS = ("", "5", "joe", "\ud800", "\udc00x", "x" * 200, "\0", "用户", "a\nb")
@@ -34,10 +35,12 @@ def _written(random: Random, letter: str) -> str:
         if versions and random.random() < 0.7:
             versions[random.randrange(len(versions))] = _odd(random)
         return watch_cursor(versions)
-    parts: list[Any] = [random.choice((0, 5, 1_023)), random.choice(("5", "joe", ""))]
+    # Where the demo has members, for elsewhere a cursor is soon forgotten.
+    bucket = Buckets().of(random.choice(("5", "3dfg4df", "joe"))).number
+    parts: list[Any] = [random.choice((bucket, bucket, 0, 1_023)), random.choice(_TEXTS)]
     if letter == "r":
-        parts[1:1] = [random.choice((0, 3, 5)), random.choice((0, 500, 1_200))]
-    for _ in range(random.choice((1, 1, 2, 4))):
+        parts[1:1] = [random.choice((1, 2, 3, 5)), random.choice((0, 500, 600, 1_200))]
+    for _ in range(random.choice((0, 0, 1, 1, 2, 4))):
         parts[random.randrange(len(parts))] = _odd(random)
     kind, write = (RiskCursor, risk_cursor) if letter == "r" else (ExportCursor, export_cursor)
     return str(cast(Any, write)(cast(Any, kind)(*parts)))

@@ -24,7 +24,7 @@ class Finding:
     def signature(self) -> str:
         """The same for findings that probably have one cause."""
         subject = self.given.subject if self.given else ""
-        parts = (self.invariant, subject, self.what[:300])
+        parts = (self.invariant, subject, self.what[:160])
         return " | ".join(_VARYING.sub("N", part) for part in parts)
 
     def document(self) -> dict[str, Any]:

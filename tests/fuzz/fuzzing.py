@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.logs import Logs
@@ -30,8 +31,9 @@ def fuzz(
     workers_logs = [folder / f"fuzz-{target}.log" for target in targets if target != "record"]
     logs = Logs([*log_files(stack), *workers_logs])
     suite = processes_below(os.getpid())
-    with workers_for(place, seed, inputs, folder, targets) as (workers, done, over):
+    with closing(sweep), workers_for(place, seed, inputs, folder, targets) as (workers, done, over):
         inside = {name: worker.pid for name, worker in workers.items() if name in INSIDE}
-        run = Run(bystander, logs, Memory(suite, inside, place.redis), sweep)
-        run.until_done(workers, done, over, seconds=seconds, inputs=inputs)
+        with closing(Memory(suite, inside, place.redis)) as memory:
+            run = Run(bystander, logs, memory, sweep)
+            run.until_done(workers, done, over, seconds=seconds, inputs=inputs)
     return run.result

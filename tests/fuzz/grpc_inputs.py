@@ -4,6 +4,7 @@ import gzip
 import struct
 from random import Random
 
+from levelgate.member.v1.demotion_pb2 import ListAtRiskRequest
 from tests.fuzz.contracts import Rpc, any_rpc, rpcs, rpcs_with_cursor
 from tests.fuzz.cursor_inputs import forged_cursor
 from tests.fuzz.inputs import GrpcInput, PipelineInput, secret
@@ -56,6 +57,11 @@ _OTHER_PATHS = (
 )
 # The letter of the cursors that a call takes.
 _CURSORS = {"ListAtRisk": "r", "WatchLevels": "w", "ExportUsers": "e"}
+_BESIDE_CURSOR = {
+    "/levelgate.member.v1.Demotion/ListAtRisk": ListAtRiskRequest(
+        points=1_000, page_size=5
+    ).SerializeToString()
+}
 _CURSOR_SHARE = 0.02
 # A stream may last until its caller leaves, so that each of them has a deadline.
 _STREAM_TIMEOUTS = (b"20m", b"50m", b"100m")
@@ -103,7 +109,8 @@ def _call(random: Random) -> tuple[Rpc, list[bytes]]:
     if random.random() < _CURSOR_SHARE:
         rpc = random.choice(rpcs_with_cursor())
         cursor = forged_cursor(random, _CURSORS[rpc.path.rpartition("/")[2]])
-        return rpc, [random.choice(rpc.examples) + written([(rpc.cursor, 2, cursor)])]
+        # With nothing else wrong: what is wrong with the cursor is seen last.
+        return rpc, [_BESIDE_CURSOR.get(rpc.path, b"") + written([(rpc.cursor, 2, cursor)])]
     rpc = any_rpc(random)
     return rpc, _messages(random, rpc)
 

@@ -14,6 +14,7 @@ class Members(list[tuple[bytes, Any]]):
 Tree = Members | list[Any] | bytes
 _LITERALS = (b"null", b"true", b"false", b"{}", b"[]", b'""', b"[[]]", b"[null]", b'{"a":1}', b"")
 _SURROGATES = (b'"\\ud800"', b'"\\udc00x"', b'"\\ud800\\ud800"', b'"\\u0000"', b'"\\u12"', b'"\\x"')
+_LARGEST = 100_000
 _DEPTHS = (5, 20, 63, 64, 65, 100, 101, 500, 3_000)
 
 
@@ -77,7 +78,7 @@ def _plain(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _copy(tree: Tree) -> Tree:
+def _copy(tree: Any) -> Any:
     if isinstance(tree, Members):
         return Members((name, _copy(inner)) for name, inner in tree)
     return tree if isinstance(tree, bytes) else [_copy(inner) for inner in tree]
@@ -95,7 +96,7 @@ def _places(tree: Tree) -> list[tuple[Any, int]]:
         if isinstance(container, Members):
             left += [inner for _, inner in container[:50]]
         else:
-            left += container[:50]
+            left += list[Any](container[:50])
     return found
 
 
@@ -127,9 +128,15 @@ def _change_item(random: Random, items: list[Any], at: int) -> None:
         case 1:
             items[at] = _wrapped(random, items[at])
         case 2:
-            items *= random.choice((2, 3, 101, 1_001) if len(items) < 20 else (2,))
+            items *= _times(random, items)
         case _:
             items[at] = odd_leaf(random)
+
+
+def _times(random: Random, tree: Tree) -> int:
+    """How often something is repeated: over every limit, but not so that it fills the memory."""
+    most = _LARGEST // (len(written(tree)) + 1)
+    return random.choice([times for times in (1, 2, 65, 101, 1_001) if times <= max(1, most)])
 
 
 def _wrapped(random: Random, value: Tree) -> Tree:
@@ -137,7 +144,7 @@ def _wrapped(random: Random, value: Tree) -> Tree:
         case 0:
             return [value]
         case 1:
-            return [value] * random.choice((2, 65, 101, 1_001))
+            return [value] * _times(random, value)
         case 2:
             return Members([(b'"value"', value)])
         case 3:

@@ -82,6 +82,9 @@ class Memory:
         """What the processes of the suite have taken."""
         return {name: cpu_seconds(pid) for name, pid in self._suite.items()}
 
+    def close(self) -> None:
+        self._store.close()
+
     def summary(self) -> str:
         pairs = ((name, self.first.get(name, now), now) for name, now in self.last.items())
         return (

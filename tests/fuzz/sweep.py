@@ -43,6 +43,9 @@ class Sweep:
         ]
         self._kept = (*_KEPT, *kept, *tokens)
 
+    def close(self) -> None:
+        self._redis.close()
+
     def __call__(self) -> None:
         self._redis.eval(_SWEEP, 0, *self._kept)
         load_data(self._store)

@@ -63,9 +63,7 @@ def work(
     target: str, place: Place, seed: int, inputs: int, done: "Queue[Done]", over: Event, log: Path
 ) -> None:
     """The body of the process. Ends after so many inputs, or when it is told that it is over."""
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
+    _write_to(log)
     under_test = TARGETS[target](place)
     batch, left = 0, inputs
     while left > 0 and not over.is_set():
@@ -85,6 +83,20 @@ def work(
             )
         )
         batch, left = batch + 1, left - len(given)
+
+
+def replay(place: Place, inputs: Sequence[Input], done: "Queue[str | None]", log: Path) -> None:
+    """The body of a process that sends these inputs, one after the other."""
+    _write_to(log)
+    for each in inputs:
+        (why,) = TARGETS[each.target](place).wrong_with([each])
+        done.put(why)
+
+
+def _write_to(log: Path) -> None:
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
 
 
 def judged(under_test: Any, given: Sequence[Input], batch: str) -> tuple[list[Finding], int]:
