@@ -52,7 +52,13 @@ class Records:
         self._bills = 0
 
     def wrong_with(self, inputs: Sequence[RecordInput]) -> Iterator[str | None]:
-        return map(self._wrong, inputs)
+        return map(self._wrong_or_silent, inputs)
+
+    def _wrong_or_silent(self, given: RecordInput) -> str | None:
+        try:
+            return self._wrong(given)
+        except redis.RedisError as error:
+            return f"the store does not serve: {type(error).__name__}"
 
     def _wrong(self, given: RecordInput) -> str | None:
         user, bucket = given.user, self._buckets.of(given.user)
