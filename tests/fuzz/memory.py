@@ -11,7 +11,7 @@ from tests.fuzz.findings import Finding
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024 * 1024
 # Of what a process held when it was warm: allocators and caches fill up for a while.
-_GROWTH, _EXTRA = 1.25, 48 * _MIB
+_GROWTH, _EXTRA = 1.15, 24 * _MIB
 
 
 def processes_below(pid: int) -> dict[str, int]:
