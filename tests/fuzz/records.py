@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from services.rules.rule_book import RuleBook
 from services.runtime.errors import CallEndedError
+from services.store import deadline
 from services.store.client import connect
 from services.store.keys import Bucket, Buckets
 from services.store.settings import StoreSettings
@@ -56,7 +57,9 @@ class Records:
 
     def _wrong_or_silent(self, given: RecordInput) -> str | None:
         try:
-            return self._wrong(given)
+            # A call through the pipeline leaves its deadline with the thread.
+            with deadline.within(None):
+                return self._wrong(given)
         except redis.RedisError as error:
             return f"the store does not serve: {type(error).__name__}"
 
