@@ -7,8 +7,10 @@ local function is_malformed(values, may_be_empty)
   return values[":method"] ~= "POST" or values.te ~= "trailers" or not may_be_empty and not values["content-length"]
 end
 
-local function refuse(handle, status, why)
-  handle:respond({ [":status"] = status, ["grpc-message"] = why }) -- no body, which an answer to HEAD would not have
+-- The id is given here because a route with a direct response adds no headers to what a filter answers.
+local function refuse(handle, values, status, why)
+  local headers = { [":status"] = status, ["grpc-message"] = why, ["x-request-id"] = values["x-request-id"] }
+  handle:respond(headers) -- no body, which an answer to HEAD would not have
 end
 
 function envoy_on_request(handle)
@@ -16,11 +18,11 @@ function envoy_on_request(handle)
   local values, undecodable = {}, {}
   for name, value in pairs(headers) do
     values[name] = value
-    if value:find("[^ -~]") then undecodable[#undecodable + 1] = name end
+    if value:find("[^ -~]") and name ~= ":path" then undecodable[#undecodable + 1] = name end
   end
   if is_malformed(values, handle:filterContext():get("may_be_empty")) then
-    return refuse(handle, "400", "malformed call")
+    return refuse(handle, values, "400", "malformed call")
   end
-  if (values.authorization or ""):find("[^ -~]") then return refuse(handle, "401", "malformed token") end
+  if (values.authorization or ""):find("[^ -~]") then return refuse(handle, values, "401", "malformed token") end
   for _, name in ipairs(undecodable) do headers:remove(name) end
 end

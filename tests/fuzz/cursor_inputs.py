@@ -1,7 +1,8 @@
 """Cursors with the right checksum around what no service wrote."""
 
+import base64
+import zlib
 from random import Random
-from typing import Any, cast
 
 from services.member_level.cursors import (
     ExportCursor,
@@ -11,51 +12,49 @@ from services.member_level.cursors import (
     watch_cursor,
 )
 from services.store.keys import Buckets
+from services.user_state.record import MAX_VERSION
 from tests.fuzz.values import mutated_bytes, odd_integer
 
-_TEXTS = ("", "5", "joe", "\ud800", "\udc00x", "x" * 200, "\0", "用户", "a\nb")
+_USERS = ("", "5", "joe", "x" * 200, "\0", "用户", "a\nb")
+_VERSIONS = (0, 1, 2, 3, MAX_VERSION, MAX_VERSION + 1, 2**63, 2**64 - 1)
+_CHECKSUM = 4
 
 
-def forged_cursor(random: Random, letter: str) -> bytes:
-    """`letter`: r, w or e, for the call that it pretends to belong to."""
+def forged_cursor(random: Random, call: str) -> bytes:
+    """`call` is the name of the RPC that takes it; mostly a cursor of that call."""
     if random.random() < 0.05:
-        letter = random.choice("rwe")
-    try:
-        text = _written(random, letter).encode()
-    except (ValueError, OverflowError, AttributeError, TypeError, RecursionError):
-        # What the writers of cursors refuse, nobody can forge with them.
-        text = letter.encode() + random.randbytes(20)
-    return mutated_bytes(random, text) if random.random() < 0.15 else text
+        call = random.choice(("ListAtRisk", "WatchLevels", "ExportUsers"))
+    text = _written(random, call)
+    if random.random() < 0.4:
+        text = _with_checksum(text[:1], mutated_bytes(random, _packed(text)))
+    return mutated_bytes(random, text.encode()) if random.random() < 0.1 else text.encode()
 
 
-def _written(random: Random, letter: str) -> str:
-    if letter == "w":
-        count = random.choice((1_024, 1_024, 1_024, 0, 1, 1_023, 1_025, 40_000))
-        versions: list[Any] = [odd_integer(random) % 2**62 if count < 2 else 0] * count
-        if versions and random.random() < 0.7:
-            versions[random.randrange(len(versions))] = _odd(random)
-        return watch_cursor(versions)
+def _written(random: Random, call: str) -> str:
     # Where the demo has members, for elsewhere a cursor is soon forgotten.
     bucket = Buckets().of(random.choice(("5", "3dfg4df", "joe"))).number
-    parts: list[Any] = [random.choice((bucket, bucket, 0, 1_023)), random.choice(_TEXTS)]
-    if letter == "r":
-        parts[1:1] = [random.choice((1, 2, 3, 5)), random.choice((0, 500, 600, 1_200))]
-    for _ in range(random.choice((0, 0, 1, 1, 2, 4))):
-        parts[random.randrange(len(parts))] = _odd(random)
-    kind, write = (RiskCursor, risk_cursor) if letter == "r" else (ExportCursor, export_cursor)
-    return str(cast(Any, write)(cast(Any, kind)(*parts)))
+    if random.random() < 0.2:
+        bucket = random.choice((0, 1_023, 1_024, 2**16 - 1))
+    if call == "WatchLevels":
+        count = random.choice((1_024, 1_024, 1_024, 0, 1, 1_023, 1_025, 40_000))
+        versions = [0] * count
+        if bucket < count:
+            versions[bucket] = random.choice(_VERSIONS)
+        return watch_cursor(versions)
+    user = random.choice(_USERS)
+    if call == "ExportUsers":
+        return export_cursor(ExportCursor(bucket, user))
+    level, points = random.choice((1, 2, 3, 5)), random.choice((0, 500, 600, 1_200))
+    if random.random() < 0.2:
+        level, points = odd_integer(random) % 2**32, odd_integer(random) % 2**32
+    return risk_cursor(RiskCursor(bucket, level, points, user))
 
 
-def _odd(random: Random) -> Any:
-    match random.randrange(6):
-        case 0 | 1:
-            return odd_integer(random)
-        case 2 | 3:
-            return random.choice(_TEXTS)
-        case 4:
-            return random.choice((None, True, 1.5, float("nan"), float("inf"), [], {}))
-        case _:
-            nested: Any = 1
-            for _ in range(random.choice((1, 5, 200))):
-                nested = [nested]
-            return nested
+def _packed(text: str) -> bytes:
+    """What is in a cursor after its letter and its checksum."""
+    return base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4))[_CHECKSUM:]
+
+
+def _with_checksum(letter: str, packed: bytes) -> str:
+    checksum = zlib.crc32(letter.encode() + packed).to_bytes(_CHECKSUM, "big")
+    return letter + base64.urlsafe_b64encode(checksum + packed).decode().rstrip("=")

@@ -55,8 +55,6 @@ _OTHER_PATHS = (
         b"/LEVELGATE.upbot.v1.UpbotChecks/CheckStarState",
     ),
 )
-# The letter of the cursors that a call takes.
-_CURSORS = {"ListAtRisk": "r", "WatchLevels": "w", "ExportUsers": "e"}
 _BESIDE_CURSOR = {
     "/levelgate.member.v1.Demotion/ListAtRisk": ListAtRiskRequest(
         points=1_000, page_size=5
@@ -108,7 +106,7 @@ def _token(random: Random) -> bytes:
 def _call(random: Random) -> tuple[Rpc, list[bytes]]:
     if random.random() < _CURSOR_SHARE:
         rpc = random.choice(rpcs_with_cursor())
-        cursor = forged_cursor(random, _CURSORS[rpc.path.rpartition("/")[2]])
+        cursor = forged_cursor(random, rpc.path.rpartition("/")[2])
         # With nothing else wrong: what is wrong with the cursor is seen last.
         return rpc, [_BESIDE_CURSOR.get(rpc.path, b"") + written([(rpc.cursor, 2, cursor)])]
     rpc = any_rpc(random)

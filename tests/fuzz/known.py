@@ -10,10 +10,6 @@ _KNOWN = {
     _SHORT_DEADLINE: "issue 11, point 2: a caller's short deadline",
     r"UNAVAILABLE: the store does not answer": "issue 11, point 2",
     r"HTTP 501: ": "issue 11, point 14",
-    # Five of those in a row eject the only instance, and then the gateway is not healthy.
-    r"HTTP 503: b'\{\"code\":503": "issue 11, point 2",
-    r"message or details of more than": "issue 11, point 1",
-    r"a line of more than": "issue 11, point 1",
 }
 
 

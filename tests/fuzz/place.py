@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from services.access.apps import Apps
+from services.access.apps import App, Apps
 from services.access.scopes import all_scopes
-from services.access.tokens import Tokens
+from services.access.tokens import Pair, Tokens
 from services.store.store import Store
 from tests.fuzz.inputs import SECRET_LENGTH
 
@@ -29,39 +29,41 @@ class Place:
 
 
 def make_secrets(store: Store) -> dict[str, str]:
-    """Apps of the fuzzer's own. The one whose secret is in requests is another than the one whose
+    """Apps of the fuzzer alone. The one whose secret is in requests is another than the one whose
     tokens call: each pair that it is given may end an earlier one.
     """
-    apps = Apps(store)
-    tokens = Tokens(store, apps)
+    apps, tokens = Apps(store), Tokens(store)
     mark = uuid4().hex
-    secrets = {"appid": f"fuzz-{mark}".ljust(SECRET_LENGTH, "-")}
-    for name, scopes in (
-        ("all", all_scopes()),
-        ("upbot:check", ["upbot:check"]),
-        ("member:read", ["member:read"]),
-    ):
-        secrets[name] = _token(apps, tokens, f"fuzz-{mark}-{name.replace(':', '-')}", scopes)
+    caller = _app(apps, f"fuzz-{mark}", all_scopes())
+    secrets = {
+        "all": _pair(tokens, caller).access_token,
+        "upbot:check": _pair(tokens, _app(apps, f"fuzz-{mark}-u", ["upbot:check"])).access_token,
+        "member:read": _pair(tokens, _app(apps, f"fuzz-{mark}-m", ["member:read"])).access_token,
+        "member": tokens.issue_member(caller.appid, caller.generation, "joe") or "",
+        "appid": f"fuzz-{mark}".ljust(SECRET_LENGTH, "-"),
+    }
     secrets["app_secret"] = apps.create(secrets["appid"], ["upbot:check"])
     app = apps.get(secrets["appid"])
-    pair = tokens.issue(app) if app else None
-    if pair is None:
-        raise RuntimeError("the app that was just made is gone")
-    secrets["refresh"] = pair.refresh_token
-    secrets["member"] = tokens.issue_member(f"fuzz-{mark}-all", "joe")
+    secrets["refresh"] = _pair(tokens, app).refresh_token if app else ""
     return secrets
 
 
 def bystander_token(store: Store) -> str:
     """Of an app that no input knows."""
-    apps = Apps(store)
-    return _token(apps, Tokens(store, apps), f"bystander-{uuid4().hex}", all_scopes())
+    app = _app(Apps(store), f"bystander-{uuid4().hex}", all_scopes())
+    return _pair(Tokens(store), app).access_token
 
 
-def _token(apps: Apps, tokens: Tokens, appid: str, scopes: list[str]) -> str:
+def _app(apps: Apps, appid: str, scopes: list[str]) -> App:
     apps.create(appid, scopes)
     app = apps.get(appid)
-    pair = tokens.issue(app) if app else None
-    if pair is None:
+    if app is None:
         raise RuntimeError("the app that was just made is gone")
-    return pair.access_token
+    return app
+
+
+def _pair(tokens: Tokens, app: App) -> Pair:
+    pair = tokens.issue(app)
+    if pair is None:
+        raise RuntimeError("the app that was just made is revoked")
+    return pair

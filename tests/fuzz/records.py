@@ -43,7 +43,7 @@ class Records:
 
     def __init__(self, place: Place) -> None:
         settings = StoreSettings(url=SecretStr(place.record_store), timeout_seconds=5)
-        self._store, self._buckets = connect(settings), Buckets(settings.buckets)
+        self._store, self._buckets = connect(settings), Buckets()
         self._scripts = Scripts(self._store, Kept())
         self._users = UserState(self._store, self._buckets)
         self._crowd = Crowd(self._store, self._buckets)
@@ -113,6 +113,7 @@ class Records:
         question = Question([0, number % 1_000, 2_000], [Range(False, number % 7, 0, 2)])
         row = Row(user, number, None, version=number)
         records = self._scripts.on_bucket(bucket, "", number, user, given.record)
+        falls = RuleBook(self._store).book().falls
         self._bills += 1
         return {
             "get": lambda: _read(users.get(user)),
@@ -123,12 +124,12 @@ class Records:
             ),
             "set_by_hand": lambda: users.set_by_hand(user, 3, "p", number),
             "delete": lambda: users.delete(user),
-            "demote": lambda: self._crowd.demote([bucket], steps, "run"),
+            "demote": lambda: self._crowd.demote([bucket], steps, falls, "run"),
             "import": lambda: self._crowd.write([row], steps),
-            "page": lambda: self._crowd.indexes.due([bucket], spans, 100),
+            "page": lambda: self._crowd.indexes.due([(bucket, spans)], 100),
             "count": lambda: list(self._crowd.indexes.count(question, lambda: None, [bucket])),
             "restore": lambda: self._scripts.restore(*records),
-            "export": lambda: list(self._crowd.users(bucket, range(7))),
+            "export": lambda: list(self._crowd.users([bucket], range(7))),
         }
 
     def _call(self, rpc: str, field: int, user: str) -> str | None:

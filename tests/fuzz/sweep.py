@@ -6,6 +6,7 @@ import redis
 
 from operations.demo import load_data
 from services.store import keys
+from services.store.keys import Buckets
 from services.store.store import Store
 
 # All at once: a demotion must not find a user in an index and no record. The counters of versions
@@ -21,13 +22,16 @@ for _, key in ipairs(redis.call('KEYS', 'lg:*')) do
 end
 return gone
 """
+# Who may call; of the tokens only those that are there at first.
 _KEPT = (
-    "lg:{app:",
     keys.APPS,
+    keys.app(""),
+    keys.live_pairs(""),
+    keys.superseded_pairs(""),
     keys.LAYOUT,
     keys.RULES,
-    "lg:{demotion}:run",
-    "lg:{demotion}:driver",
+    keys.DEMOTION,
+    keys.DEMOTION_DRIVER,
 )
 
 
@@ -37,11 +41,8 @@ class Sweep:
     def __init__(self, url: str, store: Store, kept: Sequence[str]) -> None:
         self._store = store
         self._redis = redis.Redis.from_url(url)
-        tokens = [
-            key.decode()
-            for pattern in ("lg:token:*", "lg:refresh:*")
-            for key in self._redis.scan_iter(pattern)
-        ]
+        patterns = (f"{keys.token('')}*", f"{keys.refresh_token('')}*")
+        tokens = [key.decode() for each in patterns for key in self._redis.scan_iter(each)]
         self._kept = (*_KEPT, *kept, *tokens)
 
     def close(self) -> None:
@@ -49,4 +50,4 @@ class Sweep:
 
     def __call__(self) -> None:
         self._redis.eval(_SWEEP, 0, *self._kept)
-        load_data(self._store)
+        load_data(self._store, Buckets())
