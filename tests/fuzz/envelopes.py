@@ -19,7 +19,7 @@ _SUCCESS = {
     "shop": ["result", "msg", "data"],
 }
 _STATUS_OF_REFUSALS = {200, 401, 403, 404, 405, 408, 413, 429}
-_STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431}
+_STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431, 501}
 # Work that may take long has few threads, and the next call is refused.
 _LONG = re.compile(r"/leveldown.*|/vipBiz/preview|/upbot/api/BatchCheckEligibility")
 
@@ -33,7 +33,7 @@ class HttpReply:
 
 def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
     """What is wrong with the answer to a request for this path; None if nothing is."""
-    if reply.status >= 500:
+    if is_fault(reply.status, reply.body):
         return f"HTTP {reply.status}: {reply.body[:200]!r}"
     if reply.status == 429 and not _LONG.fullmatch(path):
         return "HTTP 429 below every limit"
@@ -46,6 +46,11 @@ def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
     return _wrong_envelope(reply.status, body, _family(path))
+
+
+def is_fault(status: int, body: bytes) -> bool:
+    """Whether an answer is a 5xx that is not the caller's doing, as an unknown coding is: 501."""
+    return status >= 500 and not (status == 501 and body.startswith(b'{"code":501,'))
 
 
 def _wrong_envelope(status: int, body: Any, family: str) -> str | None:

@@ -9,7 +9,6 @@ _SHORT_DEADLINE = r"code=UNAVAILABLE exception=TimeoutError"
 _KNOWN = {
     _SHORT_DEADLINE: "issue 11, point 2: a caller's short deadline",
     r"UNAVAILABLE: the store does not answer": "issue 11, point 2",
-    r"HTTP 501: ": "issue 11, point 14",
 }
 
 

@@ -58,8 +58,12 @@ class Http:
         if isinstance(reply, str):
             return reply
         if reply.headers.get("content-type", "").startswith("application/grpc"):
-            is_wanted = b"content-type: application/grpc" in request
-            return _wrong_status({b":path": b""}, reply.headers) if is_wanted else "gRPC for JSON"
+            if b"content-type: application/grpc" not in request:
+                return "gRPC for JSON"
+            if "grpc-status" not in reply.headers:
+                is_path = not _NO_PATH.search(request.split(b" ", 2)[1])
+                return f"HTTP {reply.status} without grpc-status" if is_path else None
+            return _wrong_status({b":path": b""}, reply.headers)
         method, _, rest = request.partition(b"\r\n")[0].partition(b" ")
         path = rest.rpartition(b" ")[0].strip().partition(b"?")[0].decode("latin-1")
         is_absolute = path.startswith("http://")
@@ -77,7 +81,7 @@ def _wrong_raw(answer: bytes) -> str | None:
             status, headers = parsed_head(head)
         except (ValueError, IndexError):
             return f"no HTTP: {head[:100]!r}"
-        if status >= 500:
+        if envelopes.is_fault(status, rest):
             return f"HTTP {status}: {rest[:200]!r}"
         answer = rest[int(headers.get("content-length", len(rest))) :]
     return None
