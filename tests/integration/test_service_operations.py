@@ -83,7 +83,7 @@ def test_a_store_that_refuses_the_password_is_told_once_and_waited_for(
     log = tmp_path / "service.log"
     with running_service(address(store_server), log, REDIS_PASSWORD_FILE=str(file)) as service:
         until(lambda: bool(whys(service)), "the reason in the log")
-        assert service.status() == "NOT_SERVING"
+        service.wait_for("NOT_SERVING")
         file.write_text(PASSWORD)
         service.wait_for("SERVING")
         assert whys(service) == ["it refuses REDIS_URL's user or the password"]

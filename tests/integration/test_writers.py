@@ -57,7 +57,7 @@ class Instance:
     token: str
 
     def __post_init__(self) -> None:
-        self.service = Service(self.store, self.log, MEMBER_LEVEL_FEED="100000")
+        self.service = Service(self.store, self.log, MEMBER_LEVEL_FEED="65536")
         self.service.token = self.token
 
     def kill_and_start(self) -> None:
