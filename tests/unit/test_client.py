@@ -12,7 +12,7 @@ from levelgate.access.v1.access_tokens_pb2 import (
     TokenPair,
 )
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
-from levelgate.client import TokenError, TokenSource
+from levelgate.client import TokenError, TokenSource, connect
 from tests.stack.waiting import until
 
 
@@ -116,3 +116,15 @@ def test_a_refused_token_is_thrown_away_once(issuer: Issuer) -> None:
     assert tokens.get() == "a2"
     tokens.forget("a1")
     assert tokens.get() == "a2"
+
+
+@pytest.mark.parametrize(
+    ("target", "token_target"),
+    [("http://127.0.0.1:8080", None), ("127.0.0.1:8080", "HTTPS://gateway")],
+)
+def test_an_url_is_no_target(target: str, token_target: str | None) -> None:
+    with (
+        pytest.raises(ValueError, match='must be as "host:port", without http'),
+        connect(target, appid="app", app_secret="secret", token_target=token_target),
+    ):
+        pass

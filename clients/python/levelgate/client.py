@@ -48,7 +48,9 @@ def connect(
         _open(target, credentials) as channel,
         _open(token_target or target, credentials) as issuer,
     ):
-        tokens = TokenSource(AccessTokensStub(issuer), appid, app_secret)
+        tokens = TokenSource(
+            AccessTokensStub(issuer), appid, app_secret, target=token_target or target
+        )
         yield grpc.intercept_channel(channel, _AddsToken(tokens))
 
 
@@ -114,6 +116,9 @@ class _AddsToken(
 
 
 def _open(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    # grpc would take it for a name to look up, and wait for that.
+    if target.lower().startswith(("http://", "https://")):
+        raise ValueError(f'the target must be as "host:port", without http://; got {target!r}')
     if credentials is None:
         return grpc.insecure_channel(target)
     return grpc.secure_channel(target, credentials)

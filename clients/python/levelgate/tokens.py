@@ -26,8 +26,6 @@ _USABLE_PART = 0.95
 # grpc's own timer may end a call a moment before this clock says so.
 _TIMERS_DIFFER = 0.05
 
-_NO_ANSWER = (grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time")
-
 
 class TokenError(grpc.RpcError):
     """A call was not sent because there was no token for it.
@@ -68,8 +66,11 @@ class TokenSource:
         appid: str,
         app_secret: str,
         now: Callable[[], float] = time.monotonic,
+        target: str = "the issuer of tokens",
     ) -> None:
+        """`target` is the stub's address, for the errors."""
         self._stub = stub
+        self._target = target
         self._request = GetAccessTokenRequest(
             appid=appid, app_secret=app_secret, grant_type="client_credentials"
         )
@@ -103,7 +104,8 @@ class TokenSource:
         Without a timeout it waits for one fetch, or with `wait_for_ready` until a fetch succeeds
         or `given_up` says that nobody wants the token any more.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        started = time.monotonic()
+        deadline = None if timeout is None else started + timeout
         while True:
             if token := self.ready():
                 return token
@@ -113,7 +115,7 @@ class TokenSource:
             try:
                 outcome = fetch.result(left)
             except TimeoutError:
-                raise TokenError(*_NO_ANSWER) from None
+                raise self._no_answer(started) from None
             if isinstance(outcome, str):
                 return outcome
             if isinstance(outcome, TokenError):
@@ -121,7 +123,14 @@ class TokenSource:
                 raise copy.copy(outcome)
             # That fetch may have begun long before this call.
             if given_up() or (deadline is None and not wait_for_ready):
-                raise TokenError(*_NO_ANSWER)
+                raise self._no_answer(started)
+
+    def _no_answer(self, started: float) -> TokenError:
+        waited = time.monotonic() - started
+        return TokenError(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            f"no answer from {self._target} within {waited:.1f} seconds",
+        )
 
     def forget(self, token: str) -> None:
         """Throws the token away, unless it was replaced in the meantime."""
