@@ -5,24 +5,21 @@ in this directory. A secret is printed once, on its own line, so that a script c
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import redis
-from pydantic import SecretStr
 
-from operations.running import running_stack
+from operations.running import no_store, store_settings
 from services.access import earlier
 from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
-from services.runtime.settings import load
+from services.runtime.validation import MAX_ID
 from services.store import layout
 from services.store.client import connect
 from services.store.keys import Buckets
-from services.store.settings import StoreSettings
 from services.store.store import Store
 
 _ON_ONE_APP = {
@@ -31,12 +28,14 @@ _ON_ONE_APP = {
     "scopes": "replace the scopes; live tokens lose what is missing, and get nothing new",
     "revoke": "end an app and its tokens, for good",
 }
+# As the calls that take an appid accept it.
+_APPID = f"1-{MAX_ID} printable characters, among them spaces and /"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    settings = _settings()
+    settings = store_settings()
     store = connect(settings)
     try:
         layout.claim(store, Buckets())
@@ -52,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"there is an app {options.appid} already; `rotate` gives it a new secret")
     except layout.LayoutMismatchError as error:
         return _refuse(str(error))
-    except redis.RedisError:
-        return _refuse("the store does not answer; REDIS_URL says where it is looked for")
+    except redis.RedisError as error:
+        return _refuse(no_store(settings, error))
     return 0
 
 
@@ -80,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="show all apps, revoked ones included")
     for name, what in _ON_ONE_APP.items():
         command = commands.add_parser(name, help=what)
-        command.add_argument("appid", type=_appid)
+        command.add_argument("appid", type=_appid, help=_APPID)
         if name in {"create", "scopes"}:
             command.add_argument(
                 "scopes",
@@ -92,17 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings() -> StoreSettings:
-    """As for every program, but without REDIS_URL the store is that of a running `make run`."""
-    settings, running = load(StoreSettings), running_stack().get("redis")
-    if os.environ.get("REDIS_URL") or not isinstance(running, str):
-        return settings
-    return settings.model_copy(update={"url": SecretStr(running)})
-
-
 def _appid(text: str) -> str:
-    if not 1 <= len(text) <= 128 or not text.isprintable():
-        raise argparse.ArgumentTypeError("an appid is 1-128 printable characters")
+    if not 1 <= len(text) <= MAX_ID or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{_APPID}; got {text[:MAX_ID]!r}")
     return text
 
 

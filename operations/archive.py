@@ -2,12 +2,14 @@
 
 For moves that the store's own copies cannot make: from a single node to a cluster and back, between
 Redis and Valkey, from the buckets of an earlier release. REDIS_URL and REDIS_CLUSTER say which
-store. Stop what writes to it first. An import wants an empty store.
+store; without REDIS_URL it is that of the `make run` in this directory. Stop what writes to it
+first. An import wants an empty store.
 """
 
 import argparse
 import base64
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,12 +18,12 @@ from typing import Any, TextIO
 import redis
 
 from operations.archive_keys import is_left_out, user_key
-from services.runtime.settings import load
+from operations.files import require_mounted
+from operations.running import no_store, store_settings
 from services.store import keys, layout
 from services.store.batches import batched
 from services.store.client import connect
 from services.store.keys import Buckets
-from services.store.settings import StoreSettings
 from services.store.store import Script, Store, Value
 from services.user_state.crowd import Crowd
 from services.user_state.record import MAX_VERSION
@@ -167,12 +169,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("export", "import"))
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
-    settings = load(StoreSettings)
+    require_mounted(options.file)
+    settings = store_settings()
     store, buckets = connect(settings), Buckets()
     try:
         if options.command == "export":
             layout.claim(store, buckets)
-            with options.file.open("x", encoding="utf-8") as out:
+            with open(options.file, "x", encoding="utf-8", opener=_private) as out:
                 count = export(store, buckets, out)
         else:
             with options.file.open(encoding="utf-8") as lines:
@@ -181,10 +184,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{options.file}: {error.strerror}")
-    except redis.RedisError:
-        return _refuse("the store does not answer; REDIS_URL says where it is looked for")
+    except redis.RedisError as error:
+        return _refuse(no_store(settings, error))
     sys.stdout.write(f"{count} keys\n")
     return 0
+
+
+def _private(path: str, flags: int) -> int:
+    """It holds members and the digests of secrets and tokens: nobody else may read it."""
+    return os.open(path, flags, 0o600)
 
 
 def _refuse(line: str) -> int:

@@ -27,6 +27,7 @@ from operations.bulk.progress import OtherFileError, Progress
 from operations.bulk.rows import Reader
 from operations.bulk.service import address_of, bulk
 from operations.bulk.storing import beside, fingerprint, is_regular, read_progress
+from operations.files import require_mounted
 
 REJECTED = 2
 _MARK = b"\xef\xbb\xbf"
@@ -58,6 +59,7 @@ def _import(options: argparse.Namespace) -> int:
     if options.file == "-":
         return _import_from(options, cast(io.BufferedReader, sys.stdin.buffer), Path("stdin"), None)
     path = Path(options.file)
+    require_mounted(path)
     if not is_regular(path):
         _fail(f"{path} is no regular file; for a pipe let - be the file, with --format")
     with path.open("rb") as file:
@@ -112,10 +114,21 @@ def _reader(format_: str, file: io.BufferedReader) -> tuple[Reader, int]:
         return read_json, mark
     header = file.readline(_LONGEST_HEADER)
     try:
-        reader = csv_reader(header.decode(errors="replace").rstrip("\r\n"))
+        reader = csv_reader(_decoded(header).rstrip("\r\n"))
     except WrongHeaderError as error:
         _fail(str(error))
     return reader, mark + len(header)
+
+
+def _decoded(header: bytes) -> str:
+    # What UTF-16 without a byte order mark looks like is valid UTF-8 with zeros.
+    try:
+        text = header.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        _fail("the file must be UTF-8; its first line is not")
+    return text
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -126,6 +139,7 @@ def _export(options: argparse.Namespace) -> int:
         _say(f"{done.written} members")
         return 0
     path = Path(options.file)
+    require_mounted(path)
     if path.exists() and not options.force:
         _fail(f"{path} is there already; --force replaces it")
     part, progress_path = beside(path, ".part"), beside(path, ".progress")
@@ -134,12 +148,18 @@ def _export(options: argparse.Namespace) -> int:
         progress = Progress(progress.of)
     if progress.offset:
         _say(f"resumes after {progress.written} members")
-    with part.open("r+b" if progress.offset else "wb") as file:
-        file.truncate(progress.offset)
-        file.seek(progress.offset)
-        done = _export_to(options, file, progress_path, progress)
-        # The name says that it is complete, also after the power failed.
-        os.fsync(file.fileno())
+    try:
+        with part.open("r+b" if progress.offset else "wb") as file:
+            file.truncate(progress.offset)
+            file.seek(progress.offset)
+            done = _export_to(options, file, progress_path, progress)
+            # The name says that it is complete, also after the power failed.
+            os.fsync(file.fileno())
+    except BaseException:
+        if not progress_path.exists():
+            # Nothing can be resumed from it, for example after a call that was refused.
+            part.unlink(missing_ok=True)
+        raise
     part.replace(path)
     progress_path.unlink(missing_ok=True)
     _say(f"{done.written} members in {path}")

@@ -11,7 +11,7 @@ import grpc
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
 from levelgate.client import TokenSource
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
-from operations.running import running_stack
+from operations.running import NOT_RUNNING, running_stack
 
 DEFAULT_ADDRESS = "127.0.0.1:50052"
 DEFAULT_TOKEN_ADDRESS = "127.0.0.1:8080"  # noqa: S105, the gateway of `make run`
@@ -57,13 +57,14 @@ def _token(token_address: str | None) -> Iterator[Callable[[], str]]:
     if not given and appid and secret:
         target = token_address or _variable("LEVELGATE_TOKEN_ADDRESS") or DEFAULT_TOKEN_ADDRESS
         with grpc.insecure_channel(target) as channel:
-            tokens = TokenSource(AccessTokensStub(channel), appid, secret)
+            tokens = TokenSource(AccessTokensStub(channel), appid, secret, target=target)
             _try(tokens, target)
             yield tokens.get
         return
     token = given or _summary().get("token")
     if not token:
-        sys.exit("no token: set LEVELGATE_TOKEN, or LEVELGATE_APPID and LEVELGATE_APP_SECRET")
+        hint = "set" if _variable("LEVELGATE_ADDRESS") else NOT_RUNNING
+        sys.exit(f"no token: {hint} LEVELGATE_TOKEN, or LEVELGATE_APPID and LEVELGATE_APP_SECRET")
     yield lambda: token
 
 

@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import redis
+from pydantic import SecretStr
 
+from operations import archive
 from operations.apps import main
+from operations.running import no_store
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.store import keys
@@ -91,7 +95,13 @@ def test_the_store_of_a_running_stack_is_found(
     summary.write_text(json.dumps({"redis": any_store.url.get_secret_value()}))
     monkeypatch.delenv("REDIS_URL")
     assert main(["create", "billing", "upbot:check"]) == 0
+    # `make run` writes it into another directory.
+    summary.rename(tmp_path / "stack.json")
+    assert main(["list"]) == 1
+    monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
+    assert main(["list"]) == 0
     monkeypatch.setenv("REDIS_URL", any_store.url.get_secret_value())
+    summary = tmp_path / "stack.json"
     summary.write_text(json.dumps({"redis": f"redis://127.0.0.1:{free_ports(1)[0]}/0"}))
     assert main(["list"]) == 0
     assert "billing" in capsys.readouterr().out
@@ -157,8 +167,25 @@ def test_a_store_that_is_away_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    away = f"127.0.0.1:{free_ports(1)[0]}"
+    url = f"redis://operator:hunter2@{away}/0"
+    monkeypatch.setenv("REDIS_URL", url)
     assert main(["list"]) == 1
-    assert capsys.readouterr().err == (
-        "the store does not answer; REDIS_URL says where it is looked for\n"
+    assert archive.main(["export", "x.archive"]) == 1
+    monkeypatch.delenv("REDIS_URL")
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "stack.json").write_text(json.dumps({"redis": url}))
+    assert main(["list"]) == 1
+    said = f"no store at {away}: it cannot be reached"
+    hint = "it is that of the `make run` in this directory"
+    assert capsys.readouterr().err == (2 * f"{said}; REDIS_URL names it\n" + f"{said}; {hint}\n")
+
+
+def test_where_nothing_runs_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REDIS_URL")
+    settings = StoreSettings(url=SecretStr("redis://operator:hunter2@store/0"))
+    assert no_store(settings, redis.ConnectionError("hunter2")) == (
+        "no store at store:6379: it cannot be reached; no `make run` is running in this directory:"
+        " start it, or set REDIS_URL"
     )

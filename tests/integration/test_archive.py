@@ -1,6 +1,7 @@
 """A store moves to another number of buckets, to a cluster and back, by export and import."""
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -145,9 +146,17 @@ def test_on_the_command_line(
         load_data(connect(store_settings(one.port)), Buckets())
         monkeypatch.setenv("REDIS_URL", one.address)
         assert archive.main(["export", str(file)]) == 0
+        assert file.stat().st_mode & 0o777 == 0o600
         # Never over another file.
         assert archive.main(["export", str(file)]) == 1
-        monkeypatch.setenv("REDIS_URL", two.address)
+        monkeypatch.setenv("OPERATOR_FILES", "somewhere")
+        with pytest.raises(SystemExit, match="outside of the directory OPERATOR_FILES"):
+            archive.main(["import", str(file)])
+        monkeypatch.delenv("OPERATOR_FILES")
+        # Without REDIS_URL, as `make apps`: the store of a `make run`.
+        monkeypatch.delenv("REDIS_URL")
+        monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
+        (tmp_path / "stack.json").write_text(json.dumps({"redis": two.address}))
         assert archive.main(["import", str(file)]) == 0
         assert archive.main(["import", str(file)]) == 1
         moved = UserState(connect(store_settings(two.port)), Buckets()).get("5")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from operations.bulk.progress import Progress
 from operations.demo import prepare
 from tests.integration.conftest import SERVERS, server
 from tests.stack.waiting import free_ports, until
@@ -169,6 +170,31 @@ def test_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
     assert "'user,points'" in told
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_file_of_another_encoding_is_told_so(
+    member: Service, tmp_path: Path, encoding: str
+) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n", encoding=encoding)
+    code, _, told = run(member, "import", file)
+    assert (code, told) == (1, "the file must be UTF-8; its first line is not\n")
+
+
+def test_without_a_token_it_says_where_one_comes_from(member: Service, tmp_path: Path) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("user_id,points\na,1\n")
+    variables = {"LEVELGATE_TOKEN": "", "STACK_DIRECTORY": str(tmp_path)}
+    wanted = "set LEVELGATE_TOKEN, or LEVELGATE_APPID and LEVELGATE_APP_SECRET\n"
+    hint = "no token: no `make run` is running in this directory: start it, or "
+    assert run(member, "import", file, **variables)[2] == hint + wanted
+    told = run(member, "import", file, **variables, LEVELGATE_ADDRESS="elsewhere:1")[2]
+    assert told == f"no token: {wanted}"
+    (tmp_path / "stack.json").write_text(
+        json.dumps({"grpc": {"member_level": "x:1"}, "token": member.token})
+    )
+    assert run(member, "import", file, **variables)[0] == 0
+
+
 def test_what_is_exported_can_be_imported(member: Service, tmp_path: Path) -> None:
     run(member, "import", "-", "--format", "csv", text='user_id,points\n甲,600\n"a,b",1\n')
     for name, arguments in (
@@ -213,10 +239,13 @@ def test_an_export_goes_to_standard_output(member: Service) -> None:
         (("import", "/dev/null", "--format", "csv"), "is no regular file"),
         (("import", "members.txt"), "--format"),
         (("export", "x.csv", "--with-history"), "NDJSON"),
+        (("export", "/tmp/x.csv"), "outside of the directory OPERATOR_FILES"),
+        (("import", "../x.csv"), "outside of the directory OPERATOR_FILES"),
     ],
 )
 def test_a_wrong_call_is_one_line(member: Service, arguments: tuple[str, ...], wanted: str) -> None:
-    code, _, told = run(member, *arguments)
+    in_container = {"OPERATOR_FILES": "files"} if "OPERATOR_FILES" in wanted else {}
+    code, _, told = run(member, *arguments, **in_container)
     assert (code, told.count("\n")) == (1, 1)
     assert wanted in told
 
@@ -224,8 +253,19 @@ def test_a_wrong_call_is_one_line(member: Service, arguments: tuple[str, ...], w
 def test_what_the_service_refuses_is_one_line(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
+    refused = (1, "the token is refused; it may have expired: get another one")
     code, _, told = run(member, "import", file, LEVELGATE_TOKEN="wrong")
-    assert (code, told.strip()) == (1, "the token is refused; it may have expired: get another one")
+    assert (code, told.strip()) == refused
+    out = tmp_path / "out.csv"
+    code, _, told = run(member, "export", out, LEVELGATE_TOKEN="wrong")
+    assert (code, told.strip()) == refused
+    assert list(tmp_path.iterdir()) == [file]
+    # What an earlier run has noted can still be resumed.
+    progress = Progress("csv False", offset=4, written=1)
+    (tmp_path / "out.csv.part").write_text("abcd")
+    (tmp_path / "out.csv.progress").write_text(progress.as_json())
+    assert run(member, "export", out, LEVELGATE_TOKEN="wrong")[0] == 1
+    assert (tmp_path / "out.csv.part").read_text() == "abcd"
     port = member.port
     member.port = free_ports(1)[0]
     code, _, told = run(member, "import", file, "--retry-seconds", "0.5")
