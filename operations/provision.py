@@ -23,7 +23,8 @@ USER = "levelgate"
 HERE = Path(__file__).resolve().parent
 
 # Nobody is anybody without a password, but for the probe, which may only ask whether the store is
-# there. The services get everything under their own keys but what administers the server.
+# there. The services get everything under their own keys but what administers the server. The
+# operator has no other user, and the append-only file must be rewritten at a quiet hour.
 #
 # `default` is off, so nobody can be it; yet it keeps every permission: a store that starts runs the
 # transactions of its append-only file as that user. Measured with Redis 8.0: without permissions
@@ -31,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 _USERS = """\
 user default off resetpass ~* &* +@all
 user probe on nopass -@all +ping
-user {user} on #{digest} ~lg:* ~{{lg:* +@all -@admin -@dangerous
+user {user} on #{digest} ~lg:* ~{{lg:* +@all -@admin -@dangerous +bgrewriteaof
 """
 
 # What container.bash needs to know of the settings.
@@ -68,7 +69,14 @@ def main() -> int:
 
 def _password(path: Path, given: Path | None) -> str:
     """The given password, else the one of the last time, else a new one."""
-    password = given.read_text().strip() if given is not None else ""
+    try:
+        password = given.read_text().strip() if given is not None else ""
+    except OSError as error:
+        # In compose, REDIS_PASSWORD_FILE is what the operator sets.
+        sys.exit(
+            f"cannot provision: the file of REDIS_PASSWORD_FILE must be readable by uid"
+            f" {os.getuid()}: {error.strerror}"
+        )
     if not password and path.exists():
         password = path.read_text().strip()
     password = password or secrets.token_urlsafe(32)

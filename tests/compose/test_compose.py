@@ -70,6 +70,7 @@ def test_nobody_gets_at_the_store_without_it(project: Project) -> None:
     user = ("redis-cli", "--no-auth-warning", "--user", "levelgate", "--pass", project.password())
     for command in ("config get dir", "flushall", "acl list", "set other 1"):
         assert "NOPERM" in project.execute("redis", *user, *command.split(), check=False)
+    assert "rewriting" in project.execute("redis", *user, "bgrewriteaof")
 
 
 def test_a_demotion_runs_by_the_stacks_own_setting(project: Project) -> None:
