@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 @dataclass(frozen=True, order=True)
 class Route:
-    """One RPC and, where it has one, its path behind the gateway."""
+    """One RPC and, where it has one, its internal path in the gateway."""
 
     rpc: str
     method: str
@@ -73,10 +73,12 @@ def _describe(access: Any) -> str:
 def route_table(routes: list[Route]) -> str:
     head = (
         "<!-- Written by `make generate` from protos/. -->\n"
-        "# Every RPC, its path behind the gateway, and who may call it\n\n"
+        "# Every RPC, its internal path, and who may call it\n\n"
+        "The gateway rewrites a request's public path to the internal path before it transcodes\n"
+        'the request; most are equal. The public ones are in README.md under "The paths".\n\n'
         "`-` stands for gRPC only. An access of `member` takes a member's session token too;\n"
         "`openable` can be opened to callers without a token by `OPEN_FAMILIES`.\n\n"
-        "| method | path | body | RPC | access |\n|---|---|---|---|---|\n"
+        "| method | internal path | body | RPC | access |\n|---|---|---|---|---|\n"
     )
     rows = (
         f"| {route.method} | `{route.path}` | {route.body} | `{route.rpc}` | {route.access} |\n"

@@ -29,7 +29,7 @@ PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("The gateway", "", GatewaySettings),
     (
         "`make run`",
-        "What it does not know reaches the parts as it is, so all of the above work with it too.",
+        "`make run` passes every other variable on to the services and the gateway.",
         StackSettings,
     ),
 )
