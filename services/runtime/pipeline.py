@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 Unary = Callable[[bytes, Call, Any], bytes]
 Stream = Callable[[Iterator[bytes], Call, Any], Iterator[bytes]]
 
+# What passes between the beginning of a call and that of its deadline.
+_CLOCK_SECONDS = 0.005
+
 # What is counted and logged in place of a path that a caller made up.
 UNKNOWN_METHOD = "/unknown/unknown"
 
@@ -97,7 +100,10 @@ class Pipeline:
                 self._validator.validate(request)
                 reply: bytes = encode(behaviour(request, context))
             except Exception as error:
-                raise CallEndedError(self._failed(call, started, error)) from None
+                left = call.seconds_left
+                if left is not None:
+                    left -= time.perf_counter() - started
+                raise CallEndedError(self._failed(call, started, error, left)) from None
             self._telemetry.finished(call, started)
             return reply
 
@@ -182,10 +188,17 @@ class Pipeline:
         """As `refuse`, for an exception of the transport itself."""
         return CallEndedError(self._failed(call, time.perf_counter(), error))
 
-    def _failed(self, call: Call, started: float, error: Exception) -> grpc.Status:
+    def _failed(
+        self, call: Call, started: float, error: Exception, left: float | None = None
+    ) -> grpc.Status:
+        """`left` is how many seconds the caller would still wait."""
         failure = as_failure(error)
         if failure.reason == REASON_STORE_UNAVAILABLE:
-            self._gate.watch.suspect()
+            if left is not None and left <= _CLOCK_SECONDS:
+                # A wait for the store ends with the caller's time, which says nothing of the store.
+                failure = _deadline_passed()
+            else:
+                self._gate.watch.suspect()
         self._telemetry.finished(call, started, failure, error)
         return to_status(failure, call.request_id)
 
@@ -200,7 +213,8 @@ class Pipeline:
             raise
         except Exception as error:
             cause = error if context.is_active() else _left(context)
-            raise CallEndedError(self._failed(call, started, cause)) from None
+            left = context.time_remaining()
+            raise CallEndedError(self._failed(call, started, cause, left)) from None
         if context.is_active():
             self._telemetry.finished(call, started)
         else:
@@ -211,9 +225,13 @@ def _left(context: Context) -> Failure:
     """Why a call is over before it was answered."""
     left = context.time_remaining()
     if left is not None and left <= 0:
-        code = grpc.StatusCode.DEADLINE_EXCEEDED
-        return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
+        return _deadline_passed()
     return caller_left()
+
+
+def _deadline_passed() -> Failure:
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
 
 
 def _known(part: Callable[..., Any] | None) -> Callable[..., Any]:

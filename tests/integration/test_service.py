@@ -88,6 +88,19 @@ def test_a_silent_store_is_unavailable_within_the_deadline(
     assert service.show().data.level == 5
 
 
+def test_a_callers_short_deadline_is_no_fault_of_the_store(
+    service: Service, store_server: ServerProcess
+) -> None:
+    os.kill(store_server.process.pid, signal.SIGSTOP)
+    for timeout in (0.01, 0.05):
+        with pytest.raises(grpc.RpcError):
+            service.show(timeout=timeout)
+    os.kill(store_server.process.pid, signal.SIGCONT)
+    until(lambda: service.lines.count('"ms"') == 2, "a line for each call")
+    assert service.lines.count('"code": "DEADLINE_EXCEEDED"') == 2
+    assert '"level": "error"' not in service.lines
+
+
 def test_sigterm_says_not_serving_first_and_lets_calls_finish(
     service: Service, store_server: ServerProcess
 ) -> None:
