@@ -4,8 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import HealthServicer
+
+from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import Exchange
 from services.runtime.envoy_server.wire import framed
+from services.runtime.methods import Kind, Methods
 
 SECONDS = 0.3
 
@@ -38,3 +43,28 @@ def test_an_open_call_asks_only_now_and_then_whether_its_caller_has_left() -> No
                 await asyncio.sleep(0.01)
 
     asyncio.run(call())
+
+
+def test_a_watch_of_health_whose_deadline_has_passed_ends() -> None:
+    methods, servicer = Methods(), HealthServicer()
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, methods.as_server())
+    # Nothing is refused, so that no pipeline is asked.
+    built_in = BuiltIn(methods.of(Kind.BUILT_IN), None, [])  # type: ignore[arg-type]
+    sent = []
+
+    async def receive() -> Mapping[str, Any]:
+        return {"type": "http.request", "body": framed(b""), "more_body": False}
+
+    async def send(event: Mapping[str, Any]) -> None:
+        sent.append(event["type"])
+
+    async def call() -> None:
+        scope = {"headers": [(b"grpc-timeout", b"0m")], "path": "/grpc.health.v1.Health/Watch"}
+        exchange = Exchange(scope, receive, send, most=1_000)
+        exchange.context.end()
+        await asyncio.wait_for(built_in.answer(exchange), 5)
+        exchange.close()
+
+    asyncio.run(call())
+    assert sent

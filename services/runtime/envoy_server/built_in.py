@@ -102,6 +102,9 @@ class BuiltIn:
         def put(status: Any) -> None:
             loop.call_soon_threadsafe(statuses.put_nowait, status)
 
+        if not exchange.context.is_active():
+            # The servicer would wait for ever for the end of a call whose deadline has passed.
+            return
         _part(method.handler.unary_stream)(request, exchange.context, put)
         # None comes when the call has ended.
         while (status := await statuses.get()) is not None:
