@@ -10,7 +10,7 @@ import pytest
 from tests.compose.project import SERVICES, Project
 from tests.drills.conftest import Drill, whys
 from tests.drills.load import Load
-from tests.gateway.gateway import running_gateway, wait_until
+from tests.gateway.running import running_gateway, wait_until
 from tests.stack.waiting import until
 from tests.support.running import RunningStack, running_stack
 

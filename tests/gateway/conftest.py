@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.gateway import Gateway, running_gateway
+from tests.gateway.running import Gateway, running_gateway
 from tests.gateway.upstream import Upstream
 
 ORIGIN = "https://shop.example"

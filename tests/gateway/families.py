@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 
 BAD = "请求参数错误，请稍后再试"
 BUSY = "系统繁忙，请稍后再试"

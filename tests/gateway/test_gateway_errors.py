@@ -19,7 +19,7 @@ from tests.gateway.families import (
     answered,
     none_failure,
 )
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream, failing, raising, slow
 
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

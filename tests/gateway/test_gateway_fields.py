@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 
 from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 from tools.routes import Route, load, read_routes
 

@@ -27,7 +27,7 @@ from levelgate.shop.v1.shop_level_pb2_grpc import ShopLevelStub
 from levelgate.upbot.v1 import upbot_checks_pb2, user_facts_pb2
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream, failing, slow
 
 

@@ -19,7 +19,7 @@ from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckStarStateRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
 from tests.gateway.families import BUSY, MEMBER, none_failure
-from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import SERVED_BY, Upstream
 

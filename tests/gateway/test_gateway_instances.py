@@ -12,7 +12,7 @@ import pytest
 
 from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
-from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_streams import channel_to
 from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire

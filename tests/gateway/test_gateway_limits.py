@@ -4,7 +4,6 @@ import socket
 import struct
 from collections import Counter
 
-from tests.gateway.gateway import Gateway
 from tests.gateway.http2 import (
     MAX_CONCURRENT_STREAMS,
     REFUSED_STREAM,
@@ -14,6 +13,7 @@ from tests.gateway.http2 import (
     greeting,
     unfinished,
 )
+from tests.gateway.running import Gateway
 
 STREAMS = 256
 CHECK = b"/upbot/api/CheckStarState"

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

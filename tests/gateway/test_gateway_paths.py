@@ -13,7 +13,7 @@ from tests.gateway.families import (
     answered,
     none_failure,
 )
-from tests.gateway.gateway import Gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 
 DOCUMENTED = [

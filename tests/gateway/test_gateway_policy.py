@@ -27,7 +27,7 @@ from tests.gateway.families import (
     answered,
     none_failure,
 )
-from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, failing, slow
 
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

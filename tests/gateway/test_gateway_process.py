@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.gateway.gateway import ROOT, Gateway, command, environment, running_gateway, wait_until
+from tests.gateway.running import ROOT, Gateway, command, environment, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, slow
 
 NOWHERE = {"upbot_checks": 1, "member_level": 1, "shop_level": 1}

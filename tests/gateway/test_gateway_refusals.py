@@ -23,8 +23,8 @@ from levelgate.member.v1.member_level_pb2 import ListRulesRequest, ShowUserReque
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
-from tests.gateway.gateway import Gateway, running_gateway, wait_until
 from tests.gateway.http2 import grpc_call
+from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_policy import log_lines
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import Upstream, bare, failing, raising, slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.gateway.gateway import ROOT, Gateway, running_gateway, wait_until
+from tests.gateway.running import ROOT, Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, slow
 
 # The generation before has to go after three seconds, not seven.

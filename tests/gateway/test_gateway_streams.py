@@ -26,7 +26,7 @@ from levelgate.upbot.v1.eligibility_pb2 import (
 )
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.families import BAD, MEMBER, UNKNOWN_PATH, none_failure
-from tests.gateway.gateway import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, failing, slow
 
 
