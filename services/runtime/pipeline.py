@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Unary = Callable[[bytes, Call, Any], bytes]
 Stream = Callable[[Iterator[bytes], Call, Any], Iterator[bytes]]
 
-# What passes between the beginning of a call and that of its deadline.
+# Clocks differ by as much: what ends a call at its deadline may come a moment before it.
 _CLOCK_SECONDS = 0.005
 
 # What is counted and logged in place of a path that a caller made up.
@@ -224,7 +224,7 @@ class Pipeline:
 def _left(context: Context) -> Failure:
     """Why a call is over before it was answered."""
     left = context.time_remaining()
-    if left is not None and left <= 0:
+    if left is not None and left <= _CLOCK_SECONDS:
         return _deadline_passed()
     return caller_left()
 

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
+from services.runtime.call import OwnContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import Exchange
 from services.runtime.envoy_server.wire import framed
 from services.runtime.methods import Kind, Methods
+from services.runtime.pipeline import _left
 
 SECONDS = 0.3
 
@@ -68,3 +71,15 @@ def test_a_watch_of_health_whose_deadline_has_passed_ends() -> None:
 
     asyncio.run(call())
     assert sent
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "code"),
+    [(0.001, "DEADLINE_EXCEEDED"), (0.0, "DEADLINE_EXCEEDED"), (9.0, "CANCELLED")],
+)
+def test_a_call_that_ends_a_moment_before_its_deadline_was_not_left(
+    seconds_left: float, code: str
+) -> None:
+    context = OwnContext(seconds_left)
+    context.end()
+    assert _left(context).code.name == code
