@@ -54,7 +54,7 @@ _MAX_BILL_BYTES = 64
 # A preview counts for each level and each of its rules, and a reply of 2 MiB has all rules.
 MOST_RULES = 100
 # That have, or had, a rule. A plan of a demotion counts each of them: 1,000 took 7.6 s of its 10.
-MOST_LEVELS = 500
+MOST_LEVELS = 200
 
 
 def _delta(request: Any) -> Iterator[Violation]:

@@ -29,9 +29,11 @@ _LONGEST_MESSAGE = 512
 _LONGEST_PART = 256
 _MOST_METADATA = 4
 # The end of a message that counts what it does not name.
-_COUNT = len("; and 1000000 more")
+_COUNT = len("; and 1000 or more")
 # In a status; what is wrong beside them is counted.
 MOST_VIOLATIONS = 8
+# Counting takes time: 5,700 violations in nested conditions took 100 ms.
+MOST_COUNTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def invalid(violations: Sequence[Violation], more: int = 0) -> Failure:
             break
         message, named = message + one, named + 1
     if named < total:
-        message = f"{_cut(message, _LONGEST_MESSAGE - _COUNT)}; and {total - named} more"
+        or_more = " or" if more == MOST_COUNTED else ""
+        message = f"{_cut(message, _LONGEST_MESSAGE - _COUNT)}; and {total - named}{or_more} more"
     code = grpc.StatusCode.INVALID_ARGUMENT
     metadata = {"violations": str(total)}
     return Failure(code, REASON_INVALID_PARAMETER, message, violations, metadata)

@@ -92,7 +92,12 @@ class _Handlers(grpc.GenericRpcHandler):
             answer = _aborting(method.path, self._pipeline.unary(method))
             return grpc.unary_unary_rpc_method_handler(answer)
         if method.kind is Kind.LONG:
-            answer = self._on_threads(method, self._pipeline.long_unary(method), _aborting)
+            long = self._pipeline.long_unary(method)
+
+            def read_at_once(message: bytes, call: Call, context: Any) -> bytes:
+                return long(lambda: message, call, context)
+
+            answer = self._on_threads(method, read_at_once, _aborting)
             return grpc.unary_unary_rpc_method_handler(answer)
         answer = self._on_threads(method, self._pipeline.stream(method), _aborting_stream)
         match method.handler.request_streaming, method.handler.response_streaming:

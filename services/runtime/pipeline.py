@@ -26,7 +26,7 @@ from levelgate.access.v1.reason_pb2 import (
 from services.runtime.admission import Admission
 from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
-from services.runtime.call import Call, Context, set_current_caller
+from services.runtime.call import Call, Caller, Context, set_current_caller
 from services.runtime.cancellation import caller_left
 from services.runtime.errors import CallEndedError, Failure, as_failure, to_status
 from services.runtime.health import StoreWatch
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Both raise CallEndedError, which has the status of a failed call.
 Unary = Callable[[bytes, Call, Any], bytes]
+# Unpacks the message when the call has been admitted.
+LongUnary = Callable[[Callable[[], bytes], Call, Any], bytes]
 Stream = Callable[[Iterator[bytes], Call, Any], Iterator[bytes]]
 
 # Clocks differ by as much: what ends a call at its deadline may come a moment before it.
@@ -56,10 +58,14 @@ class Gate:
     policy: Policy
     app_rate: AppRate
 
+    def recognise(self, call: Call) -> Caller:
+        """Who calls. Raises Failure where that is nobody who may."""
+        self.watch.require_available()
+        return self.policy.admit(call.method, call.authorization)
+
     def admit(self, call: Call) -> None:
         """Raises Failure; else the caller is known to what follows in this thread."""
-        self.watch.require_available()
-        caller = self.policy.admit(call.method, call.authorization)
+        caller = self.recognise(call)
         if caller.appid is not None:
             self.app_rate.take(caller.appid)
         set_current_caller(caller)
@@ -109,7 +115,7 @@ class Pipeline:
 
         return answer
 
-    def long_unary(self, method: Method) -> Unary:
+    def long_unary(self, method: Method) -> LongUnary:
         """As `unary`, but only so many at a time, and a caller who leaves is noticed."""
         handler = method.handler
         behaviour = _known(handler.unary_unary)
@@ -119,16 +125,28 @@ class Pipeline:
         name = method.path.rpartition("/")[2]
         admission = Admission(self._long_calls, REASON_TOO_MANY_CALLS, f"calls of {name}")
 
-        def answer(message: bytes, call: Call, context: Context) -> bytes:
+        def answer(read: Callable[[], bytes], call: Call, context: Context) -> bytes:
             with self._finishing(call, context), deadline.within(call.seconds_left):
                 self._gate.admit(call)
                 with admission.slot():
-                    request = decode(message)
+                    request = decode(read())
                     self._validator.validate(request)
                     reply: bytes = encode(behaviour(request, context))
                     return reply
 
         return answer
+
+    def require_known(self, call: Call) -> None:
+        """For a transport that has not read the message yet: what strangers send costs no memory.
+
+        Raises CallEndedError for a caller who may not make this call.
+        """
+        started = time.perf_counter()
+        try:
+            with deadline.within(call.seconds_left):
+                self._gate.recognise(call)
+        except Exception as error:
+            raise CallEndedError(self._failed(call, started, error)) from None
 
     def stream(self, method: Method) -> Stream:
         """Messages in or out, or both; each step is decoded and encoded when it is needed."""
@@ -212,9 +230,14 @@ class Pipeline:
             self._telemetry.finished(call, started, _left(context))
             raise
         except Exception as error:
-            cause = error if context.is_active() else _left(context)
-            left = context.time_remaining()
-            raise CallEndedError(self._failed(call, started, cause, left)) from None
+            # No other name for the error: a cycle with its traceback would keep the request.
+            status = self._failed(
+                call,
+                started,
+                error if context.is_active() else _left(context),
+                context.time_remaining(),
+            )
+            raise CallEndedError(status) from None
         if context.is_active():
             self._telemetry.finished(call, started)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from services.runtime.errors import MOST_VIOLATIONS, Failure, Violation, invalid
+from services.runtime.errors import MOST_COUNTED, MOST_VIOLATIONS, Failure, Violation, invalid
 
 MAX_INT32 = 2**31 - 1
 MAX_ID = 128
@@ -129,14 +129,14 @@ def nested(name: str, *checks: Check) -> Check:
 
 def violations(checks: Sequence[Check], message: Message) -> tuple[list[Violation], int]:
     """The first things that are wrong with a message, with the fields' JSON names, and how many
-    more there are.
+    more there are, counted up to MOST_COUNTED.
     """
     found = (violation for check in checks for violation in check(message))
     first = [
         replace(violation, json_field=json_path(message.DESCRIPTOR, violation.field))
         for violation in islice(found, MOST_VIOLATIONS)
     ]
-    return first, sum(1 for _ in found) if first else 0
+    return first, sum(1 for _ in islice(found, MOST_COUNTED)) if first else 0
 
 
 class Validator:

@@ -11,5 +11,11 @@ CONTRACT = Contract(
         user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
         access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
     ],
-    long=frozenset({"/levelgate.upbot.v1.Eligibility/BatchCheck"}),
+    long=frozenset(
+        {
+            "/levelgate.upbot.v1.Eligibility/BatchCheck",
+            # With the most facts of a user it reads and writes 3 MB.
+            "/levelgate.upbot.v1.UserFacts/GetUserFacts",
+        }
+    ),
 )

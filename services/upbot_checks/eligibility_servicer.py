@@ -12,7 +12,7 @@ from services.runtime.call import Context
 from services.runtime.cancellation import require_caller
 from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
-from services.upbot_checks.batch_limits import require_bounded
+from services.upbot_checks.batch_limits import MOST_VALUES_OF_ONE, require_bounded
 from services.upbot_checks.condition import Condition, Snapshot
 from services.upbot_checks.condition_messages import from_message
 from services.upbot_checks.explanations import Explanations
@@ -41,7 +41,7 @@ class Eligibility(EligibilityServicer):
         response = pb.EligibilityCheckResponse()
         explained = self._explanations(request, request.condition, condition)
         openids = [request.openid]
-        require_bounded(openids, condition.needs(), explained)
+        require_bounded(openids, condition.needs(), explained, MOST_VALUES_OF_ONE)
         for user in self._take(openids, condition, versions, "min_version", context):
             _fill(response.data, condition, user, explained)
         return response

@@ -5,6 +5,7 @@ The small form of tests/drills/test_half_open.py, at the port of each service an
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 import httpx
@@ -129,3 +130,41 @@ def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
     with unread(address(target), [batch] * 10 + [check] * 30, CONNECTIONS, window) as begun:
         assert begun >= CONNECTIONS
         assert_nobody_waits(stack, "upbot_checks", target)
+
+
+def resident_mib(stack: RunningStack) -> float:
+    page = httpx.get(f"{stack.metrics['upbot_checks']}/metrics", timeout=5).text
+    (line,) = (each for each in page.splitlines() if each.startswith("process_resident_memory"))
+    return float(line.split()[1]) / 2**20
+
+
+def test_strangers_do_not_have_their_messages_unpacked(stack: RunningStack) -> None:
+    bomb = bytes(4 * 1024 * 1024 - 64)
+    before = resident_mib(stack)
+    with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
+        call: Any = channel.unary_unary(BATCH_CHECK)
+        calls = [call.future(bomb, compression=grpc.Compression.Gzip) for _ in range(80)]
+        codes = Counter(each.code() for each in calls)
+    assert codes == {grpc.StatusCode.UNAUTHENTICATED: 80}
+    assert resident_mib(stack) < before + 50
+    assert_nobody_waits(stack, "upbot_checks", stack.grpc["upbot_checks"])
+
+
+def test_refused_messages_of_a_caller_who_is_known_are_not_retained(stack: RunningStack) -> None:
+    bomb = bytes(4 * 1024 * 1024 - 64)
+    token = (("authorization", stack.token),)
+    before = resident_mib(stack)
+    with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
+        call: Any = channel.unary_unary(BATCH_CHECK)
+        for _ in range(3):
+            calls = [
+                call.future(bomb, metadata=token, compression=grpc.Compression.Gzip)
+                for _ in range(40)
+            ]
+            codes = {each.code() for each in calls}
+            assert codes <= {
+                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+            }
+    assert resident_mib(stack) < before + 80
+    assert_nobody_waits(stack, "upbot_checks", stack.grpc["upbot_checks"])

@@ -69,20 +69,29 @@ class Exchange:
 
     async def only_message(self) -> bytes:
         """The message of a call that has one. Raises DecodeError, Failure, CallerLeftError."""
-        message = await self.message()
-        if message is None or await self.message() is not None:
+        return (await self.only_packed())()
+
+    async def only_packed(self) -> Callable[[], bytes]:
+        """As `only_message`, but what is returned unpacks it, which takes memory and time."""
+        packed = await self._packed(SILENT_SECONDS)
+        if packed is None or await self._packed(SILENT_SECONDS) is not None:
             raise DecodeError("not one message")
-        return message
+        return lambda: unpacked(*packed, self._encoding, self._most)
 
     async def message(self, silent_seconds: float = SILENT_SECONDS) -> bytes | None:
         """The next message; None after the last. Raises Failure, CallerLeftError."""
+        packed = await self._packed(silent_seconds)
+        return None if packed is None else unpacked(*packed, self._encoding, self._most)
+
+    async def _packed(self, silent_seconds: float) -> tuple[int, bytes] | None:
+        """Whether the next message is compressed, and its bytes."""
         while True:
             if len(self._unread) >= PREFIX:
                 end = PREFIX + length_of(self._unread[:PREFIX], self._most)
                 if len(self._unread) >= end:
                     flag, packed = self._unread[0], bytes(self._unread[PREFIX:end])
                     del self._unread[:end]
-                    return unpacked(flag, packed, self._encoding, self._most)
+                    return flag, packed
             if self._is_complete:
                 # A part of a message is lost with a caller who says that there is no more.
                 return None

@@ -18,7 +18,7 @@ WITH_REQUEST_ID = {
 }
 
 _MOST_CONNECTIONS = 4_096
-# Envoy's own memory, most of it requests that are not complete yet. Python's is not counted.
+# What the process allocates, with Python's memory. Above it all calls are refused, health as well.
 _MOST_HEAP = 256 * 1024 * 1024
 
 RUNTIME = {

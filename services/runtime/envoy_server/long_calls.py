@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
+
 from services.runtime.call import OwnContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
 from services.runtime.errors import CallEndedError
 from services.runtime.methods import Kind, Methods
-from services.runtime.pipeline import Pipeline, Stream, Unary
+from services.runtime.pipeline import LongUnary, Pipeline, Stream
 from services.runtime.settings import ServerSettings
 
 # Threads beyond the calls that are admitted, to refuse those that are not.
@@ -43,6 +45,7 @@ class LongCalls:
         exchange = Exchange(scope, receive, send, self._most)
         path = exchange.call.method
         deadline = _end_at_deadline(exchange.context)
+        status: grpc.Status | None = None
         try:
             if path in self._streams:
                 await self._stream(exchange, self._streams[path], many=path in self._many)
@@ -53,36 +56,46 @@ class LongCalls:
         except CallerLeftError:
             pass
         except CallEndedError as ended:
-            await exchange.end(ended.status)
+            status = ended.status
         except Exception as error:
-            await exchange.end(self._pipeline.failed(exchange.call, error).status)
+            status = self._pipeline.failed(exchange.call, error).status
+        # Not while an exception is handled: its traceback keeps the request.
+        try:
+            if status is not None:
+                await exchange.end(status)
         finally:
             exchange.close()
             if deadline is not None:
                 deadline.cancel()
 
-    async def _unary(self, exchange: Exchange, answer: Unary) -> None:
-        message = await exchange.only_message()
+    async def _unary(self, exchange: Exchange, answer: LongUnary) -> None:
         threads, call, context = self._long_threads, exchange.call, exchange.context
-        reply = await _on(threads, lambda: answer(message, call, context))
+        await _on(threads, lambda: self._pipeline.require_known(call))
+        read = await exchange.only_packed()
+        reply = await _on(threads, lambda: answer(read, call, context))
         await exchange.reply(reply)
         await exchange.end()
 
     async def _stream(self, exchange: Exchange, answer: Stream, *, many: bool) -> None:
         """`many` says that the request is a stream as well."""
         loop = asyncio.get_running_loop()
-        only = None if many else await exchange.only_message()
+        only = None
+        if not many:
+            await _on(self._stream_threads, lambda: self._pipeline.require_known(exchange.call))
+            only = await exchange.only_packed()
 
         def wait_for(step: Awaitable[Any]) -> Any:
             return asyncio.run_coroutine_threadsafe(_awaited(step), loop).result()
 
         def messages() -> Iterator[bytes]:
+            if only is not None:
+                yield only()
+                return
             while (message := wait_for(exchange.message())) is not None:
                 yield message
 
         def drive() -> None:
-            requests = messages() if only is None else iter([only])
-            replies = answer(requests, exchange.call, exchange.context)
+            replies = answer(messages(), exchange.call, exchange.context)
             try:
                 for reply in replies:
                     wait_for(exchange.reply(reply))

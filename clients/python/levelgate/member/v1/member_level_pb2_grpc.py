@@ -153,7 +153,7 @@ class MemberLevelServicer:
 
     def CreateRule(self, request, context):
         """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 200 levels that ever had one, which
         is the most; a level that had a rule may always get one again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -59,7 +59,7 @@ class MemberLevelStub:
     """
     CreateRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]
     """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 200 levels that ever had one, which
     is the most; a level that had a rule may always get one again.
     """
     DeleteRule: _grpc.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]
@@ -135,7 +135,7 @@ class MemberLevelAsyncStub(MemberLevelStub):
     """
     CreateRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.CreateRuleRequest, _member_level_pb2.CreateRuleResponse]  # type: ignore[assignment]
     """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+    FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 200 levels that ever had one, which
     is the most; a level that had a rule may always get one again.
     """
     DeleteRule: _aio.UnaryUnaryMultiCallable[_member_level_pb2.DeleteRuleRequest, _member_level_pb2.DeleteRuleResponse]  # type: ignore[assignment]
@@ -244,7 +244,7 @@ class MemberLevelServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_member_level_pb2.CreateRuleResponse, _abc.Awaitable[_member_level_pb2.CreateRuleResponse]]:
         """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 500 levels that ever had one, which
+        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 200 levels that ever had one, which
         is the most; a level that had a rule may always get one again.
         """
 
