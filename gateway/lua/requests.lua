@@ -67,7 +67,10 @@ local odd_field
 
 -- Where the value is another one for the transcoder than for its caller: it flattens an array in an array, drops a null in
 -- one, and takes an object for a list of them or for a time. Nil for what it reads or refuses itself, and "" for the value.
+-- A text that no service accepts is odd too: the transcoder and the service would be busy with it.
 local function odd_part(field, value)
+  if type(value) == "string" then return #value > parameters.LONGEST and "" or nil end
+  if type(value) ~= "table" then return nil end
   if value.literal then return nil end
   if value.members then
     if field.list or not field.of then return "" end
@@ -76,7 +79,9 @@ local function odd_part(field, value)
   end
   if not field.list then return "" end
   for number, item in ipairs(value) do
-    if type(item) == "table" then
+    if type(item) == "string" then
+      if #item > parameters.LONGEST then return ("[%d]"):format(number - 1) end
+    elseif type(item) == "table" then
       if not field.of or not item.members then return "" end
       local inner = odd_field(item.members, field.of)
       if inner then return ("[%d].%s"):format(number - 1, inner) end
@@ -91,7 +96,7 @@ function odd_field(members, fields)
   if twice then return twice end
   for _, member in ipairs(members) do
     local field = fields[member.name]
-    local part = field and type(member.value) == "table" and odd_part(field, member.value)
+    local part = field and odd_part(field, member.value)
     if part then return field.name .. part end
   end
   return nil
@@ -131,6 +136,7 @@ local function shop(handle, headers, values, methods)
       found = true
     elseif fields["GET " .. SHOP_PATH][name] then
       if kept[name] then return bad(name .. ": given twice") end
+      if #value > parameters.LONGEST then return bad(name .. ": too long") end
       kept[name] = true
       kept[#kept + 1] = name .. "=" .. text.escape(value)
     end
@@ -145,14 +151,14 @@ local function shop(handle, headers, values, methods)
   handle:body():setBytes("{}")
 end
 
--- The path names the user. The document's tables write useId, its paths userId.
-local USER = { userId = true, useId = true }
+-- The path names the user. The document's tables write useId, its paths userId, and callers may write either as protos do.
+local USER = { userId = true, useId = true, user_id = true, use_id = true }
 
 -- The list without parameters that name the user; nil if one names another than `user`.
 local function without_user(list, user)
   local others = {}
   for _, parameter in ipairs(list) do
-    if not USER[parameters.spelled(parameter.name)] then
+    if not USER[parameter.name] then
       others[#others + 1] = parameter
     elseif user and parameter.value ~= user then
       return nil
@@ -179,10 +185,15 @@ local function has(list, name)
   return false
 end
 
-local function to_json(...)
+-- Only of what the call reads: a mebibyte that it ignores may become six.
+local function to_json(read, ...)
   local members = {}
   for _, list in ipairs({ ... }) do
-    for _, parameter in ipairs(list) do members[#members + 1] = json.quote(parameter.name) .. ":" .. parameter.raw end
+    for _, parameter in ipairs(list) do
+      if read[parameter.name] then
+        members[#members + 1] = json.quote(parameter.name) .. ":" .. (parameter.raw or json.quote(parameter.value))
+      end
+    end
   end
   return "{" .. table.concat(members, ",") .. "}"
 end
@@ -211,14 +222,14 @@ local function member(handle, headers, values)
   local read = fields[values[":method"] .. " " .. (prefix or path)]
   local twice = parameters.repeated(read, in_query, in_body)
   if twice then return bad(twice .. ": given twice") end
-  local odd = odd_field(in_body, read)
+  local odd = odd_field(in_query, read) or odd_field(in_body, read)
   if odd then return bad(odd .. ": not what the contract has") end
 
   headers = handle:headers() -- reading the body yields, and what was got before is dead
   if user then path = prefix .. text.escape(user) end
   headers:replace(":path", path)
   headers:replace("content-type", "application/json")
-  handle:body(true):setBytes(to_json(in_query, in_body))
+  handle:body(true):setBytes(to_json(read, in_query, in_body))
 end
 
 local FAMILIES = { upbot = upbot, member = member, shop = shop }

@@ -409,6 +409,9 @@ MALFORMED = {
     "NaN": b'{"a":NaN}',
     "a raw line feed": b'{"a":"\n"}',
     "an unknown escape": b'{"a":"\\x"}',
+    "an escape outside a text": b'{"level":1\\n}',
+    "an escape that another would complete": b'{"a":"\\u00\\n41"}',
+    "an escaped quote at the end": b'{"a":"\\"}',
     "half a surrogate pair": b'{"openid":"\\ud800"}',
     "the wrong half": b'{"openid":"\\udc00\\ud800"}',
     "bad UTF-8": b'{"openid":"\xff"}',
@@ -511,6 +514,93 @@ def test_upbot_reads_json_whatever_its_type_says(
     body = b'{"openid":"xx","gid":[1279,"79"],"gids":80,"unknown":[[1]]}'
     gateway.client.post(UPBOT.url + "?openid=other&device=2", content=body, headers=headers)
     assert received(upstream) == ("CheckStarState", {"openid": "xx", "gid": [1279, 79, 80]})
+
+
+LONGEST = 32_768
+POINTS = "/userlevel/points/7"
+MEBIBYTE_OF_ESCAPES = '"' + "\\n" * 524_000 + '"'
+LONG_VALUES = {
+    "control characters in a form": (POINTS, "billNo=" + "\x01" * 1_048_000, FORM, "billNo"),
+    "escapes in a form": (POINTS, "bill_no=" + "%01" * 349_000, FORM, "billNo"),
+    "escapes in JSON": (POINTS, f'{{"billNo":{MEBIBYTE_OF_ESCAPES}}}', JSON, "billNo"),
+    "one byte too many in a form": (POINTS, "billNo=" + "a" * (LONGEST + 1), FORM, "billNo"),
+    "one byte too many in a query": (
+        f"{POINTS}?billNo=" + "a" * (LONGEST + 1),
+        None,
+        {},
+        "billNo",
+    ),
+    "one byte too many in JSON": (
+        POINTS,
+        json.dumps({"billNo": "a" * (LONGEST + 1)}),
+        JSON,
+        "billNo",
+    ),
+    "in a rule": (
+        "/vipBiz/preview",
+        json.dumps({"rules": [{}, {"upPoint": "1" * (LONGEST + 1)}]}),
+        JSON,
+        "rules[1].upPoint",
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "body", "headers", "field"), LONG_VALUES.values(), ids=LONG_VALUES)
+def test_a_value_longer_than_any_contract_accepts_is_named_and_not_decoded(
+    gateway: Gateway,
+    upstream: Upstream,
+    url: str,
+    body: str | None,
+    headers: dict[str, str],
+    field: str,
+) -> None:
+    reply = gateway.client.post(url, content=body and body.encode(), headers=headers)
+    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"openid":{MEBIBYTE_OF_ESCAPES}}}',
+        json.dumps({"openid": "a", "gid": ["1", "1" * (LONGEST + 1)]}),
+    ],
+    ids=["escapes", "in a list"],
+)
+def test_upbot_refuses_a_value_longer_than_any_contract_accepts(
+    gateway: Gateway, upstream: Upstream, body: str
+) -> None:
+    reply = gateway.client.post(UPBOT.url, content=body.encode(), headers=JSON)
+    assert answered(reply) == (200, UPBOT.failure(1001, BAD))
+    assert upstream.calls == []
+
+
+def test_the_shop_names_a_value_longer_than_any_contract_accepts(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    reply = gateway.client.get(f"{SHOP}&i=" + "1" * (LONGEST + 1))
+    assert answered(reply) == (200, SHOP_PAGE.failure(1001, f"{BAD}: i"))
+    assert upstream.calls == []
+
+
+ESCAPES = '\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d\\ud83c\\udf1f\\u005cn\\\\u0041'
+LONG_ENOUGH = {
+    "form": ("billNo=" + "%E4%B8%AD" * 2_048, FORM, "中" * 2_048),
+    "form, the longest": ("billNo=" + "a" * LONGEST, FORM, "a" * LONGEST),
+    "form, what JSON escapes": ("billNo=%00%1f%22%5C%0a%7F", FORM, '\0\x1f"\\\n\x7f'),
+    "JSON": (json.dumps({"billNo": "🌟" * 2_048}), JSON, "🌟" * 2_048),
+    "JSON, every escape": (f'{{"billNo":"{ESCAPES}"}}', JSON, json.loads(f'"{ESCAPES}"')),
+    "ignored in a form": ("billNo=b&x=" + "\x01" * 1_048_000, FORM, "b"),
+    "ignored in JSON": (f'{{"x":{MEBIBYTE_OF_ESCAPES},"billNo":"b"}}', JSON, "b"),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "wanted"), LONG_ENOUGH.values(), ids=LONG_ENOUGH)
+def test_a_value_passes_as_it_stands(
+    gateway: Gateway, upstream: Upstream, body: str, headers: dict[str, str], wanted: str
+) -> None:
+    assert gateway.client.post(POINTS, content=body.encode(), headers=headers).status_code == 200
+    assert received(upstream)[1] == {"user_id": "7", "bill_no": wanted}
 
 
 BATCH = "/upbot/api/BatchCheckEligibility"
