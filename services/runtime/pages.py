@@ -78,11 +78,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     """A thread for each connection, of which there are at most _MOST_CONNECTIONS."""
 
     daemon_threads = True
+    # By default 5 wait to be accepted, and the next one tries again after a second.
+    request_queue_size = _MOST_CONNECTIONS
 
     def __init__(self, *arguments: Any) -> None:
         # In the order in which they were accepted.
         self._open: dict[socket.socket, None] = {}
         self._opening = threading.Lock()
+        # Threads of connections that are open, or are just ending.
+        self._places = threading.Semaphore(2 * _MOST_CONNECTIONS)
         super().__init__(*arguments)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -90,13 +94,17 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._open[request] = None
             if len(self._open) > _MOST_CONNECTIONS:
                 # Most likely a request that never completes; a probe must come through.
-                _end(next(iter(self._open)))
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                _end(oldest)
+        self._places.acquire()
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         with self._opening:
             self._open.pop(request, None)
         super().shutdown_request(request)
+        self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Says nothing of a connection that was reset; its exception would have the address."""

@@ -186,7 +186,7 @@ def test_connections_to_the_pages_are_bounded_and_what_is_broken_off_is_not_logg
                 assert healthz(service) == (200, "SERVING\n")
                 assert time.monotonic() - began < 2
         assert len(list((process / "fd").iterdir())) < 400
-        assert len(list((process / "task").iterdir())) <= threads + 64 + 4
+        assert len(list((process / "task").iterdir())) <= threads + 2 * 64 + 4
         opened.close()
         assert healthz(service)[0] == 200
         assert service.lines.count("\n") == lines, service.lines
