@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,9 @@ def main() -> int:
     parser.add_argument("--targets", nargs="+", choices=tuple(SHARES), default=tuple(SHARES))
     parser.add_argument("--keep", type=Path, help="folder for logs and data; else they are removed")
     options = parser.parse_args()
+    for wish in (signal.SIGINT, signal.SIGTERM):
+        # Ends what was started here, also where a shell started this with the signal ignored.
+        signal.signal(wish, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
