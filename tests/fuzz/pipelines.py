@@ -9,7 +9,7 @@ from typing import Any
 from services.runtime.call import Call, OwnContext
 from services.runtime.errors import CallEndedError
 from services.runtime.methods import Kind
-from services.runtime.pipeline import Stream, Unary
+from services.runtime.pipeline import LongUnary, Stream, Unary
 from services.runtime.service import Service
 from tests.fuzz import statuses
 from tests.fuzz.inputs import PipelineInput, fill
@@ -46,7 +46,7 @@ class Pipelines:
         for method in service.methods.of(Kind.SHORT):
             self._unary[method.path] = pipeline.unary(method)
         for method in service.methods.of(Kind.LONG):
-            self._unary[method.path] = pipeline.long_unary(method)
+            self._unary[method.path] = _at_once(pipeline.long_unary(method))
         for method in service.methods.of(Kind.STREAM):
             self._streams[method.path] = pipeline.stream(method)
 
@@ -94,6 +94,10 @@ def _is_ready(service: Service) -> bool:
     except Exception:
         return False
     return True
+
+
+def _at_once(long: LongUnary) -> Unary:
+    return lambda message, call, context: long(lambda: message, call, context)
 
 
 def _read(replies: Iterator[bytes], context: OwnContext) -> None:
