@@ -106,9 +106,7 @@ class Pipeline:
                 self._validator.validate(request)
                 reply: bytes = encode(behaviour(request, context))
             except Exception as error:
-                left = call.seconds_left
-                if left is not None:
-                    left -= time.perf_counter() - started
+                left = _seconds_left(call, started)
                 raise CallEndedError(self._failed(call, started, error, left)) from None
             self._telemetry.finished(call, started)
             return reply
@@ -146,7 +144,8 @@ class Pipeline:
             with deadline.within(call.seconds_left):
                 self._gate.recognise(call)
         except Exception as error:
-            raise CallEndedError(self._failed(call, started, error)) from None
+            left = _seconds_left(call, started)
+            raise CallEndedError(self._failed(call, started, error, left)) from None
 
     def stream(self, method: Method) -> Stream:
         """Messages in or out, or both; each step is decoded and encoded when it is needed."""
@@ -242,6 +241,11 @@ class Pipeline:
             self._telemetry.finished(call, started)
         else:
             raise CallEndedError(self._failed(call, started, _left(context)))
+
+
+def _seconds_left(call: Call, started: float) -> float | None:
+    """For how long the caller still waits, of a call that began at `started`."""
+    return None if call.seconds_left is None else call.seconds_left - time.perf_counter() + started
 
 
 def _left(context: Context) -> Failure:
