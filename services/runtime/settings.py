@@ -48,8 +48,8 @@ class ServerSettings(BaseSettings):
         ge=1,
         le=256,
         description="Calls answered at a time of each method whose work may take long (LevelDown,"
-        " DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk, BatchCheck), by threads"
-        " of their own; the next is RESOURCE_EXHAUSTED.",
+        " DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk, BatchCheck, GetUserFacts)"
+        ", on separate threads; the next is RESOURCE_EXHAUSTED.",
     )
     streams: int = Field(
         16,
