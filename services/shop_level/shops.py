@@ -1,6 +1,6 @@
 """Shops, their levels and their members in the store, as serialised messages of the contract."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from levelgate.shop.v1.shop_admin_pb2 import PutMemberRequest, Shop, ShopLevelSettings
 from services.store import keys
@@ -24,6 +24,8 @@ return 1
 # A page is printed as JSON of at most 2 MiB, in which a byte of text may become six.
 MOST_LEVELS = 500
 LARGEST_LEVELS = 256 * 1024
+
+_Stored = TypeVar("_Stored", Shop, ShopLevelSettings, PutMemberRequest)
 
 
 class ShopNotSetError(Exception):
@@ -61,7 +63,7 @@ class Shops:
             packed, levels = pipeline.execute()
         if packed is None:
             return None
-        return Shop.FromString(packed), [ShopLevelSettings.FromString(each) for each in levels]
+        return _known_fields(Shop(), packed), [_level(each) for each in levels]
 
     def put(self, shop_id: str, shop: Shop) -> None:
         self._store.set(keys.shop_settings(shop_id), shop.SerializeToString())
@@ -71,7 +73,7 @@ class Shops:
         settings, levels = keys.shop_settings(shop_id), keys.shop_levels(shop_id)
         while True:
             seen = self._store.hgetall(levels)
-            others = [ShopLevelSettings.FromString(packed) for packed in seen.values()]
+            others = [_level(packed) for packed in seen.values()]
             others = [each for each in others if each.id != level.id]
             if any(each.weight == level.weight for each in others):
                 raise WeightTakenError
@@ -95,10 +97,25 @@ class Shops:
         packed = self._store.get(self._buckets.of(user).shop_member(shop_id, user))
         if packed is None:
             return Member()
-        message = PutMemberRequest.FromString(packed)
+        message = _known_fields(PutMemberRequest(), packed)
         return Member(message.nickname, message.avatar)
 
     def put_member(self, shop_id: str, user: str, member: Member) -> None:
         message = PutMemberRequest(nickname=member.nickname, avatar=member.avatar)
         key = self._buckets.of(user).shop_member(shop_id, user)
         self._store.set(key, message.SerializeToString())
+
+
+def _level(packed: bytes) -> ShopLevelSettings:
+    return _known_fields(ShopLevelSettings(), packed)
+
+
+def _known_fields(message: _Stored, packed: bytes) -> _Stored:
+    """Parses a stored message without the fields that the contract does not define.
+
+    A field that was sent with a wrong wire type is kept by protobuf as an unknown field. Copied
+    into the reply, it makes the gateway's transcoder answer 502 (found by `make fuzz`).
+    """
+    message.ParseFromString(packed)
+    message.DiscardUnknownFields()
+    return message

@@ -32,6 +32,24 @@ def test_what_was_put_comes_back(shops: Shops) -> None:
     assert shops.get("6") == (shop, [level(7, 3)])
 
 
+# Field 1 of ShopSet and of Goods, as a number of four bytes: not the wire type of the contract.
+WRONG_WIRE_TYPE = b"\x0d\1\1\1\1"
+
+
+def test_fields_that_the_contract_does_not_define_do_not_come_back(shops: Shops) -> None:
+    shop = Shop(shop_description="撒打算打算", level_type="2")
+    sent = Shop.FromString(shop.SerializeToString())
+    sent.shop_set.MergeFromString(WRONG_WIRE_TYPE)
+    settings = level(7, 3)
+    settings.goods.MergeFromString(WRONG_WIRE_TYPE)
+    shops.put("6", sent)
+    shops.put_level("6", settings)
+    found = shops.get("6")
+    assert found is not None
+    assert found[0].shop_set.SerializeToString() == b""
+    assert found[1][0].goods.SerializeToString() == b""
+
+
 def test_a_level_replaces_the_one_with_its_id(shops: Shops) -> None:
     shops.put("6", Shop(level_type="0"))
     shops.put_level("6", level(7, 3))
