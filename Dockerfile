@@ -13,11 +13,13 @@ COPY --from=packages /venv /venv
 WORKDIR /app
 COPY clients/python/levelgate levelgate
 COPY gateway gateway
-COPY operations operations
+COPY operations/__init__.py operations/
+COPY operations/commands operations/commands
+COPY operations/deployment operations/deployment
 COPY services services
 # Readable whatever the umask of the checkout was; compiled here, as the root will be read-only. The
 # folders under /provision give their owner to the volumes that are mounted there.
-RUN chmod -R a+rX /app && chmod a+x operations/healthz.bash \
+RUN chmod -R a+rX /app && chmod a+x operations/deployment/healthz.bash \
  && /venv/bin/python -m compileall -q /venv/lib /app \
  && mkdir -p /provision/secrets /provision/store /provision/gateway \
  && chown -R 10001:10001 /provision

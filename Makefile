@@ -21,7 +21,7 @@ help: ## List the commands
 
 .PHONY: run
 run: $(INSTALLED) ## Start the whole stack here, with demo data, in the foreground
-	@exec $(BIN)/python -m operations.stack
+	@exec $(BIN)/python -m operations.local_stack
 
 .PHONY: test
 test: $(INSTALLED) ## Run the whole suite on real Valkey and Envoy
@@ -48,23 +48,23 @@ drill: $(INSTALLED) ## The drills alone, some ten minutes; figures go to .run/dr
 
 .PHONY: compose-demo
 compose-demo: ## Load the demo data into the running compose stack
-	@port=$$($(COMPOSE) port gateway 8080); $(OPERATOR) operations.demo --gateway http://127.0.0.1:$${port##*:}
+	@port=$$($(COMPOSE) port gateway 8080); $(OPERATOR) operations.commands.demo --gateway http://127.0.0.1:$${port##*:}
 
 .PHONY: compose-apps
 compose-apps: ## The apps of the compose stack: make compose-apps ARGS="list"
-	@$(OPERATOR) operations.apps $(ARGS)
+	@$(OPERATOR) operations.commands.apps $(ARGS)
 
 .PHONY: compose-members
 compose-members: ## Members of the compose stack in and out: make compose-members ARGS="import members.csv"
-	@$(OPERATOR) operations.members $(ARGS)
+	@$(OPERATOR) operations.commands.members $(ARGS)
 
 .PHONY: compose-archive
 compose-archive: ## The compose stack's store in and out: make compose-archive ARGS="export FILE"
-	@$(OPERATOR) operations.archive $(ARGS)
+	@$(OPERATOR) operations.commands.archive $(ARGS)
 
 .PHONY: compose-roll
 compose-roll: ## Replace every instance of the compose stack by one of the present code, losing no request
-	@$(COMPOSE) build -q && COMPOSE="$(COMPOSE)" operations/roll.bash
+	@$(COMPOSE) build -q && COMPOSE="$(COMPOSE)" operations/deployment/roll.bash
 
 .PHONY: check
 check: $(INSTALLED) ## Format, lint, types, contracts, drift, gateway configuration
@@ -88,11 +88,11 @@ generate: $(INSTALLED) ## Write stubs, descriptor set and route table from proto
 
 .PHONY: apps
 apps: $(INSTALLED) ## Create, list, rotate and revoke apps: make apps ARGS="list"
-	@$(BIN)/python -m operations.apps $(ARGS)
+	@$(BIN)/python -m operations.commands.apps $(ARGS)
 
 .PHONY: members
 members: $(INSTALLED) ## Import or export members: make members ARGS="import members.csv"
-	@$(BIN)/python -m operations.members $(ARGS)
+	@$(BIN)/python -m operations.commands.members $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/bench ## Measure what a check costs, against the floor and other ways to write it: some minutes

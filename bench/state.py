@@ -1,8 +1,8 @@
 """`make bench-state`: what the state costs, from 100,000 to 5 million members.
 
 Prints a table and writes .run/bench/state.json. Everything goes through a real member_level and a
-real store with operations/store.conf; only the last four million members are written past the
-service, by the same code. The figures of the machine it ran on are told with it.
+real store with operations/deployment/store.conf; only the last four million members are
+written past the service, by the same code. The figures of the machine it ran on are told with it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from levelgate.member.v1.member_level_pb2 import PreviewRulesRequest, ProposedRu
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from services.rules.rule_book import RuleBook
 from services.store.keys import Buckets
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.rows import Row
 
 RESULTS = Path(".run/bench/state.json")

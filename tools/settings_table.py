@@ -7,7 +7,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
-from operations.stack_settings import ROOT, StackSettings
+from operations.local_stack.settings import ROOT, StackSettings
 from services.member_level.settings import MemberLevelSettings
 from services.runtime.settings import AccessSettings, ServerSettings, variable
 from services.shop_level.settings import ShopLevelSettings

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_generation, new_secret
 from services.store import keys
-from services.store.document import Documents
+from services.store.compare_and_set import Documents
 from services.store.store import Store
 
 

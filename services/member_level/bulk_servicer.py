@@ -20,7 +20,7 @@ from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.validation import Validator
 from services.store.batches import batched
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.rows import Row
 

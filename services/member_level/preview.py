@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.rules.ladder import ABOVE_ALL_POINTS, Ladder
+from services.rules.thresholds import Fall
 from services.user_state.indexes import Counted, Question, Range
-from services.user_state.steps import Fall
 
 
 class Move(NamedTuple):

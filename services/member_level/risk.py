@@ -8,7 +8,7 @@ from services.member_level.cursors import CursorError, RiskCursor
 from services.rules.rule_book import Book
 from services.store.batches import batched
 from services.store.keys import Bucket
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
 
 # Of a member whom the next demotion lowers although no more points go.

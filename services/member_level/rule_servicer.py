@@ -15,7 +15,7 @@ from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import Question, Range
 
 # Initial metadata, which the gateway passes on as a response header.

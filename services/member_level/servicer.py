@@ -6,13 +6,13 @@ import grpc
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from services.member_level import failures
-from services.member_level.demotions import Demotions
+from services.member_level.demotion.following import Demotions
 from services.member_level.messages import SUCCESS
 from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import caller_left
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
 

@@ -3,7 +3,7 @@
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.member_level.schedule import Schedule
+from services.member_level.demotion.schedule import Schedule
 from services.runtime.settings import Port, ServerSettings
 from services.user_state.scripts import FEED_MOST
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 from services.rules.ladder import Ladder, Rule
+from services.rules.thresholds import Fall, Step, Steps
 from services.store import keys
 from services.store.store import Store
-from services.user_state.steps import Fall, Step, Steps
 
 VERSIONS_KEPT = 1_000
 

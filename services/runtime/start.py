@@ -43,7 +43,7 @@ def start(composition: str, settings_type: type[ServerSettings], contract: Contr
 
 def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:
     # Imported here: the other transport has no use for it, and it would double the time to start.
-    from services.runtime import pages  # noqa: PLC0415
+    from services.runtime import metrics_server  # noqa: PLC0415
     from services.runtime.grpcio_server import GrpcioServer  # noqa: PLC0415
     from services.runtime.service import Service, run  # noqa: PLC0415
 
@@ -52,7 +52,7 @@ def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:
         why = "the interpreter has no shared libpython, which Envoy needs"
         risk = "half-sent calls can block this service: docs/reliability.md"
         structlog.get_logger().warning("grpcio takes the calls", why=why, risk=risk)
-    pages.serve(service.settings, service.telemetry.registry)
+    metrics_server.serve(service.settings, service.telemetry.registry)
     transport = GrpcioServer(service.settings, service.methods, service.pipeline)
     try:
         return run(service, transport)

@@ -22,7 +22,7 @@ from services.store import deadline, keys, layout
 from services.store.cluster import ClusterStore
 from services.store.credentials import PasswordFile
 from services.store.keys import Buckets
-from services.store.names import require_known
+from services.store.name_lookup import require_known
 from services.store.reads import Reads, StoreReads
 from services.store.scripts import Script
 from services.store.settings import StoreSettings

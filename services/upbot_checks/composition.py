@@ -11,12 +11,12 @@ from services.runtime.settings import load
 from services.store.client import connect_reads
 from services.store.reads import StoreReads
 from services.upbot_checks.contract import CONTRACT
-from services.upbot_checks.eligibility_servicer import Eligibility
+from services.upbot_checks.eligibility.servicer import Eligibility
+from services.upbot_checks.eligibility.snapshots import Snapshots
 from services.upbot_checks.facts import Facts
 from services.upbot_checks.facts_servicer import UserFacts
 from services.upbot_checks.servicer import UpbotChecks
 from services.upbot_checks.settings import UpbotChecksSettings
-from services.upbot_checks.snapshots import Snapshots
 from services.upbot_checks.tokens_servicer import AccessTokens
 from services.upbot_checks.validation import CHECKS
 from services.user_state.state import UserState

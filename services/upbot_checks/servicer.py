@@ -4,7 +4,7 @@ import grpc
 
 from levelgate.upbot.v1 import upbot_checks_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksServicer
-from services.upbot_checks.condition_messages import comparison
+from services.upbot_checks.eligibility.messages import comparison
 from services.upbot_checks.fact import DEVICES
 from services.upbot_checks.facts import Facts
 from services.upbot_checks.game_keys import game_key

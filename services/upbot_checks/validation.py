@@ -45,7 +45,7 @@ from services.runtime.validation import (
     required,
     text,
 )
-from services.upbot_checks.condition_validation import condition
+from services.upbot_checks.eligibility.validation import condition
 from services.user_state.record import MAX_VERSION
 
 _MOST_USERS = 10_000

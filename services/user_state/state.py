@@ -10,12 +10,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from services.rules.thresholds import Step, Steps
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
 from services.store.store import Store, Value
 from services.user_state.record import Record, unpack
 from services.user_state.scripts import Kept, Scripts
-from services.user_state.steps import Step, Steps
 
 _ANSWER = struct.Struct(">iIIBQ")
 

@@ -82,9 +82,9 @@ class Project:
         self.compose("up", "-d", *services)
 
     def roll(self, *services: str, **settings: str) -> "subprocess.Popen[str]":
-        """Starts operations/roll.bash, in a process group that a test can end."""
+        """Starts operations/deployment/roll.bash, in a process group that a test can end."""
         return subprocess.Popen(
-            [ROOT / "operations" / "roll.bash", *services],
+            [ROOT / "operations" / "deployment" / "roll.bash", *services],
             env={**self.environment, **settings, "COMPOSE": " ".join(self.command)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.access.scopes import all_scopes
 from services.store.client import connect
 from services.store.settings import StoreSettings

@@ -16,7 +16,7 @@ from services.store.client import connect
 from services.store.keys import Bucket, Buckets
 from services.store.settings import StoreSettings
 from services.user_state import history
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Record, UnknownFormatError
 from services.user_state.rows import Row

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from tests.fuzz.place import Place, make_secrets
 from tests.integration.conftest import SERVERS, server
 from tests.support.running import RunningStack, running_stack

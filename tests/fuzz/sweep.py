@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import redis
 
-from operations.demo import load_data
+from operations.commands.demo import load_data
 from services.store import keys
 from services.store.keys import Buckets
 from services.store.store import Store

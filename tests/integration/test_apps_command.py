@@ -1,4 +1,4 @@
-"""`python -m operations.apps`: apps by hand, and what a wrong command is told."""
+"""`python -m operations.commands.apps`: apps by hand, and what a wrong command is told."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from operations import archive
-from operations.apps import main
-from operations.running import no_store
+from operations.commands import archive
+from operations.commands.apps import main
+from operations.commands.running import no_store
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.store import keys
@@ -160,7 +160,7 @@ def test_a_wrong_command_shows_its_usage(
 ) -> None:
     with pytest.raises(SystemExit):
         main(command)
-    assert "usage: python -m operations.apps" in capsys.readouterr().err
+    assert "usage: python -m operations.commands.apps" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_is_one_line(

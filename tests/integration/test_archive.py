@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from operations import archive
-from operations.demo import load_data
+from operations.commands import archive
+from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
@@ -20,7 +20,7 @@ from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID
 from services.upbot_checks.facts import Facts
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.history import changes_of
 from services.user_state.scripts import Kept
 from services.user_state.state import Bill, Outcome, UserState

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from operations.demo import load_data
+from operations.commands.demo import load_data
 from services.store import layout
 from services.store.client import connect
 from services.store.keys import Buckets

@@ -7,17 +7,17 @@ from typing import NamedTuple
 import pytest
 import redis
 
+from services.rules.thresholds import Step, Steps
 from services.store.client import connect, connect_reads
 from services.store.keys import Bucket, Buckets
 from services.store.reads import Reads
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 from services.upbot_checks.facts import Facts
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import Span
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
-from services.user_state.steps import Step, Steps
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.support.other_readers import OtherReaders, other_readers
 

@@ -12,9 +12,9 @@ from services.rules.ladder import Ladder, Rule
 from services.store.keys import Bucket
 from services.store.scripts import Call
 from services.store.store import Store
-from services.user_state import crowd as crowd_of
+from services.user_state import bulk as crowd_of
 from services.user_state import history
-from services.user_state.crowd import BATCH, Crowd, Demoted
+from services.user_state.bulk import BATCH, Crowd, Demoted
 from services.user_state.history import Kind, changes_of
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Span
 from services.user_state.record import Source

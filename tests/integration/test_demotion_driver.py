@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from operations.demo import prepare
-from services.member_level import demotion_driver
-from services.member_level.demotion_runs import Run, RunState
-from services.member_level.demotion_servicer import Demotion
+from operations.commands.demo import prepare
+from services.member_level.demotion import driver as demotion_driver
+from services.member_level.demotion.runs import Run, RunState
+from services.member_level.demotion.servicer import Demotion
 from services.store import keys
 from services.store.store import Store
-from services.user_state.crowd import BATCH
+from services.user_state.bulk import BATCH
 from services.user_state.rows import Row
 from services.user_state.state import UserState
 from tests.stack.waiting import until

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.store.keys import DEMOTION

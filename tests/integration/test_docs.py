@@ -21,7 +21,7 @@ BLOCK = re.compile(
     r"^```(sh|python)\n(.*?)^```\n(?:```json\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
 # The tests run where a checkout's virtual environment may be missing or another one.
-SHELL = f"""make() {{ python -m "operations.$1" ${{2#ARGS=}}; }}
+SHELL = f"""make() {{ python -m "operations.commands.$1" ${{2#ARGS=}}; }}
 python() {{ {sys.executable} "$@"; }}
 python3() {{ python "$@"; }}
 """

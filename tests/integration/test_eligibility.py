@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
+from services.rules.thresholds import Step, Steps
 from services.store import deadline
 from services.store.client import connect_reads
 from services.store.keys import Buckets
 from services.store.reads import Found, Reads, StoreReads, Values
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from services.upbot_checks.condition import Needs, Snapshot
+from services.upbot_checks.eligibility.condition import Needs, Snapshot
+from services.upbot_checks.eligibility.snapshots import Snapshots, VersionNotReachedError
 from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
 from services.upbot_checks.facts import Facts
-from services.upbot_checks.snapshots import Snapshots, VersionNotReachedError
 from services.user_state.state import UserState
-from services.user_state.steps import Step, Steps
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
 STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])

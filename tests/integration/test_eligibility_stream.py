@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from tests.integration.conftest import SERVERS, server
 from tests.stack.waiting import free_ports, until
 

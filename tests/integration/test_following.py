@@ -12,10 +12,10 @@ import pytest
 
 from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
-from operations.demo import prepare
-from services.member_level import run_progress
-from services.member_level.demotion_runs import DemotionRuns, Run, RunState
-from services.member_level.demotion_servicer import Demotion
+from operations.commands.demo import prepare
+from services.member_level.demotion import progress as run_progress
+from services.member_level.demotion.runs import DemotionRuns, Run, RunState
+from services.member_level.demotion.servicer import Demotion
 from services.runtime.errors import Failure
 from services.store.store import Store
 from services.user_state.rows import Row

@@ -8,7 +8,7 @@ import pytest
 
 from services.store.store import Store
 from services.user_state import scripts
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.feed import Feed, FeedAheadError, FeedGapError
 from services.user_state.history import Change, Kind, State, changes_of
 from services.user_state.record import Record, Source, unpack

@@ -13,7 +13,7 @@ from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.store.keys import Bucket
 from services.store.store import Store
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row

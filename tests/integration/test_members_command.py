@@ -1,4 +1,4 @@
-"""`python -m operations.members` against a real service: nothing is lost, whatever breaks."""
+"""`python -m operations.commands.members` against a real service: nothing is lost."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from operations.bulk.progress import Progress
-from operations.demo import prepare
+from operations.commands.bulk.progress import Progress
+from operations.commands.demo import prepare
 from tests.integration.conftest import SERVERS, server
 from tests.stack.waiting import free_ports, until
 from tests.support.service import ROOT, Service, running_service
@@ -32,7 +32,14 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def start(member: Service, *arguments: object, **variables: str) -> "subprocess.Popen[str]":
     address = f"127.0.0.1:{member.port}"
     return subprocess.Popen(
-        [sys.executable, "-m", "operations.members", *map(str, arguments), "--address", address],
+        [
+            sys.executable,
+            "-m",
+            "operations.commands.members",
+            *map(str, arguments),
+            "--address",
+            address,
+        ],
         cwd=ROOT,
         env={**os.environ, "LEVELGATE_TOKEN": member.token, **variables},
         stdin=subprocess.PIPE,

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import pytest
 import redis
 
+from services.rules.thresholds import Step, Steps
 from services.store.store import Store
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.feed import Feed
 from services.user_state.history import changes_of
 from services.user_state.record import MAX_VERSION, Record, Source
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
-from services.user_state.steps import Step, Steps
 from tests.support.levels import BUCKETS, NOW, STEPS, found, started
 
 BUCKET = BUCKETS.of("u")

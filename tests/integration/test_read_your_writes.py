@@ -16,7 +16,7 @@ from levelgate.upbot.v1 import user_facts_pb2 as facts
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckStarStateRequest, CheckUserXYLevelRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.store.client import connect

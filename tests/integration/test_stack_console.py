@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.console import Console, Tail, wants_colour
-from operations.log_lines import LONGEST_SHOWN, last_lines, read_line
+from operations.local_stack.console import Console, Tail, wants_colour
+from operations.local_stack.log_lines import LONGEST_SHOWN, last_lines, read_line
 
 NOW = datetime(2026, 1, 2, 12, 0, 1, tzinfo=UTC)
 

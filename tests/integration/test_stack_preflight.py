@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.preflight import StackError, check_ports, claimed
-from operations.stack_settings import ROOT, StackSettings, read_settings
+from operations.local_stack.preflight import StackError, check_ports, claimed
+from operations.local_stack.settings import ROOT, StackSettings, read_settings
 from tests.stack.waiting import free_ports
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.supervisor import BURST_SECONDS
+from operations.local_stack.supervisor import BURST_SECONDS
 from tests.stack import drive
 from tests.stack.waiting import alive, until
 

@@ -14,15 +14,15 @@ from hypothesis.stateful import (
 )
 
 from services.rules.ladder import Ladder
+from services.rules.thresholds import Steps
 from services.store.store import Store
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.feed import Feed
 from services.user_state.history import Change, State, changes_of
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.scripts import Kept
 from services.user_state.state import Bill, Outcome, UserState
-from services.user_state.steps import Steps
 from tests.support.ladders import ladders
 from tests.support.levels import BUCKETS, LADDER, falls_of, index_of, same_bucket, steps_of
 

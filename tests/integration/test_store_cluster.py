@@ -11,7 +11,7 @@ import redis
 from services.store.client import connect, is_unavailable
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.state import UserState
 from tests.integration.conftest import store_settings
 from tests.stack.waiting import free_ports, until

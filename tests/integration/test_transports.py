@@ -26,7 +26,7 @@ from levelgate.member.v1 import (
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.bystanders import message

@@ -11,7 +11,7 @@ import pytest
 from levelgate.access.v1.reason_pb2 import REASON_CURSOR_INVALID
 from levelgate.member.v1 import member_history_pb2
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.member_level import watch as watch_of
 from services.member_level.watch import Watch
 from services.runtime.errors import Failure

@@ -18,7 +18,7 @@ import pytest
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
-from operations.demo import prepare
+from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from operations.console import Console
-from operations.part import Part
-from operations.supervisor import Supervisor
+from operations.local_stack.component import Part
+from operations.local_stack.console import Console
+from operations.local_stack.supervisor import Supervisor
 
 PART = Path(__file__).with_name("part.py")
 

@@ -1,4 +1,4 @@
-"""Stands in for operations/demo.py: loads nothing."""
+"""Stands in for operations/commands/demo.py: loads nothing."""
 
 import os
 from dataclasses import dataclass

@@ -4,14 +4,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from services.member_level.demotion_driver import DemotionDriver
-from services.member_level.demotion_runs import LEASE_MILLISECONDS, DemotionRuns, Run, RunState
-from services.member_level.demotions import Demotions, Follower
-from services.member_level.run_progress import RunProgress
+from services.member_level.demotion.driver import DemotionDriver
+from services.member_level.demotion.following import Demotions, Follower
+from services.member_level.demotion.progress import RunProgress
+from services.member_level.demotion.runs import LEASE_MILLISECONDS, DemotionRuns, Run, RunState
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
 from services.store.store import Store
-from services.user_state.crowd import Crowd
+from services.user_state.bulk import Crowd
 from services.user_state.state import UserState
 from tests.stack.waiting import until
 from tests.support.levels import BUCKETS

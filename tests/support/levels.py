@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
+from services.rules.thresholds import Fall, Step, Steps
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.user_state.record import Record
 from services.user_state.state import UserState
-from services.user_state.steps import Fall, Step, Steps
 
 NOW = 1_000_000
 LADDER = Ladder([Rule(1, 0, "a", 0, 500), Rule(2, 1, "b", 500, 800), Rule(4, 3, "d", 1200, 2000)])

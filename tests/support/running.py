@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from operations.demo import load_data
+from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -90,7 +90,7 @@ def running_stack(directory: Path, **settings: str) -> Iterator[RunningStack]:
     log = directory / "stack.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "operations.stack"],
+            [sys.executable, "-m", "operations.local_stack"],
             cwd=ROOT,
             env=environment,
             stdout=out,

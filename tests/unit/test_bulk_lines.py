@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelgate.member.v1.member_bulk_pb2 import ImportUsersRequest, UserRow
-from operations.bulk.chunks import Reject, messages, read_chunk
-from operations.bulk.json_rows import read_json
-from operations.bulk.lines import LONGEST_LINE, MOST_LINES, Line, lines, records
-from operations.bulk.progress import OtherFileError, Progress
-from operations.bulk.storing import fingerprint, read_progress, write_progress
+from operations.commands.bulk.chunks import Reject, messages, read_chunk
+from operations.commands.bulk.json_rows import read_json
+from operations.commands.bulk.lines import LONGEST_LINE, MOST_LINES, Line, lines, records
+from operations.commands.bulk.progress import OtherFileError, Progress
+from operations.commands.bulk.storing import fingerprint, read_progress, write_progress
 
 
 def test_lines_tell_where_the_next_one_begins() -> None:

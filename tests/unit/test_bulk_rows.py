@@ -6,9 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelgate.member.v1.member_bulk_pb2 import UserRow
-from operations.bulk.csv_rows import COLUMNS, WrongHeaderError, csv_header, csv_reader, write_csv
-from operations.bulk.json_rows import read_json, write_json
-from operations.bulk.rows import WrongLineError
+from operations.commands.bulk.csv_rows import (
+    COLUMNS,
+    WrongHeaderError,
+    csv_header,
+    csv_reader,
+    write_csv,
+)
+from operations.commands.bulk.json_rows import read_json, write_json
+from operations.commands.bulk.rows import WrongLineError
 from services.member_level.import_rows import RowReader
 from services.runtime.errors import Violation
 from services.user_state.record import MAX_IMPORTED_VERSION

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.rules.ladder import Ladder, Rule
 from services.upbot_checks.compare import CompareType, Comparison
-from services.upbot_checks.condition import (
+from services.upbot_checks.eligibility.condition import (
     All,
     AnyOf,
     AnyStar,

@@ -12,8 +12,8 @@ from services.runtime.errors import Failure
 from services.runtime.validation import Validator
 from services.store.keys import Buckets
 from services.store.reads import Found, Values
-from services.upbot_checks.eligibility_servicer import Eligibility
-from services.upbot_checks.snapshots import Snapshots
+from services.upbot_checks.eligibility.servicer import Eligibility
+from services.upbot_checks.eligibility.snapshots import Snapshots
 
 
 class NoRules(RuleBook):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2 import CompareInfo
 from services.rules.ladder import Ladder, Rule
-from services.upbot_checks.condition import (
+from services.upbot_checks.eligibility.condition import (
     All,
     AnyOf,
     Condition,
@@ -16,8 +16,8 @@ from services.upbot_checks.condition import (
     LevelIn,
     Snapshot,
 )
-from services.upbot_checks.condition_messages import from_message
-from services.upbot_checks.explanations import Explanations
+from services.upbot_checks.eligibility.explanations import Explanations
+from services.upbot_checks.eligibility.messages import from_message
 from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
 

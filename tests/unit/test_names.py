@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.store.names import require_known
+from services.store.name_lookup import require_known
 
 
 def test_a_name_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

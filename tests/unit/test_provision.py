@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import provision
+from operations.deployment import provision
 
 
 def test_a_password_file_that_cannot_be_read_is_named_with_who_reads_it(

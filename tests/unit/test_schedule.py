@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.member_level.schedule import Schedule
+from services.member_level.demotion.schedule import Schedule
 
 
 def at(text: str) -> float:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from services.runtime import pages
+from services.runtime import metrics_server
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.long_calls import LongCalls
 from services.runtime.envoy_server.process import ADMIN_SOCKET, COMPOSITION, REFUSALS
@@ -46,7 +46,7 @@ def _build() -> dict[str, Any]:
     built_in = BuiltIn(methods.of(Kind.BUILT_IN), pipeline, service.contract.names)
     paths = frozenset(method.path for method in methods.all())
     Refusals(paths, service.telemetry).start(int(os.environ[REFUSALS]))
-    pages.serve(settings, service.telemetry.registry)
+    metrics_server.serve(settings, service.telemetry.registry)
     transport = EnvoyTransport(os.environ[ADMIN_SOCKET], built_in)
     threading.Thread(target=_run, args=(service, transport), name="service", daemon=True).start()
     return {

@@ -1,0 +1,1 @@
+"""The commands of operators: apps, members, archive and demo data."""

@@ -1,0 +1,131 @@
+"""Apps on the command line: `python -m operations.commands.apps create|list|rotate|scopes|revoke`.
+
+They are in the store of REDIS_URL; where that is not set, in the store of the `make run` that runs
+in this directory. A secret is printed once, on its own line, so that a script can read it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import redis
+
+from operations.commands.running import no_store, store_settings
+from services.access import earlier
+from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
+from services.access.scopes import all_scopes
+from services.access.tokens import Tokens
+from services.runtime.validation import MAX_ID
+from services.store import layout
+from services.store.client import connect
+from services.store.keys import Buckets
+from services.store.store import Store
+
+_ON_ONE_APP = {
+    "create": "make an app and show its secret; the name of a revoked app is free",
+    "rotate": "add a secret; the newest one before stays live",
+    "scopes": "replace the scopes; live tokens lose what is missing, and get nothing new",
+    "revoke": "end an app and its tokens, for good",
+}
+# As the calls that take an appid accept it.
+_APPID = f"1-{MAX_ID} printable characters, among them spaces and /"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    settings = store_settings()
+    store = connect(settings)
+    try:
+        layout.claim(store, Buckets())
+        earlier.move(store)
+        _run(options, store)
+    except UnknownAppError:
+        return _refuse(f"there is no app {options.appid}; `list` shows those there are")
+    except AppRevokedError:
+        return _refuse(
+            f"the app {options.appid} was revoked; `create` makes a new one of that name"
+        )
+    except AppExistsError:
+        return _refuse(f"there is an app {options.appid} already; `rotate` gives it a new secret")
+    except layout.LayoutMismatchError as error:
+        return _refuse(str(error))
+    except redis.RedisError as error:
+        return _refuse(no_store(settings, error))
+    return 0
+
+
+def _run(options: argparse.Namespace, store: Store) -> None:
+    apps = Apps(store)
+    match options.command:
+        case "create":
+            _show_secret(options.appid, apps.create(options.appid, _scopes(options)))
+        case "list":
+            _list(apps)
+        case "rotate":
+            _show_secret(options.appid, apps.rotate(options.appid))
+        case "scopes":
+            apps.set_scopes(options.appid, _scopes(options))
+            _say(f"{options.appid} may do: {' '.join(_scopes(options))}")
+        case "revoke":
+            Tokens(store).delete_all(apps.revoke(options.appid))
+            _say(f"{options.appid} is revoked, and its tokens with it")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m operations.commands.apps", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show all apps, revoked ones included")
+    for name, what in _ON_ONE_APP.items():
+        command = commands.add_parser(name, help=what)
+        command.add_argument("appid", type=_appid, help=_APPID)
+        if name in {"create", "scopes"}:
+            command.add_argument(
+                "scopes",
+                nargs="+",
+                choices=all_scopes(),
+                metavar="scope",
+                help=f"what its tokens may do: {', '.join(all_scopes())}",
+            )
+    return parser
+
+
+def _appid(text: str) -> str:
+    if not 1 <= len(text) <= MAX_ID or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{_APPID}; got {text[:MAX_ID]!r}")
+    return text
+
+
+def _scopes(options: argparse.Namespace) -> Sequence[str]:
+    return sorted(set(options.scopes))
+
+
+def _list(apps: Apps) -> None:
+    for app in apps.list():
+        made = datetime.fromtimestamp(app.created, UTC).strftime("%Y-%m-%d")
+        _say(f"{app.appid}  made {made}  {_state(app)}  {' '.join(app.scopes)}")
+
+
+def _state(app: App) -> str:
+    if app.revoked:
+        return "revoked"
+    return f"{len(app.secrets)} secret(s)" if app.secrets else "no valid secret: rotate it"
+
+
+def _show_secret(appid: str, secret: str) -> None:
+    sys.stderr.write(f"the secret of {appid}, shown this once:\n")
+    _say(secret)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _refuse(line: str) -> int:
+    sys.stderr.write(line + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Everything a store holds, in a file: `python -m operations.commands.archive export|import FILE`.
+
+For moves that the store's own copies cannot make: from a single node to a cluster and back, between
+Redis and Valkey, from the buckets of an earlier release. REDIS_URL and REDIS_CLUSTER say which
+store; without REDIS_URL it is that of the `make run` in this directory. Stop what writes to it
+first. An import wants an empty store.
+"""
+
+import argparse
+import base64
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import redis
+
+from operations.commands.archive_keys import is_left_out, user_key
+from operations.commands.files import require_mounted
+from operations.commands.running import no_store, store_settings
+from services.store import keys, layout
+from services.store.batches import batched
+from services.store.client import connect
+from services.store.keys import Buckets
+from services.store.store import Script, Store, Value
+from services.user_state.bulk import Crowd
+from services.user_state.record import MAX_VERSION
+
+FORMAT = 1
+_AT_A_TIME = 500
+_LINES_AT_A_TIME = 50_000
+
+_READ = """
+local kind, values = redis.call('TYPE', KEYS[1]).ok, nil
+if kind == 'string' then values = { redis.call('GET', KEYS[1]) }
+elseif kind == 'hash' then values = redis.call('HGETALL', KEYS[1])
+elseif kind == 'set' then values = redis.call('SMEMBERS', KEYS[1])
+elseif kind == 'zset' then values = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+else return false end
+return { kind, redis.call('PTTL', KEYS[1]), values }
+"""
+_WRITE = """
+local kind, milliseconds = ARGV[1], tonumber(ARGV[2])
+for i = 3, #ARGV, (kind == 'hash' or kind == 'zset') and 2 or 1 do
+  if kind == 'string' then redis.call('SET', KEYS[1], ARGV[i])
+  elseif kind == 'hash' then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  elseif kind == 'set' then redis.call('SADD', KEYS[1], ARGV[i])
+  else redis.call('ZADD', KEYS[1], ARGV[i + 1], ARGV[i]) end
+end
+if milliseconds > 0 then redis.call('PEXPIRE', KEYS[1], milliseconds) end
+"""
+
+
+class ArchiveError(Exception):
+    """The archive cannot be written or read; the text says why."""
+
+
+def export(store: Store, buckets: Buckets, out: TextIO) -> int:
+    """Writes the store as lines of JSON; returns how many keys. Raises redis.RedisError."""
+    versions = store.get_many([bucket.versions for bucket in buckets.all()])
+    header = {
+        "levelgate_archive": FORMAT,
+        "format": layout.FORMAT,
+        "version": max(int(version or 0) for version in versions),
+    }
+    out.write(json.dumps(header) + "\n")
+    read = store.register_script(_READ, writes=False)
+    count = 0
+    names = (key for key in store.scan_iter() if not is_left_out(key))
+    for batch in batched(names, _AT_A_TIME):
+        count += sum(_write_lines(read, batch, out))
+    out.write(json.dumps({"end": count}) + "\n")
+    return count
+
+
+def _write_lines(read: Script, names: Sequence[bytes], out: TextIO) -> Iterator[int]:
+    found = read.many([([name.decode()], []) for name in names])
+    for name, reply in zip(names, found, strict=True):
+        if reply is None:
+            continue  # gone since it was seen: a token that expired
+        kind, milliseconds, values = reply
+        of = user_key(name)
+        line: dict[str, Any] = (
+            {"key": name.decode()}
+            if of is None
+            else {"kind": of.kind, "rest": of.rest, "user": of.user}
+        )
+        line |= {
+            "type": kind.decode(),
+            "ms": milliseconds,
+            "values": [_text(each) for each in values],
+        }
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        yield 1
+
+
+def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
+    """Puts an archive into an empty store; returns how many keys it held.
+
+    Raises ArchiveError before anything is written if it is none or the store is not empty, and at
+    the end if it is broken off.
+    """
+    header = _header(lines)
+    if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
+        raise ArchiveError("the store is not empty; an archive goes into one that is")
+    layout.claim(store, buckets, is_writer=True)
+    crowd, write = Crowd(store, buckets), store.register_script(_WRITE)
+    count = 0
+    for batch in batched(_lines(lines), _LINES_AT_A_TIME):
+        users = [line for line in batch if line.get("kind") == "user"]
+        others = [line for line in batch if line.get("kind") != "user"]
+        crowd.restore(
+            ((line["user"], _bytes(line["values"][0])) for line in users), header["version"]
+        )
+        for group in batched(others, _AT_A_TIME):
+            write.many([_call(line, buckets) for line in group])
+        count += len(batch)
+    return count
+
+
+def _call(line: dict[str, Any], buckets: Buckets) -> tuple[list[str], list[Value]]:
+    name = line.get("key")
+    if name is None:
+        name = f"{buckets.of(line['user']).prefix}{line['kind']}:{line['rest']}"
+    return [name], [line["type"], line["ms"], *map(_bytes, line["values"])]
+
+
+def _header(lines: TextIO) -> dict[str, Any]:
+    try:
+        header = json.loads(next(lines, ""))
+        is_archive = header["levelgate_archive"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        is_archive = False
+    if not is_archive:
+        raise ArchiveError(f"this is no archive of levelgate, or not of format {FORMAT}")
+    if not 0 <= header["version"] <= MAX_VERSION:
+        raise ArchiveError(f"its version {header['version']} is none: 0..{MAX_VERSION}")
+    if header["format"] > layout.FORMAT:
+        raise ArchiveError(f"its records have format {header['format']}; a newer suite reads them")
+    return dict(header)
+
+
+def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    count, is_whole = 0, False
+    for text in lines:
+        line = json.loads(text)
+        if "end" in line:
+            is_whole = line["end"] == count
+            break
+        count += 1
+        yield line
+    if not is_whole:
+        raise ArchiveError(f"the archive breaks off after {count} keys; the store holds those only")
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m operations.commands.archive", description=__doc__
+    )
+    parser.add_argument("command", choices=("export", "import"))
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args(arguments)
+    require_mounted(options.file)
+    settings = store_settings()
+    store, buckets = connect(settings), Buckets()
+    try:
+        if options.command == "export":
+            layout.claim(store, buckets)
+            with open(options.file, "x", encoding="utf-8", opener=_private) as out:
+                count = export(store, buckets, out)
+        else:
+            with options.file.open(encoding="utf-8") as lines:
+                count = restore(store, buckets, lines)
+    except (ArchiveError, layout.LayoutMismatchError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{options.file}: {error.strerror}")
+    except redis.RedisError as error:
+        return _refuse(no_store(settings, error))
+    sys.stdout.write(f"{count} keys\n")
+    return 0
+
+
+def _private(path: str, flags: int) -> int:
+    """It holds members and the digests of secrets and tokens: nobody else may read it."""
+    return os.open(path, flags, 0o600)
+
+
+def _refuse(line: str) -> int:
+    sys.stderr.write(line + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the compose stack needs beside the services: provisioning and rolling replacement."""

@@ -1,0 +1,1 @@
+"""The whole suite on this machine, without containers: `make run`."""

@@ -1,0 +1,1 @@
+"""Demotions: planning, starting, driving, following and scheduling them."""

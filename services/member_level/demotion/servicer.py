@@ -1,0 +1,167 @@
+"""The calls on demotions: plan, run, and who is at risk."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from levelgate.member.v1 import demotion_pb2 as pb
+from levelgate.member.v1.demotion_pb2_grpc import DemotionServicer
+from services.member_level import failures, preview
+from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.runs import DemotionRuns, Plan, Run, RunState
+from services.member_level.messages import SUCCESS, move_message
+from services.member_level.preview import Preview
+from services.member_level.risk import RiskPages
+from services.rules.ladder import Ladder
+from services.rules.rule_book import Book, RuleBook
+from services.runtime.call import current_app
+from services.runtime.cancellation import require_caller
+from services.store.batches import batched
+from services.user_state.bulk import Crowd
+from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
+from services.user_state.record import Record
+
+_DEFAULT_SAMPLE = 10
+_DEFAULT_PAGE = 100
+
+_STATES = {
+    RunState.RUNNING: pb.RunDemotionResponse.STATE_RUNNING,
+    RunState.DONE: pb.RunDemotionResponse.STATE_DONE,
+    RunState.STOPPED: pb.RunDemotionResponse.STATE_STOPPED,
+}
+
+
+class Demotion(DemotionServicer):
+    """levelgate.member.v1.Demotion, call by call."""
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        rules: RuleBook,
+        runs: DemotionRuns,
+        demotions: Demotions,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._crowd = crowd
+        self._rules = rules
+        self._runs = runs
+        self._demotions = demotions
+        self._pages = RiskPages(crowd)
+        self._now = now
+
+    def PlanDemotion(
+        self, request: pb.PlanDemotionRequest, context: grpc.ServicerContext
+    ) -> pb.PlanDemotionResponse:
+        proceed = partial(require_caller, context)
+        book = self._book()
+        asked = preview.due(book.ladder, book.falls)
+        found = list(self._crowd.indexes.count(asked.question, proceed))
+        counts = asked.counts(found)
+        ended = sum(each.protection_ended for each in found)
+        size = request.sample_size if request.HasField("sample_size") else _DEFAULT_SAMPLE
+        plan = self._runs.plan(current_app(), book.version, self._now())
+        data = pb.DemotionPlan(
+            plan_id=plan.id,
+            created=Timestamp(seconds=plan.created),
+            rule_version=book.version,
+            moves=map(move_message, asked.moves(counts)),
+            protection_ended=ended,
+            members=sum(counts) + ended,
+            sample=self._sample(book, asked, found, size, proceed),
+        )
+        return pb.PlanDemotionResponse(code=SUCCESS, data=data)
+
+    def RunDemotion(
+        self, request: pb.RunDemotionRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.RunDemotionResponse]:
+        run = self._started(self._plan(request.plan_id))
+        follower = self._demotions.follower(context)
+        sent: pb.RunDemotionResponse | None = None
+        for state in self._demotions.follow(run, follower):
+            run = state
+            progress = self._progress(run)
+            if progress != sent:
+                yield progress
+                sent = progress
+        if run.state is RunState.RUNNING and follower.is_over() and not follower.has_left:
+            # Called again, another instance goes on with the same run.
+            raise failures.going_down()
+
+    def ListAtRisk(
+        self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext
+    ) -> pb.ListAtRiskResponse:
+        size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE
+        proceed = partial(require_caller, context)
+        data = self._pages.page(self._book(), request.points, size, request.cursor, proceed)
+        return pb.ListAtRiskResponse(code=SUCCESS, data=data)
+
+    def _book(self) -> Book:
+        book = self._rules.book()
+        if not book.ladder.rules:
+            raise failures.no_rules()
+        return book
+
+    def _plan(self, plan_id: str) -> Plan:
+        plan = self._runs.planned(plan_id)
+        if plan is None or plan.app != current_app():
+            raise failures.plan_not_found()
+        return plan
+
+    def _started(self, plan: Plan) -> Run:
+        if plan.ended is not None:
+            return plan.ended
+        current = self._runs.current()
+        if current is not None and current.id == plan.id:
+            return current
+        if plan.rule_version != self._rules.book().version:
+            raise failures.plan_stale()
+        run = self._demotions.begin(Run(plan.id, plan.app, plan.rule_version))
+        if run.id != plan.id:
+            raise failures.demotion_running()
+        return run
+
+    def _progress(self, run: Run) -> pb.RunDemotionResponse:
+        part = 99 if run.rounds else 100 * run.bucket // self._crowd.buckets.count
+        percent = min(part, 99) if run.state is RunState.RUNNING else 100
+        return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
+
+    def _sample(
+        self,
+        book: Book,
+        asked: Preview,
+        found: Iterable[Counted],
+        size: int,
+        proceed: Callable[[], None],
+    ) -> list[pb.DueMember]:
+        """Some of those who are due, from anywhere in the store."""
+        below = dict(book.falls)
+        places = []
+        for each in found:
+            levels = sorted({asked.pairs[stretch][0] for stretch, _ in each.stretches})
+            # Each of these levels has somebody: more of them than the sample are not needed.
+            spans = [Span(False, level, 0, below[level]) for level in levels[:size]]
+            if spans or each.protection_ended:
+                places.append((each.bucket, spans))
+        random.shuffle(places)
+        sample: list[pb.DueMember] = []
+        for some in batched(places, BUCKETS_AT_A_TIME):
+            if len(sample) >= size:
+                break
+            proceed()
+            due = self._crowd.indexes.due(some, size - len(sample))
+            sample += (_due_member(book.ladder, *each) for each in due)
+        return sample
+
+
+def _due_member(ladder: Ladder, user: str, record: Record) -> pb.DueMember:
+    fitted = ladder.level_for(record.points)
+    return pb.DueMember(
+        user_id=user,
+        points=record.points,
+        from_level=record.level,
+        to_level=record.level if fitted is None else min(record.level, fitted),
+    )

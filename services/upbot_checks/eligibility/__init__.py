@@ -1,0 +1,1 @@
+"""Conditions on users, and whether users satisfy them."""
