@@ -1,0 +1,50 @@
+"""The services of the suite: the one list that the gateway, the local stack and tests derive from."""
+
+from typing import NamedTuple
+
+
+class SuiteService(NamedTuple):
+    """One service, which is started by `python -m services.<name>`."""
+
+    name: str
+    port: int
+    """The default port for gRPC."""
+    metrics_port: int
+    """The default port for /metrics and /healthz."""
+    public: tuple[str, ...]
+    """The proto services that the gateway passes on and transcodes."""
+    internal: tuple[str, ...]
+    """The proto services that only the service's own port has."""
+
+
+SUITE = (
+    SuiteService(
+        "upbot_checks",
+        50051,
+        9101,
+        public=(
+            "levelgate.upbot.v1.UpbotChecks",
+            "levelgate.upbot.v1.Eligibility",
+            "levelgate.access.v1.AccessTokens",
+        ),
+        internal=("levelgate.upbot.v1.UserFacts",),
+    ),
+    SuiteService(
+        "member_level",
+        50052,
+        9102,
+        public=(
+            "levelgate.member.v1.MemberLevel",
+            "levelgate.member.v1.MemberHistory",
+            "levelgate.member.v1.Demotion",
+        ),
+        internal=("levelgate.member.v1.MemberBulk",),
+    ),
+    SuiteService(
+        "shop_level",
+        50053,
+        9103,
+        public=("levelgate.shop.v1.ShopLevel",),
+        internal=("levelgate.shop.v1.ShopAdmin",),
+    ),
+)
