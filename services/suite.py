@@ -1,4 +1,4 @@
-"""The services of the suite: the one list that the gateway, the local stack and tests derive from."""
+"""The one list of the suite's services, from which gateway, local stack and tests are derived."""
 
 from typing import NamedTuple
 
