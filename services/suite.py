@@ -15,6 +15,8 @@ class SuiteService(NamedTuple):
     """The proto services that the gateway passes on and transcodes."""
     internal: tuple[str, ...]
     """The proto services that only the service's own port has."""
+    message_mib: int = 1
+    """The largest gRPC message that the gateway passes on, in MiB."""
 
 
 SUITE = (
@@ -28,6 +30,7 @@ SUITE = (
             "levelgate.access.v1.AccessTokens",
         ),
         internal=("levelgate.upbot.v1.UserFacts",),
+        message_mib=4,
     ),
     SuiteService(
         "member_level",

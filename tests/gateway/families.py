@@ -18,13 +18,13 @@ SHOP = "/?route=member.member-level.index"
 
 @dataclass(frozen=True)
 class Family:
-    """A call to one RPC of a family through the JSON door."""
+    """A call to one RPC of a family as JSON."""
 
     name: str
     method: str
     url: str
     rpc: str
-    methods: str
+    service: str
 
     def call(self, gateway: Gateway, **options: object) -> httpx.Response:
         return gateway.client.request(self.method, self.url, **options)  # type: ignore[arg-type]
@@ -39,9 +39,9 @@ class Family:
         }[self.name]
 
 
-UPBOT = Family("upbot", "POST", "/upbot/api/CheckStarState", "CheckStarState", "POST")
-MEMBER = Family("member", "POST", "/vipBiz", "CreateRule", "POST, DELETE")
-SHOP_PAGE = Family("shop", "GET", SHOP, "GetMemberLevels", "GET")
+UPBOT = Family("upbot", "POST", "/upbot/api/CheckStarState", "CheckStarState", "upbot_checks")
+MEMBER = Family("member", "POST", "/vipBiz", "CreateRule", "member_level")
+SHOP_PAGE = Family("shop", "GET", SHOP, "GetMemberLevels", "shop_level")
 FAMILIES = [UPBOT, MEMBER, SHOP_PAGE]
 
 

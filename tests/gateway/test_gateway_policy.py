@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import NULL_VALUE, Value
 from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
 from levelgate.shop.v1.shop_level_pb2 import GetMemberLevelsResponse, Level, MemberLevels
+from services.suite import SUITE
 from tests.gateway.conftest import ORIGIN
 from tests.gateway.families import (
     BUSY,
@@ -276,21 +277,22 @@ def test_a_grpc_call_to_healthz_is_refused_as_on_any_unknown_path(gateway: Gatew
     }
 
 
-@pytest.mark.parametrize("name", ["upbot_checks", "member_level", "shop_level"])
-def test_healthz_wants_an_instance_of_each_service(
+@pytest.mark.parametrize("name", [service.name for service in SUITE])
+def test_without_a_healthy_instance_of_a_service_healthz_and_calls_of_it_fail_at_once(
     gateway: Gateway, upstream: Upstream, name: str
 ) -> None:
-    family = {"upbot_checks": UPBOT, "member_level": MEMBER, "shop_level": SHOP_PAGE}[name]
+    families = [family for family in FAMILIES if family.service == name]
     upstream.set_healthy(name, False)
     try:
         wait_until(lambda: gateway.client.get("/healthz").status_code == 503, f"{name} is missed")
         assert answered(gateway.client.get("/healthz")) == (503, none_failure(503, BUSY))
-        # No instance: an answer at once.
-        assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
+        for family in families:
+            assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
     finally:
         upstream.set_healthy(name, True)
-        # /healthz knows a moment before all of Envoy's threads do.
-        wait_until(lambda: family.call(gateway).status_code == 200, f"{name} is back")
+        # The result of /healthz changes a moment before all of Envoy's threads know it.
+        for family in families:
+            wait_until(lambda f=family: f.call(gateway).status_code == 200, f"{name} is back")  # type: ignore[misc]
         wait_until(lambda: gateway.client.get("/healthz").status_code == 200, f"{name} is back")
 
 

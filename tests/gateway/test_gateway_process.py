@@ -8,11 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
+from services.suite import SUITE
 from tests.gateway.running import ROOT, Gateway, command, environment, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, slow
 
-NOWHERE = {"upbot_checks": 1, "member_level": 1, "shop_level": 1}
+NOWHERE = dict.fromkeys((service.name for service in SUITE), 1)
 
 
 def run(directory: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -32,6 +34,27 @@ def test_render_prints_the_configuration(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "shop.internal" in result.stdout
     assert "${" not in result.stdout
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "gateway").glob("*.yaml")), ids=lambda f: f.name)
+def test_no_line_of_the_configuration_is_longer_than_120_characters(file: Path) -> None:
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+    assert [number for number, line in lines if len(line) > 120] == []
+
+
+def test_every_service_of_the_suite_has_a_cluster_and_its_public_services_have_grpc_routes(
+    tmp_path: Path,
+) -> None:
+    config = yaml.safe_load(run(tmp_path, "--render").stdout)["static_resources"]
+    assert [cluster["name"] for cluster in config["clusters"]] == [each.name for each in SUITE]
+    manager = config["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    passed_on = {
+        route["match"]["prefix"].strip("/"): route["route"]["cluster"]
+        for route in host["routes"]
+        if "prefix" in route["match"] and "route" in route
+    }
+    assert passed_on == {name: each.name for each in SUITE for name in each.public}
 
 
 NAMES = {

@@ -1,5 +1,6 @@
 """gRPC calls that the gateway refuses itself: the code, and the details that every failure has."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.http2 import grpc_call
-from tests.gateway.running import Gateway, running_gateway, wait_until
+from tests.gateway.running import ROOT, Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_policy import log_lines
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import Upstream, bare, failing, raising, slow
@@ -102,10 +103,15 @@ def test_no_healthy_instance(
 
 def test_a_service_that_breaks_the_connection(upstream: Upstream, tmp_path: Path) -> None:
     ports = {**upstream.ports, "member_level": 1}
-    # The gateway asks nobody how the instance is, so it tries it.
-    changes = {"    health_checks: *hc\n": ""}
+    # Without health checks the gateway tries the instance.
+    cluster = (ROOT / "gateway" / "cluster.yaml").read_text(encoding="utf-8")
+    health_checks = re.search(r" +health_checks:\n( +- .*\n( {6}.*\n)*)", cluster)
+    assert health_checks
+    changes = {health_checks[0]: ""}
     with running_gateway(tmp_path, ports, changes) as lonely, channel_to(lonely) as channel:
         assert list_rules(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+        # The call reached no instance, so it was safe to try again, three times.
+        assert lonely.counter("cluster.member_level.upstream_rq_retry") == 3
 
 
 def test_the_deadline(upstream: Upstream, impatient: Gateway) -> None:

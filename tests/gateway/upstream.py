@@ -1,4 +1,4 @@
-"""The three services as the gateway sees them: they answer what a test says and remember it all."""
+"""Stands in for all services: answers what a test says and records every call."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,33 +14,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from levelgate.access.v1 import access_tokens_pb2
-from levelgate.member.v1 import (
-    demotion_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-)
-from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
+from services.access.scopes import descriptor_of
+from services.suite import SUITE
 
 SERVED_BY = {
-    "upbot_checks": [
-        upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
-        eligibility_pb2.DESCRIPTOR.services_by_name["Eligibility"],
-        access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
-        user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
-    ],
-    "member_level": [
-        member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"],
-        member_history_pb2.DESCRIPTOR.services_by_name["MemberHistory"],
-        demotion_pb2.DESCRIPTOR.services_by_name["Demotion"],
-        member_bulk_pb2.DESCRIPTOR.services_by_name["MemberBulk"],
-    ],
-    "shop_level": [
-        shop_level_pb2.DESCRIPTOR.services_by_name["ShopLevel"],
-        shop_admin_pb2.DESCRIPTOR.services_by_name["ShopAdmin"],
-    ],
+    service.name: [descriptor_of(name) for name in (*service.public, *service.internal)]
+    for service in SUITE
 }
 
 Answer = Callable[[Any, grpc.ServicerContext], Message | None]
@@ -103,7 +82,7 @@ def _each(handle: Answer) -> Any:
 
 @dataclass
 class Upstream:
-    """Three gRPC servers on ports of their own."""
+    """One gRPC server for each service, each on its own port."""
 
     calls: list[Call] = field(default_factory=list)
     answers: dict[str, Answer | Message] = field(default_factory=dict)
