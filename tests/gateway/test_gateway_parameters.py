@@ -1,11 +1,11 @@
-"""Where parameters may stand, and what is refused before a service sees it."""
+"""Where parameters may be given, and which requests are refused before a service gets them."""
 
 import gzip
 import json
 
 import pytest
 
-from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
+from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, answered
 from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 
@@ -14,7 +14,7 @@ JSON = {"content-type": "application/json"}
 
 
 def received(upstream: Upstream) -> tuple[str, dict[str, object]]:
-    """The only call, its fields by their proto names."""
+    """The only call: its RPC, and its fields by their proto names."""
     (call,) = upstream.calls
     fields = {descriptor.name: value for descriptor, value in call.request.ListFields()}
     return call.rpc, fields
@@ -65,7 +65,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize(("url", "body", "headers"), SPELLINGS.values(), ids=SPELLINGS)
-def test_member_parameters_stand_in_query_form_or_json(
+def test_member_parameters_may_be_in_the_query_a_form_or_json(
     gateway: Gateway, upstream: Upstream, url: str, body: str | None, headers: dict[str, str]
 ) -> None:
     content = body and body.encode()
@@ -131,7 +131,7 @@ def test_without_point_a_get_initialises(
     assert received(upstream) == ("InitUser", {"user_id": "7"})
 
 
-POINTLESS = [
+WRONG_POINTS: list[tuple[str, str | None, dict[str, str]]] = [
     ("?point=", None, {}),
     ("?point", None, {}),
     ("?point=abc", None, {}),
@@ -158,17 +158,19 @@ POINTLESS = [
 ]
 
 
-@pytest.mark.parametrize(("query", "body", "headers"), POINTLESS)
-def test_a_wrong_point_is_named_and_never_initialises(
-    gateway: Gateway, upstream: Upstream, query: str, body: str | None, headers: dict[str, str]
-) -> None:
-    content = body and body.encode()
-    reply = gateway.client.request("GET", "/userlevel/7" + query, content=content, headers=headers)
-    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: point"))
+def test_a_wrong_point_is_named_and_never_initialises(gateway: Gateway, upstream: Upstream) -> None:
+    for query, body, headers in WRONG_POINTS:
+        content = body and body.encode()
+        reply = gateway.client.request(
+            "GET", f"/userlevel/7{query}", content=content, headers=headers
+        )
+        assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: point")), (query, body)
     assert upstream.calls == []
 
 
-def test_a_null_point_is_the_services_to_refuse(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_null_point_reaches_the_service_which_refuses_it(
+    gateway: Gateway, upstream: Upstream
+) -> None:
     gateway.client.request("GET", "/userlevel/7", content=b'{"point":null}', headers=JSON)
     assert received(upstream) == ("UpgradeUser", {"user_id": "7"})
 
@@ -184,24 +186,27 @@ OTHER_USERS = [
 ]
 
 
-@pytest.mark.parametrize("query", OTHER_USERS)
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "7"),
-        ("POST", "7"),
-        ("DELETE", "7"),
-        ("POST", "show/7"),
-        ("POST", "points/7"),
-        ("GET", "history/7"),
-        ("GET", "at/7"),
-    ],
-)
-def test_a_query_may_not_name_another_user(
-    gateway: Gateway, upstream: Upstream, method: str, path: str, query: str
-) -> None:
-    reply = gateway.client.request(method, f"/userlevel/{path}?{query}")
-    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: userId"))
+# Every spelling for one call, and one spelling for every other call.
+CALLS_FOR_OTHER_USERS = [
+    *(("GET", "7", query) for query in OTHER_USERS),
+    *(
+        (method, path, "userId=9")
+        for method, path in (
+            ("POST", "7"),
+            ("DELETE", "7"),
+            ("POST", "show/7"),
+            ("POST", "points/7"),
+            ("GET", "history/7"),
+            ("GET", "at/7"),
+        )
+    ),
+]
+
+
+def test_a_query_may_not_name_another_user(gateway: Gateway, upstream: Upstream) -> None:
+    for method, path, query in CALLS_FOR_OTHER_USERS:
+        reply = gateway.client.request(method, f"/userlevel/{path}?{query}")
+        assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: userId")), (path, query)
     assert upstream.calls == []
 
 
@@ -263,7 +268,7 @@ LATER_CALLS: list[tuple[str, str, str | None, dict[str, str], dict[str, object]]
         FORM,
         {"user_id": "7", "delta": -5, "bill_no": "中 1", "expected_version": 3},
     ),
-    # Above 2^53, where a float would be another number.
+    # Above 2^53, where a float cannot represent every integer.
     (
         "POST",
         "/userlevel/points/7",
@@ -294,7 +299,7 @@ LATER_CALLS: list[tuple[str, str, str | None, dict[str, str], dict[str, object]]
 
 
 @pytest.mark.parametrize(("method", "url", "body", "headers", "fields"), LATER_CALLS)
-def test_later_calls_take_parameters_as_the_documented_do(
+def test_later_calls_read_parameters_as_documented_calls_do(
     gateway: Gateway,
     upstream: Upstream,
     method: str,
@@ -316,7 +321,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize(("escaped", "wanted"), TIMES.items())
-def test_a_time_stands_in_a_query(
+def test_a_time_may_be_in_a_query(
     gateway: Gateway, upstream: Upstream, escaped: str, wanted: tuple[int, int]
 ) -> None:
     gateway.client.get(f"/userlevel/at/7?time={escaped}")
@@ -324,24 +329,24 @@ def test_a_time_stands_in_a_query(
     assert (call.request.time.seconds, call.request.time.nanos) == wanted
 
 
-@pytest.mark.parametrize(
-    "escaped",
-    [
-        "",
-        "yesterday",
-        "1700000000",
-        "2026-11-21",
-        "2026-13-21T08:00:00Z",
-        "2026-11-21T08:00:00+08:00",
-    ],
+WRONG_TIMES = (
+    "",
+    "yesterday",
+    "1700000000",
+    "2026-11-21",
+    "2026-13-21T08:00:00Z",
+    "2026-11-21T08:00:00+08:00",
 )
-def test_a_wrong_time_is_named(gateway: Gateway, upstream: Upstream, escaped: str) -> None:
-    reply = gateway.client.get(f"/userlevel/at/7?time={escaped}")
-    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: time"))
+
+
+def test_a_wrong_time_is_named(gateway: Gateway, upstream: Upstream) -> None:
+    for escaped in WRONG_TIMES:
+        reply = gateway.client.get(f"/userlevel/at/7?time={escaped}")
+        assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: time")), escaped
     assert upstream.calls == []
 
 
-def test_a_thousand_rules_pass_as_they_stand(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_thousand_rules_pass_unchanged(gateway: Gateway, upstream: Upstream) -> None:
     rules = [{"vipLevel": n, "downPoint": str(n), "upPoint": n + 1} for n in range(1000)]
     gateway.client.post("/vipBiz/preview", json={"rules": rules})
     (call,) = upstream.calls
@@ -350,7 +355,9 @@ def test_a_thousand_rules_pass_as_they_stand(gateway: Gateway, upstream: Upstrea
     ]
 
 
-def test_of_a_rule_only_what_is_there_goes_on(gateway: Gateway, upstream: Upstream) -> None:
+def test_only_the_given_fields_of_a_rule_are_passed_on(
+    gateway: Gateway, upstream: Upstream
+) -> None:
     body = b'{ "rules" : [ {"vip_level":0,"name":"\\u4e2d","more":[[1]]} , {} ] , "more" : 1 }'
     gateway.client.post("/vipBiz/preview", content=body, headers=JSON)
     (call,) = upstream.calls
@@ -373,13 +380,11 @@ WRONG_RULES = [
 ]
 
 
-@pytest.mark.parametrize(("rules", "field"), WRONG_RULES)
-def test_a_wrong_rule_is_named_by_its_place(
-    gateway: Gateway, upstream: Upstream, rules: str, field: str
-) -> None:
-    body = f'{{"rules":{rules}}}'.encode()
-    reply = gateway.client.post("/vipBiz/preview", content=body, headers=JSON)
-    assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
+def test_a_wrong_rule_is_named_by_its_place(gateway: Gateway, upstream: Upstream) -> None:
+    for rules, field in WRONG_RULES:
+        body = f'{{"rules":{rules}}}'.encode()
+        reply = gateway.client.post("/vipBiz/preview", content=body, headers=JSON)
+        assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}")), rules
     assert upstream.calls == []
 
 
@@ -427,22 +432,19 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("family", [UPBOT, MEMBER], ids=lambda family: family.name)
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_body_is_a_parameter_error(
-    gateway: Gateway, upstream: Upstream, family: Family, body: bytes
-) -> None:
-    reply = family.call(gateway, content=body, headers=JSON)
-    assert answered(reply) == (200, family.failure(1001, BAD))
+def test_a_malformed_body_is_a_parameter_error(gateway: Gateway, upstream: Upstream) -> None:
+    for what, body in MALFORMED.items():
+        reply = UPBOT.call(gateway, content=body, headers=JSON)
+        assert answered(reply) == (200, UPBOT.failure(1001, BAD)), what
+    reply = MEMBER.call(gateway, content=MALFORMED["half"], headers=JSON)
+    assert answered(reply) == (200, MEMBER.failure(1001, BAD))
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_body_never_initialises(
-    gateway: Gateway, upstream: Upstream, body: bytes
-) -> None:
-    reply = gateway.client.request("GET", "/userlevel/7", content=body, headers=JSON)
-    assert answered(reply) == (200, MEMBER.failure(1001, BAD))
+def test_a_malformed_body_never_initialises(gateway: Gateway, upstream: Upstream) -> None:
+    for what, body in MALFORMED.items():
+        reply = gateway.client.request("GET", "/userlevel/7", content=body, headers=JSON)
+        assert answered(reply) == (200, MEMBER.failure(1001, BAD)), what
     assert upstream.calls == []
 
 
@@ -459,41 +461,34 @@ BAD_QUERIES = [
 ]
 
 
-@pytest.mark.parametrize("query", BAD_QUERIES, ids=lambda query: query[:12])
-def test_a_malformed_query_is_a_parameter_error(
-    gateway: Gateway, upstream: Upstream, query: str
-) -> None:
-    for path, family in ((f"/show?{query}", MEMBER), (f"{SHOP}&{query}", SHOP_PAGE)):
-        head, _, body = gateway.raw(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode()).partition(
-            b"\r\n\r\n"
-        )
-        assert head.startswith(b"HTTP/1.1 200 ")
-        assert body.decode() == family.failure(1001, BAD)
+def test_a_malformed_query_is_a_parameter_error(gateway: Gateway, upstream: Upstream) -> None:
+    for query in BAD_QUERIES:
+        for path, family in ((f"/show?{query}", MEMBER), (f"{SHOP}&{query}", SHOP_PAGE)):
+            answer = gateway.raw(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), query[:12]
+            assert body.decode() == family.failure(1001, BAD), query[:12]
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize(
-    "query", [*BAD_QUERIES, '{"vipLevel":1', "{a}=1&vipLevel=1"], ids=lambda query: query[:12]
-)
-def test_a_malformed_form_is_a_parameter_error(
-    gateway: Gateway, upstream: Upstream, query: str
-) -> None:
-    reply = gateway.client.post("/vipBiz", content=query.encode(), headers=FORM)
-    assert answered(reply) == (200, MEMBER.failure(1001, BAD))
+def test_a_malformed_form_is_a_parameter_error(gateway: Gateway, upstream: Upstream) -> None:
+    for form in (*BAD_QUERIES, '{"vipLevel":1', "{a}=1&vipLevel=1"):
+        reply = gateway.client.post("/vipBiz", content=form.encode(), headers=FORM)
+        assert answered(reply) == (200, MEMBER.failure(1001, BAD)), form[:12]
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("user", ["%FF", "100%", "%4", "%zz", "%ED%A0%80"])
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", ""), ("POST", "show/"), ("POST", "points/"), ("GET", "history/"), ("GET", "at/")],
-)
-def test_a_malformed_user_is_named(
-    gateway: Gateway, upstream: Upstream, method: str, path: str, user: str
-) -> None:
-    request = f"{method} /userlevel/{path}{user} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
-    answer = gateway.raw(request.encode())
-    assert answer.endswith(MEMBER.failure(1001, f"{BAD}: userId").encode())
+MALFORMED_USERS = [
+    *(("GET", user) for user in ("%FF", "100%", "%4", "%zz", "%ED%A0%80")),
+    *(("POST", "show/%FF"), ("POST", "points/%FF"), ("GET", "history/%FF"), ("GET", "at/%FF")),
+]
+
+
+def test_a_malformed_user_is_named(gateway: Gateway, upstream: Upstream) -> None:
+    for method, user in MALFORMED_USERS:
+        request = f"{method} /userlevel/{user} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+        answer = gateway.raw(request.encode())
+        assert answer.endswith(MEMBER.failure(1001, f"{BAD}: userId").encode()), user
     assert upstream.calls == []
 
 
@@ -596,7 +591,7 @@ LONG_ENOUGH = {
 
 
 @pytest.mark.parametrize(("body", "headers", "wanted"), LONG_ENOUGH.values(), ids=LONG_ENOUGH)
-def test_a_value_passes_as_it_stands(
+def test_a_value_passes_unchanged(
     gateway: Gateway, upstream: Upstream, body: str, headers: dict[str, str], wanted: str
 ) -> None:
     assert gateway.client.post(POINTS, content=body.encode(), headers=headers).status_code == 200
@@ -606,7 +601,7 @@ def test_a_value_passes_as_it_stands(
 BATCH = "/upbot/api/BatchCheckEligibility"
 
 
-def test_ten_thousand_users_and_their_versions_pass_as_they_stand(
+def test_ten_thousand_users_and_their_versions_pass_unchanged(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     openids = [f"openid-of-somebody-{number:08d}" for number in range(10_000)]
@@ -627,7 +622,7 @@ def test_more_values_than_a_batch_can_have_are_refused(
     assert upstream.calls == []
 
 
-def test_what_is_odd_is_found_at_any_depth(gateway: Gateway, upstream: Upstream) -> None:
+def test_an_odd_value_is_found_at_any_depth(gateway: Gateway, upstream: Upstream) -> None:
     condition = '{"all":{"conditions":[{"not":{"not":{"level_in":{"levels":[[1]]}}}}]}}'
     body = f'{{"openid":"a","condition":{condition}}}'.encode()
     reply = gateway.client.post("/upbot/api/CheckEligibility", content=body)
@@ -635,7 +630,7 @@ def test_what_is_odd_is_found_at_any_depth(gateway: Gateway, upstream: Upstream)
     assert upstream.calls == []
 
 
-def test_an_empty_upbot_body_is_the_services_to_refuse(
+def test_an_empty_upbot_body_reaches_the_service_which_refuses_it(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     gateway.client.post(UPBOT.url)
@@ -652,7 +647,7 @@ SHOP_QUERIES: list[tuple[str, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("query", "fields"), SHOP_QUERIES)
-def test_of_the_shops_parameters_only_two_go_on(
+def test_only_two_parameters_of_the_shop_are_passed_on(
     gateway: Gateway, upstream: Upstream, query: str, fields: dict[str, object]
 ) -> None:
     assert gateway.client.get(SHOP + query).status_code == 200
@@ -677,7 +672,7 @@ def test_a_thousand_codes_of_128_characters_pass(gateway: Gateway, upstream: Ups
         assert received(upstream) == ("CheckGameInfo", {"openid": "a", "xinyue_codes": codes})
 
 
-def test_a_form_is_read_however_it_is_cut(gateway: Gateway, upstream: Upstream) -> None:
-    pieces = iter([b"vipLevel=1&na", b"me=%E4%B8", b"%AD"])  # chunked, an escape cut in two
+def test_a_form_is_read_however_its_chunks_are_split(gateway: Gateway, upstream: Upstream) -> None:
+    pieces = iter([b"vipLevel=1&na", b"me=%E4%B8", b"%AD"])  # chunked, with an escape split in two
     gateway.client.post("/vipBiz", content=pieces, headers=FORM)
     assert received(upstream) == ("CreateRule", {"vip_level": 1, "name": "中"})
