@@ -10,8 +10,19 @@ import httpx
 import pytest
 import yaml
 
+from gateway.render import render
+from gateway.settings import GatewaySettings
+from services.runtime.settings import load
 from services.suite import SUITE
-from tests.gateway.running import ROOT, Gateway, command, environment, running_gateway, wait_until
+from tests.gateway.running import (
+    ROOT,
+    Gateway,
+    command,
+    environment,
+    running_gateway,
+    virtual_hosts,
+    wait_until,
+)
 from tests.gateway.upstream import Upstream, slow
 
 NOWHERE = dict.fromkeys((service.name for service in SUITE), 1)
@@ -42,13 +53,11 @@ def test_no_line_of_the_configuration_is_longer_than_120_characters(file: Path) 
     assert [number for number, line in lines if len(line) > 120] == []
 
 
-def test_every_service_of_the_suite_has_a_cluster_and_its_public_services_have_grpc_routes(
-    tmp_path: Path,
-) -> None:
-    config = yaml.safe_load(run(tmp_path, "--render").stdout)["static_resources"]
-    assert [cluster["name"] for cluster in config["clusters"]] == [each.name for each in SUITE]
-    manager = config["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    (host,) = manager["route_config"]["virtual_hosts"]
+def test_every_service_has_a_cluster_and_each_of_its_public_services_a_grpc_route() -> None:
+    config = yaml.safe_load(render(GatewaySettings()))
+    clusters = [cluster["name"] for cluster in config["static_resources"]["clusters"]]
+    assert clusters == [each.name for each in SUITE]
+    (host,) = virtual_hosts(config)
     passed_on = {
         route["match"]["prefix"].strip("/"): route["route"]["cluster"]
         for route in host["routes"]
@@ -86,12 +95,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
-    result = run(tmp_path, **{name: value})
-    assert result.returncode == 1
-    assert result.stdout == ""
+def test_a_wrong_setting_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"^wrong setting {name}: .+$"):
+        load(GatewaySettings)
+
+
+def test_the_process_prints_a_wrong_setting_in_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, GATEWAY_PORT="http")
+    assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert name in line
+    assert "GATEWAY_PORT" in line
 
 
 @pytest.mark.parametrize("name", ["GATEWAY_PORT", "GATEWAY_ADMIN_PORT"])
@@ -106,8 +122,14 @@ def test_a_port_in_use_is_one_line_that_names_it(
     assert str(port) in line
 
 
+LINGERS = {"GATEWAY_LINGER_SECONDS": "1"}
+
+
 def test_a_signal_lets_requests_finish(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving, ThreadPoolExecutor() as pool:
+    with (
+        running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving,
+        ThreadPoolExecutor() as pool,
+    ):
         upstream.answers["ListRules"] = slow(1.5)
         under_way = pool.submit(leaving.client.get, "/show")
         wait_until(lambda: bool(upstream.calls), "the request is under way")
@@ -125,7 +147,7 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.answers["ListRules"] = slow(0.02)
-    with running_gateway(tmp_path, upstream.ports) as leaving:
+    with running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving:
         url = f"http://127.0.0.1:{leaving.port}"
         noticed = threading.Event()
 
@@ -151,7 +173,10 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
 
 
 def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving, ThreadPoolExecutor() as pool:
+    with (
+        running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving,
+        ThreadPoolExecutor() as pool,
+    ):
         upstream.answers["LevelDown"] = slow(4)
         cut_off = pool.submit(leaving.client.get, "/leveldown")
         wait_until(lambda: bool(upstream.calls), "the request is under way")
@@ -167,6 +192,6 @@ def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> Non
 
 
 def test_the_end_of_envoy_is_the_end_of_the_gateway(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving:
+    with running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving:
         httpx.post(f"http://127.0.0.1:{leaving.admin_port}/quitquitquit")
         assert leaving.process.wait(10) == 1

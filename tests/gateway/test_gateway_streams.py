@@ -157,8 +157,9 @@ def test_a_stream_goes_on_while_the_gateway_drains_and_does_not_hold_it_up(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     news = WatchLevelsResponse(cursor="d")
+    draining = {"GATEWAY_LINGER_SECONDS": "1", "GATEWAY_DRAIN_SECONDS": "2"}
     with (
-        running_gateway(tmp_path, upstream.ports, GATEWAY_DRAIN_SECONDS="2") as leaving,
+        running_gateway(tmp_path, upstream.ports, **draining) as leaving,
         channel_to(leaving) as channel,
     ):
         stream = watch(channel)
