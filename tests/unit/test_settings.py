@@ -6,13 +6,14 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from services.member_level.settings import MemberLevelSettings
-from services.runtime.settings import AccessSettings, load
+from services.runtime.settings import AccessSettings, load, settings_of
 from services.shop_level.settings import ShopLevelSettings
 from services.store.settings import StoreSettings
+from services.suite import SUITE
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.user_state.record import MAX_PROTECTED_UNTIL, SECONDS_PER_DAY
 
-ALL = (UpbotChecksSettings, MemberLevelSettings, ShopLevelSettings, AccessSettings, StoreSettings)
+ALL = (*(settings_of(service.name) for service in SUITE), AccessSettings, StoreSettings)
 
 
 @pytest.mark.parametrize("settings", ALL)
