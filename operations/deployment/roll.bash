@@ -112,5 +112,5 @@ project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"
 stage=
 trap leave EXIT
 trap 'exit 130' INT TERM HUP
-(($#)) || set -- upbot_checks member_level shop_level
+(($#)) || set -- $($COMPOSE config --services | grep -vxE 'provision|redis|operator|gateway' | sort)
 for service in "$@"; do roll; done
