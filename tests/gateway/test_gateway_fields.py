@@ -169,7 +169,7 @@ def test_every_field_arrives_by_each_of_its_spellings(
 
 
 @pytest.mark.parametrize("route", PLACES, ids=rpc_of)
-def test_every_field_is_refused_with_a_value_of_the_wrong_type_or_in_a_list_too_many_or_given_twice(
+def test_every_field_is_refused_if_its_value_is_wrong_or_in_a_list_or_given_twice(
     gateway: Gateway, upstream: Upstream, route: Route
 ) -> None:
     for place in PLACES[route]:

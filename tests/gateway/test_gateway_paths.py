@@ -41,7 +41,7 @@ DOCUMENTED = [
     ("GET", "/vipBiz/version", "GetRuleBook"),
     ("POST", "/leveldown/plan", "PlanDemotion"),
     ("GET", "/leveldown/atRisk?points=3", "ListAtRisk"),
-    # Users whose names are words of other paths.
+    # Users whose ids are words of other paths.
     ("GET", "/userlevel/history", "InitUser"),
     ("POST", "/userlevel/points", "UpdateUser"),
     ("GET", "/userlevel/at", "InitUser"),
@@ -54,7 +54,7 @@ DOCUMENTED = [
 
 
 @pytest.mark.parametrize(("method", "url", "rpc"), DOCUMENTED)
-def test_a_documented_path_is_its_rpc(
+def test_a_documented_path_calls_its_rpc(
     gateway: Gateway, upstream: Upstream, method: str, url: str, rpc: str
 ) -> None:
     assert gateway.client.request(method, url).status_code == 200

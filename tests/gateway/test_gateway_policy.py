@@ -1,4 +1,4 @@
-"""What the gateway adds to every call: ids, deadlines, limits, headers, the log."""
+"""What the gateway does for every call: ids, deadlines, limits, headers and the log."""
 
 import json
 import socket
@@ -40,7 +40,7 @@ def test_a_call_has_a_deadline(gateway: Gateway, upstream: Upstream, family: Fam
     assert 1 < upstream.calls[0].seconds_left <= 2
 
 
-# The calls that no document has, and their deadline.
+# The calls that are not in the API documents, and their deadlines.
 LATER = [
     ("POST", "/userlevel/points/7", "AddPoints", 2),
     ("GET", "/userlevel/history/7", "ListHistory", 2),
@@ -53,7 +53,7 @@ LATER = [
 
 
 @pytest.mark.parametrize(("method", "url", "rpc", "seconds"), LATER)
-def test_a_later_call_has_its_deadline_whatever_the_caller_wants_of_envoy(
+def test_a_caller_cannot_change_the_deadline_or_the_retries_of_a_call(
     gateway: Gateway,
     upstream: Upstream,
     *,
@@ -70,18 +70,20 @@ def test_a_later_call_has_its_deadline_whatever_the_caller_wants_of_envoy(
     assert seconds - 1 < upstream.calls[0].seconds_left <= seconds
 
 
-def test_a_count_of_all_members_may_be_slow(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_call_that_reads_the_index_of_all_members_may_be_slow(
+    gateway: Gateway, upstream: Upstream
+) -> None:
     upstream.answers["ListAtRisk"] = slow(2.5)
     assert gateway.client.get("/leveldown/atRisk").status_code == 200
 
 
-def test_going_through_all_users_may_take_a_minute(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_demotion_of_all_members_may_take_a_minute(gateway: Gateway, upstream: Upstream) -> None:
     gateway.client.get("/leveldown")
     assert 50 < upstream.calls[0].seconds_left <= 60
 
 
 @pytest.mark.parametrize("request_id", ["a", "a" * 128, "trace:1/2", None])
-def test_a_sane_request_id_is_kept(
+def test_a_valid_request_id_is_kept(
     gateway: Gateway, upstream: Upstream, request_id: str | None
 ) -> None:
     headers = {"x-request-id": request_id} if request_id else {}
@@ -120,7 +122,7 @@ ODD_HEADERS = [
 
 @family
 @pytest.mark.parametrize(("name", "value"), ODD_HEADERS, ids=lambda value: str(value)[:30])
-def test_a_header_that_grpc_fails_on_does_no_harm(
+def test_a_header_that_would_make_grpc_fail_does_no_harm(
     gateway: Gateway, upstream: Upstream, family: Family, name: bytes, value: bytes
 ) -> None:
     headers = [(name, value), (b"authorization", b"token"), (b"traceparent", b"00-1-2-01")]
@@ -134,7 +136,7 @@ def test_a_header_that_grpc_fails_on_does_no_harm(
 
 @family
 @pytest.mark.parametrize("token", ["令牌".encode(), b"a" * 20_000])
-def test_what_can_be_no_token_is_401(
+def test_a_token_that_is_not_printable_or_too_long_is_401(
     gateway: Gateway, upstream: Upstream, family: Family, token: bytes
 ) -> None:
     reply = family.call(gateway, headers=[(b"authorization", token)])
@@ -148,7 +150,7 @@ def test_what_can_be_no_token_is_401(
 @pytest.mark.parametrize(
     ("size", "fits"), [(1 << 20, True), ((1 << 20) + 1, False), (3 << 20, False)]
 )
-def test_a_body_may_have_a_mebibyte(
+def test_a_body_may_have_at_most_1_mebibyte(
     gateway: Gateway, upstream: Upstream, family: Family, size: int, *, chunked: bool, fits: bool
 ) -> None:
     body = b'{"x":"' + b"a" * (size - 8) + b'"}'
@@ -175,7 +177,7 @@ def test_a_listed_origin_may_call(gateway: Gateway, upstream: Upstream, url: str
     assert preflight.headers["access-control-allow-methods"] == "GET, POST, DELETE"
     assert "authorization" in preflight.headers["access-control-allow-headers"]
     assert upstream.calls == []
-    # The reply to the call itself, a refusal included: a page could not read it otherwise.
+    # The reply to the call itself has it too, even an error; otherwise a page could not read it.
     for method in ("GET", "POST", "PUT"):
         reply = gateway.client.request(method, url, headers={"origin": ORIGIN})
         assert reply.headers["access-control-allow-origin"] == ORIGIN
@@ -194,7 +196,7 @@ def test_another_origin_may_not(gateway: Gateway, url: str) -> None:
 
 
 @family
-def test_a_reply_tells_nothing_of_what_is_behind(
+def test_a_reply_reveals_nothing_of_the_services(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     for answer in (
@@ -297,7 +299,7 @@ def test_without_a_healthy_instance_of_a_service_healthz_and_calls_of_it_fail_at
 
 
 @family
-def test_a_store_that_is_away_is_away_for_all_instances(
+def test_a_call_that_fails_because_of_the_store_is_not_retried(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     upstream.answers[family.rpc] = failing(grpc.StatusCode.UNAVAILABLE)
@@ -316,7 +318,7 @@ def test_a_store_that_is_away_is_away_for_all_instances(
         ("POST", "/upbot/api/auth/RefreshToken"),
     ],
 )
-def test_what_writes_is_sent_once(
+def test_a_call_that_writes_is_sent_only_once(
     gateway: Gateway, upstream: Upstream, method: str, url: str
 ) -> None:
     for rpc in (
@@ -349,7 +351,7 @@ def test_too_many_requests_are_429(upstream: Upstream, tmp_path: Path) -> None:
             assert not [name for name in reply.headers if name.startswith("x-envoy")]
         reply = until_limited(limited.client, UPBOT, "/nowhere")
         assert answered(reply)[0] == 429
-        # Whether a gateway is healthy does not depend on who floods it.
+        # A flood does not make the gateway unhealthy.
         assert {limited.client.get("/healthz").status_code for _ in range(20)} == {200}
 
 
@@ -364,7 +366,7 @@ def test_a_refusal_of_head_has_no_body(upstream: Upstream, tmp_path: Path) -> No
             answer = b""
             while b"\r\n\r\n" not in answer:
                 answer += connection.recv(65_536)
-            # A body would be taken for the next answer of the connection.
+            # The client would read a body as the next answer on the connection.
             assert answer.startswith(b"HTTP/1.1 4")
             assert answer.endswith(b"\r\n\r\n")
             statuses.append(answer[9:12])
@@ -381,9 +383,7 @@ def test_tokens_have_a_limit_of_their_own(upstream: Upstream, tmp_path: Path) ->
         assert {UPBOT.call(limited).status_code for _ in range(50)} == {200}
 
 
-def test_tokens_have_one_limit_however_they_are_asked_for(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_json_and_grpc_calls_for_tokens_share_one_limit(upstream: Upstream, tmp_path: Path) -> None:
     rate, burst = 4, 1
     let_through = {"json": 0, "grpc": 0}
     with (

@@ -1,4 +1,4 @@
-"""`python -m gateway`: its settings, its exit, and how it drains."""
+"""`python -m gateway`: its configuration, its settings, and how it drains and ends."""
 
 import subprocess
 import threading
@@ -172,7 +172,7 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
             assert {code for asker in askers for code in asker.result()} == {200}
 
 
-def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_second_signal_kills_envoy_at_once(upstream: Upstream, tmp_path: Path) -> None:
     with (
         running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving,
         ThreadPoolExecutor() as pool,
@@ -191,7 +191,7 @@ def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> Non
             cut_off.result()
 
 
-def test_the_end_of_envoy_is_the_end_of_the_gateway(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_gateway_ends_with_an_error_when_envoy_ends(upstream: Upstream, tmp_path: Path) -> None:
     with running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving:
         httpx.post(f"http://127.0.0.1:{leaving.admin_port}/quitquitquit")
         assert leaving.process.wait(10) == 1

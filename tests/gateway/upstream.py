@@ -27,7 +27,7 @@ Answer = Callable[[Any, grpc.ServicerContext], Message | None]
 
 @dataclass(frozen=True)
 class Call:
-    """What one RPC got from the gateway."""
+    """What one RPC received from the gateway."""
 
     rpc: str
     request: Any
@@ -36,7 +36,7 @@ class Call:
 
 
 def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer:
-    """An answer that is this status, with the ErrorInfo that the services give."""
+    """An answer with this status and an ErrorInfo, as services send it."""
     status = status_pb2.Status(code=code.value[0], message=message)
     info = error_details_pb2.ErrorInfo(reason="ANY", domain="levelgate", metadata=metadata)
     status.details.add().Pack(info)
@@ -48,7 +48,7 @@ def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer
 
 
 def bare(code: grpc.StatusCode, message: str) -> Answer:
-    """An answer as Envoy and grpcio give it: no details."""
+    """An answer with this status and without details, as Envoy and grpcio send it."""
 
     def answer(_request: Any, context: grpc.ServicerContext) -> None:
         context.abort(code, message)
@@ -86,8 +86,8 @@ class Upstream:
 
     calls: list[Call] = field(default_factory=list)
     answers: dict[str, Answer | Message] = field(default_factory=dict)
-    # What a stream tells after its first message.
-    news: "SimpleQueue[Message]" = field(default_factory=SimpleQueue)
+    # The messages of a stream after the first one.
+    messages: "SimpleQueue[Message]" = field(default_factory=SimpleQueue)
     ports: dict[str, int] = field(default_factory=dict)
     servers: dict[str, grpc.Server] = field(default_factory=dict)
     healths: dict[str, health.HealthServicer] = field(default_factory=dict)
@@ -103,14 +103,14 @@ class Upstream:
     def reset(self) -> None:
         self.calls.clear()
         self.answers.clear()
-        self.news = SimpleQueue()
+        self.messages = SimpleQueue()
 
     def set_healthy(self, name: str, healthy: bool) -> None:
         statuses = health_pb2.HealthCheckResponse
         self.healths[name].set("", statuses.SERVING if healthy else statuses.NOT_SERVING)
 
     def _start(self, name: str) -> None:
-        # Any size: what is too large is for the gateway to say.
+        # Without a limit, because the gateway has to refuse messages that are too large.
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
         server = grpc.server(ThreadPoolExecutor(16), options=options)
         for service in SERVED_BY[name]:
@@ -137,11 +137,11 @@ class Upstream:
             return (answer and answer(request, context)) or reply()
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
-            # One message, and then the news for as long as the caller stays.
+            # One message, and then those of `messages` until the caller leaves.
             yield handle(request, context)
             while context.is_active():
                 try:
-                    yield self.news.get(timeout=0.05)
+                    yield self.messages.get(timeout=0.05)
                 except Empty:
                     continue
 
