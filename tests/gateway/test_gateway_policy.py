@@ -121,17 +121,19 @@ ODD_HEADERS = [
 
 
 @family
-@pytest.mark.parametrize(("name", "value"), ODD_HEADERS, ids=lambda value: str(value)[:30])
 def test_a_header_that_would_make_grpc_fail_does_no_harm(
-    gateway: Gateway, upstream: Upstream, family: Family, name: bytes, value: bytes
+    gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
-    headers = [(name, value), (b"authorization", b"token"), (b"traceparent", b"00-1-2-01")]
-    assert family.call(gateway, headers=headers).status_code == 200
-    assert set(upstream.calls[0].metadata) <= {
-        *("authorization", "traceparent", "user-agent", "x-request-id"),
-        *("x-envoy-original-method", "x-forwarded-proto", "x-envoy-expected-rq-timeout-ms"),
-    }
-    assert upstream.calls[0].metadata["authorization"] == "token"
+    for name, value in ODD_HEADERS:
+        upstream.calls.clear()
+        headers = [(name, value), (b"authorization", b"token"), (b"traceparent", b"00-1-2-01")]
+        assert family.call(gateway, headers=headers).status_code == 200, name
+        (call,) = upstream.calls
+        assert set(call.metadata) <= {
+            *("authorization", "traceparent", "user-agent", "x-request-id"),
+            *("x-envoy-original-method", "x-forwarded-proto", "x-envoy-expected-rq-timeout-ms"),
+        }, name
+        assert call.metadata["authorization"] == "token"
 
 
 @family
