@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from string import Template
 
+from gateway.local_replies import local_replies
 from gateway.settings import CommonSettings
+from services.runtime.error_lua import status_details_script
 from services.suite import SUITE
 
 HERE = Path(__file__).resolve().parent
-STATUS_DETAILS = HERE.parent / "services" / "runtime" / "status_details.lua"
 # Envoy adds tokens to a bucket at most every 50 ms.
 _FILLS_PER_SECOND = 20
 _BURSTS_PER_SECOND = 4
@@ -34,11 +35,12 @@ def render(settings: CommonSettings) -> str:
         DIRECTORY=directory,
         GRPC_LUA=json.dumps(
             f'package.path = "{directory}/lua/?.lua" require("grpc_calls")\n'
-            + STATUS_DETAILS.read_text()
+            + status_details_script()
         ),
         CORS_ORIGINS=json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]
         ),
+        **local_replies(),
         GRPC_ROUTES=_grpc_routes(),
         PUBLIC_SERVICES=json.dumps([name for service in SUITE for name in service.public]),
         HEALTHY_PERCENTAGES=json.dumps({service.name: {"value": 1} for service in SUITE}),

@@ -15,12 +15,11 @@ from gateway.render import render
 from gateway.settings import GatewaySettings
 from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from tests.gateway.families import BUSY, MEMBER
 from tests.gateway.running import Gateway, running_gateway, virtual_hosts, wait_until
 from tests.gateway.test_gateway_streams import channel_to
 from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire
-
-BUSY = '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}'
 
 
 @pytest.fixture
@@ -223,5 +222,7 @@ def test_calls_above_the_limit_of_a_service_are_refused_at_once(
         replies = [task.result() for task in [pool.submit(timed) for _ in range(12)]]
         assert Counter(status for status, _, _ in replies) == {200: 4, 503: 8}
         assert max(seconds for status, seconds, _ in replies if status == 503) < 0.9
-        assert {text for status, _, text in replies if status == 503} == {BUSY}
+        assert {text for status, _, text in replies if status == 503} == {
+            MEMBER.failure(1000, BUSY)
+        }
         assert few.counter("cluster.member_level.upstream_rq_active_overflow") == 8

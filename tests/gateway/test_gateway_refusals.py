@@ -24,6 +24,7 @@ from levelgate.member.v1.member_level_pb2 import ListRulesRequest, ShowUserReque
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
+from services.runtime.error_catalogue import REASONS
 from tests.gateway.http2 import grpc_call
 from tests.gateway.running import ROOT, Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_policy import log_lines
@@ -230,7 +231,7 @@ def test_the_message_of_a_library_is_not_passed_on(
 ) -> None:
     upstream.answers["ListRules"] = raising
     failed = MemberLevelStub(channel).ListRules.future(ListRulesRequest())
-    assert failed.details() == "internal error"
+    assert failed.details() == REASONS["INTERNAL"].message
     assert failed.code() is grpc.StatusCode.INTERNAL
 
 
