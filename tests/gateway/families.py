@@ -18,6 +18,8 @@ TOO_MANY = catalogue.TOO_MANY_REQUESTS.text
 NO_TOKEN = catalogue.UNAUTHENTICATED.text
 SHOP_NO_TOKEN = catalogue.UNAUTHENTICATED.shop_text
 NO_SCOPE = catalogue.FORBIDDEN.text
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
 SHOP = "/?route=member.member-level.index"
 
 

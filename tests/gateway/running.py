@@ -1,5 +1,6 @@
 """Runs `python -m gateway` as a process, with a client for JSON."""
 
+import json
 import os
 import signal
 import socket
@@ -31,6 +32,11 @@ class Gateway:
     @property
     def access_log(self) -> str:
         return (self.directory / "access.log").read_text(encoding="utf-8")
+
+    def log_lines(self, request_id: str) -> list[dict[str, object]]:
+        """The lines of the access log with this request id."""
+        lines = map(json.loads, self.access_log.splitlines())
+        return [line for line in lines if line["request_id"] == request_id]
 
     @property
     def own_log(self) -> str:

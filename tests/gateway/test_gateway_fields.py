@@ -15,14 +15,13 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 
-from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
+from tests.gateway.families import BAD, FORM, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
 from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 from tools.routes import Route, load, read_routes
 
 DESCRIPTORS = (Path(__file__).parents[2] / "gateway" / "levelgate.binpb").read_bytes()
 POOL = load(DESCRIPTORS)
-FORM = {"content-type": "application/x-www-form-urlencoded"}
 TIME = "2026-11-21T12:00:00Z"
 
 # A valid value as JSON, and values of the wrong shape, by the type that the field has in JSON.

@@ -1,20 +1,10 @@
-"""What the gateway does for every call: ids, deadlines, limits, headers and the log."""
-
-import json
-import socket
-import time
-from pathlib import Path
+"""What the gateway does for every call: ids, deadlines, headers, the size of bodies and retries."""
 
 import grpc
-import httpx
 import pytest
 from google.protobuf.struct_pb2 import NULL_VALUE, Value
 
-from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
-from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
 from levelgate.shop.v1.shop_level_pb2 import GetMemberLevelsResponse, Level, MemberLevels
-from services.suite import SUITE
-from tests.gateway.conftest import ORIGIN
 from tests.gateway.families import (
     BUSY,
     FAMILIES,
@@ -24,13 +14,11 @@ from tests.gateway.families import (
     SHOP_NO_TOKEN,
     SHOP_PAGE,
     TOO_LARGE,
-    TOO_MANY,
     UPBOT,
     Family,
     answered,
-    none_failure,
 )
-from tests.gateway.running import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream, failing, slow
 
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -168,37 +156,6 @@ def test_a_body_may_have_at_most_1_mebibyte(
         assert upstream.calls == []
 
 
-CORS_URLS = ["/upbot/api/CheckStarState", "/userlevel/7", "/vipBiz", SHOP]
-
-
-@pytest.mark.parametrize("url", CORS_URLS)
-def test_a_listed_origin_may_call(gateway: Gateway, upstream: Upstream, url: str) -> None:
-    asks = {"origin": ORIGIN, "access-control-request-method": "POST"}
-    preflight = gateway.client.options(url, headers=asks)
-    assert preflight.status_code == 200
-    assert preflight.text == ""
-    assert preflight.headers["access-control-allow-origin"] == ORIGIN
-    assert preflight.headers["access-control-allow-methods"] == "GET, POST, DELETE"
-    assert "authorization" in preflight.headers["access-control-allow-headers"]
-    assert upstream.calls == []
-    # The reply to the call itself has it too, even an error; otherwise a page could not read it.
-    for method in ("GET", "POST", "PUT"):
-        reply = gateway.client.request(method, url, headers={"origin": ORIGIN})
-        assert reply.headers["access-control-allow-origin"] == ORIGIN
-        exposed = reply.headers["access-control-expose-headers"]
-        assert exposed == "x-request-id, x-levelgate-affected-members"
-
-
-@pytest.mark.parametrize("url", CORS_URLS)
-def test_another_origin_may_not(gateway: Gateway, url: str) -> None:
-    asks = {"origin": "https://evil.example", "access-control-request-method": "POST"}
-    preflight = gateway.client.options(url, headers=asks)
-    assert preflight.status_code == 405
-    reply = gateway.client.get("/show", headers=asks)
-    for headers in (preflight.headers, reply.headers):
-        assert not [name for name in headers if name.startswith("access-control-")]
-
-
 @family
 def test_a_reply_reveals_nothing_of_the_services(
     gateway: Gateway, upstream: Upstream, family: Family
@@ -227,79 +184,6 @@ def test_the_shops_second_shape_of_goods_is_printed_as_goods(
     assert shown["goods"] is None
     assert shown["level_name"] == title
     assert "goods_other_shape" not in shown
-
-
-def log_lines(gateway: Gateway, request_id: str) -> list[dict[str, object]]:
-    lines = map(json.loads, gateway.access_log.splitlines())
-    return [line for line in lines if line["request_id"] == request_id]
-
-
-LOGGED = [
-    ("GET", "/userlevel/SECRET?userId=SECRET", "InitUser", 200, "0"),
-    ("GET", "/userlevel/SECRET?point=SECRET", "UpgradeUser", 200, "-"),
-    ("PUT", "/userlevel/SECRET", "-", 405, "-"),
-    ("POST", "/userlevel/show/SECRET", "ShowUser", 200, "5"),
-    ("POST", "/userlevel/points/SECRET", "AddPoints", 200, "-"),
-    ("GET", "/userlevel/history/SECRET", "ListHistory", 200, "-"),
-    ("GET", "/userlevel/at/SECRET?time=SECRET", "GetLevelAt", 200, "-"),
-    ("GET", "/SECRET?SECRET", "-", 404, "-"),
-    ("OPTIONS-SECRET", "/SECRET", "-", 404, "-"),
-    ("GET", "/levelgate." + "a" * 80 + "SECRET", "-", 404, "-"),
-]
-
-
-def test_the_access_log_names_routes_and_no_user(gateway: Gateway, upstream: Upstream) -> None:
-    upstream.answers["ShowUser"] = failing(grpc.StatusCode.NOT_FOUND, "SECRET")
-    for number, (method, url, _, _, _) in enumerate(LOGGED):
-        headers = {"x-request-id": f"logged-{number}", "x-envoy-original-method": "SECRET"}
-        gateway.client.request(method, url, headers=headers)
-    wait_until(lambda: bool(log_lines(gateway, f"logged-{len(LOGGED) - 1}")), "the log is written")
-    for number, (method, url, rpc, code, status) in enumerate(LOGGED):
-        (line,) = log_lines(gateway, f"logged-{number}")
-        known = url.startswith("/userlevel")
-        assert line["method"] == method[:7]
-        assert ("{userId}" in str(line["route"])) == known
-        assert str(line["rpc"]).rpartition("/")[2] == rpc or rpc == "-"
-        assert line["code"] == code
-        if status != "-":
-            assert line["grpc"] == status
-    assert "SECRET" not in gateway.access_log
-    assert "/healthz" not in gateway.access_log
-
-
-@pytest.mark.parametrize("url", ["/healthz", "/healthz?from=balancer"])
-def test_healthz_says_ok(gateway: Gateway, url: str) -> None:
-    assert answered(gateway.client.get(url)) == (200, '{"code":0,"msg":"ok"}')
-    assert gateway.client.head(url).status_code == 200
-
-
-def test_a_grpc_call_to_healthz_is_refused_as_on_any_unknown_path(gateway: Gateway) -> None:
-    """The page answered it with HTTP 500, because Envoy turned its "200" into a gRPC status."""
-    headers = {"content-type": "application/grpc"}
-    replies = [gateway.client.post(path, headers=headers) for path in ("/healthz", "/nowhere")]
-    invalid = str(grpc.StatusCode.INVALID_ARGUMENT.value[0])
-    assert {(reply.status_code, reply.headers["grpc-status"]) for reply in replies} == {
-        (200, invalid)
-    }
-
-
-@pytest.mark.parametrize("name", [service.name for service in SUITE])
-def test_without_a_healthy_instance_of_a_service_healthz_and_calls_of_it_fail_at_once(
-    gateway: Gateway, upstream: Upstream, name: str
-) -> None:
-    families = [family for family in FAMILIES if family.service == name]
-    upstream.set_healthy(name, False)
-    try:
-        wait_until(lambda: gateway.client.get("/healthz").status_code == 503, f"{name} is missed")
-        assert answered(gateway.client.get("/healthz")) == (503, none_failure(503, BUSY))
-        for family in families:
-            assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
-    finally:
-        upstream.set_healthy(name, True)
-        # The result of /healthz changes a moment before all of Envoy's threads know it.
-        for family in families:
-            wait_until(lambda f=family: f.call(gateway).status_code == 200, f"{name} is back")  # type: ignore[misc]
-        wait_until(lambda: gateway.client.get("/healthz").status_code == 200, f"{name} is back")
 
 
 @family
@@ -339,66 +223,3 @@ def test_a_call_that_writes_is_sent_only_once(
     )
     assert reply.status_code == 503
     assert len(upstream.calls) == 1
-
-
-def until_limited(call: "httpx.Client", family: Family, url: str) -> httpx.Response:
-    replies = (call.request(family.method, url) for _ in range(200))
-    return next(reply for reply in replies if reply.status_code == 429)
-
-
-def test_too_many_requests_are_429(upstream: Upstream, tmp_path: Path) -> None:
-    limits = {"GATEWAY_RATE_LIMIT": "1", "GATEWAY_TOKEN_RATE_LIMIT": "1"}
-    with running_gateway(tmp_path, upstream.ports, **limits) as limited:
-        for family in FAMILIES:
-            reply = until_limited(limited.client, family, family.url)
-            assert answered(reply) == (429, family.failure(1006, TOO_MANY))
-            assert not [name for name in reply.headers if name.startswith("x-envoy")]
-        reply = until_limited(limited.client, UPBOT, "/nowhere")
-        assert answered(reply)[0] == 429
-        # A flood does not make the gateway unhealthy.
-        assert {limited.client.get("/healthz").status_code for _ in range(20)} == {200}
-
-
-def test_a_refusal_of_head_has_no_body(upstream: Upstream, tmp_path: Path) -> None:
-    statuses = []
-    with (
-        running_gateway(tmp_path, upstream.ports, GATEWAY_RATE_LIMIT="1") as limited,
-        socket.create_connection(("127.0.0.1", limited.port), timeout=10) as connection,
-    ):
-        for _ in range(5):
-            connection.sendall(b"HEAD /show HTTP/1.1\r\nhost: a\r\n\r\n")
-            answer = b""
-            while b"\r\n\r\n" not in answer:
-                answer += connection.recv(65_536)
-            # The client would read a body as the next answer on the connection.
-            assert answer.startswith(b"HTTP/1.1 4")
-            assert answer.endswith(b"\r\n\r\n")
-            statuses.append(answer[9:12])
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
-    assert b"429" in statuses
-
-
-def test_tokens_have_a_limit_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports, GATEWAY_TOKEN_RATE_LIMIT="1") as limited:
-        for url in ("/upbot/api/auth/GetAccessToken", "/upbot/api/auth/RefreshToken"):
-            reply = until_limited(limited.client, UPBOT, url)
-            assert answered(reply) == (429, UPBOT.failure(1006, TOO_MANY))
-        assert {UPBOT.call(limited).status_code for _ in range(50)} == {200}
-
-
-def test_json_and_grpc_calls_for_tokens_share_one_limit(upstream: Upstream, tmp_path: Path) -> None:
-    rate, burst = 4, 1
-    let_through = {"json": 0, "grpc": 0}
-    with (
-        running_gateway(tmp_path, upstream.ports, GATEWAY_TOKEN_RATE_LIMIT=f"{rate}") as limited,
-        grpc.insecure_channel(f"127.0.0.1:{limited.port}") as channel,
-    ):
-        call = AccessTokensStub(channel).GetAccessToken
-        started = time.monotonic()
-        while (seconds := time.monotonic() - started) < 3:
-            reply = limited.client.post("/upbot/api/auth/GetAccessToken", json={})
-            let_through["json"] += reply.status_code == 200
-            code = call.future(GetAccessTokenRequest()).code()
-            let_through["grpc"] += code is grpc.StatusCode.OK
-        assert rate < sum(let_through.values()) <= burst + rate * (seconds + 0.5), let_through

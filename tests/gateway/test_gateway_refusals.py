@@ -27,7 +27,6 @@ from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from services.runtime.error_catalogue import REASONS
 from tests.gateway.http2 import grpc_call
 from tests.gateway.running import ROOT, Gateway, running_gateway, wait_until
-from tests.gateway.test_gateway_policy import log_lines
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import Upstream, bare, failing, raising, slow
 
@@ -169,8 +168,8 @@ def test_a_larger_message_is_refused(
     request_id = f"larger-than-{most}"
     assert refusal(call, request, request_id) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
     assert upstream.calls == []
-    wait_until(lambda: bool(log_lines(gateway, request_id)), "the log is written")
-    assert [line["grpc"] for line in log_lines(gateway, request_id)] == ["8"]
+    wait_until(lambda: bool(gateway.log_lines(request_id)), "the log is written")
+    assert [line["grpc"] for line in gateway.log_lines(request_id)] == ["8"]
 
 
 def test_a_call_above_the_limit_of_calls_in_progress_is_refused(
@@ -293,7 +292,7 @@ def test_a_token_that_is_not_printable_reaches_no_service_and_no_log(
     headers: list[Header] = [TE, ("authorization", token), ("x-request-id", "odd-token")]
     assert refused(grpc_call(gateway.port, RULES, headers)) == ("16", "TOKEN_INVALID")
     assert upstream.calls == []
-    wait_until(lambda: bool(log_lines(gateway, "odd-token")), "the log is written")
+    wait_until(lambda: bool(gateway.log_lines("odd-token")), "the log is written")
     assert "SECRET" not in gateway.access_log + gateway.own_log
 
 

@@ -122,8 +122,10 @@ def test_the_caller_of_a_stream_may_set_a_deadline(gateway: Gateway, upstream: U
     with channel_to(gateway) as channel:
         started = time.monotonic()
         # Long enough for an answer even if the machine stalls for a second.
-        for stream in [call(channel, 4) for call, _ in STREAMS]:
+        streams = [call(channel, 4) for call, _ in STREAMS]
+        for stream in streams:
             next(stream)
+        for stream in streams:
             with pytest.raises(grpc.RpcError):
                 next(stream)
             assert stream.code() == grpc.StatusCode.DEADLINE_EXCEEDED

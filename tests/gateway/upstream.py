@@ -158,3 +158,10 @@ class Upstream:
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=lambda message: message.SerializeToString(),
         )
+
+
+def received(upstream: Upstream) -> tuple[str, dict[str, object]]:
+    """The only call: its RPC, and its fields by their proto names."""
+    (call,) = upstream.calls
+    fields = {descriptor.name: value for descriptor, value in call.request.ListFields()}
+    return call.rpc, fields
