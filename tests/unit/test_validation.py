@@ -1,4 +1,4 @@
-"""What a parameter may be: the ranges that the contracts' comments give, and the design's."""
+"""The ranges of parameters: the contracts' comments and docs/design.md give them."""
 
 import time
 from collections.abc import Callable
