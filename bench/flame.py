@@ -9,9 +9,9 @@ import sys
 
 from bench import targets
 from bench.checks import HOT, prepare
+from bench.components import DEFAULT, running_components, service
 from bench.generator import require_h2load
 from bench.launch import ROOT
-from bench.parts import DEFAULT, running_parts, service
 from bench.report import GRPC
 
 SECONDS, RATE = 12, 500
@@ -20,7 +20,7 @@ GRAPH = ROOT / ".run" / "flame.svg"
 
 def main() -> int:
     require_h2load()
-    with running_parts(ROOT / ".run" / "bench" / "flame") as (running, demo):
+    with running_components(ROOT / ".run" / "bench" / "flame") as (running, demo):
         generator = prepare(running, demo)
         target = next(target for target in targets.hot(running) if target.name == GRPC)
         generator.send(target, HOT)
