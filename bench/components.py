@@ -23,7 +23,7 @@ TRANSCODER = "transcoder"
 
 # Every Python process is kept to this core, as docs/performance.md advises.
 CORE = max(os.sched_getaffinity(0))
-# Worker threads of each Envoy, which has one service behind it and two cores.
+# Worker threads of each Envoy, which has one service upstream it and two cores.
 WORKERS = 1
 # A port on which nothing listens: only root may use it.
 _NOWHERE = 1
@@ -59,9 +59,9 @@ def running_components(directory: Path) -> Iterator[tuple[Processes, Demo]]:
             for name, store in ((service, STORE), (far_service, FAR_STORE)):
                 url = store_url(components, store)
                 components.start(name(implementation), _service(implementation, url))
-            behind = components.ports[service(implementation)]
+            upstream = components.ports[service(implementation)]
             components.start(
-                gateway(implementation), _gateway(directory, gateway(implementation), behind)
+                gateway(implementation), _gateway(directory, gateway(implementation), upstream)
             )
         _start_peers(components)
         yield components, demo
@@ -99,13 +99,13 @@ def _service(implementation: str, url: str) -> Callable[[int], Launch]:
     return launch
 
 
-def _gateway(directory: Path, name: str, behind: int) -> Callable[[int], Launch]:
+def _gateway(directory: Path, name: str, upstream: int) -> Callable[[int], Launch]:
     def launch(port: int) -> Launch:
         # The other two services are not needed.
         settings = {
             "GATEWAY_PORT": str(port),
             "GATEWAY_ADMIN_PORT": str(port + 1),
-            "GATEWAY_UPBOT_CHECKS": f"{HOST}:{behind}",
+            "GATEWAY_UPBOT_CHECKS": f"{HOST}:{upstream}",
             "GATEWAY_WORKER_THREADS": str(WORKERS),
             "GATEWAY_MEMBER_LEVEL": f"{HOST}:{_NOWHERE}",
             "GATEWAY_SHOP_LEVEL": f"{HOST}:{_NOWHERE}",
