@@ -1,4 +1,4 @@
-"""The Markdown pages: how wide they are, and where their links lead."""
+"""The Markdown pages: the width of their lines, and the links and files that they name."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ PAGES = sorted(
 )
 WIDTH = 100
 LINK = re.compile(r"\]\(([^)]+)\)")
+FILE = re.compile(r"`((?:bench|clients|gateway|operations|protos|services|tests|tools)/[\w./-]+)`")
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:
@@ -51,3 +52,9 @@ def test_links_lead_to_pages_and_sections_that_exist(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not section or section in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = FILE.findall(page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
