@@ -23,7 +23,7 @@ TRANSCODER = "transcoder"
 
 # Every Python process is kept to this core, as docs/performance.md advises.
 CORE = max(os.sched_getaffinity(0))
-# Worker threads of each Envoy, which has one service upstream it and two cores.
+# Worker threads of each Envoy, which serves one service on two cores.
 WORKERS = 1
 # A port on which nothing listens: only root may use it.
 _NOWHERE = 1
