@@ -1,4 +1,4 @@
-"""Writes gateway/lua/fields.lua: the fields of each JSON call, for the gateway's Lua."""
+"""What each JSON call reads, for the gateway's Lua: gateway/lua/fields.lua."""
 
 import json
 
@@ -7,9 +7,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from tools.routes import load, read_routes
 
 _HEAD = """\
--- Written by `make generate` from protos/: the fields of each JSON call, by its method and its
--- path up to the user's id. A field is found by its JSON name and by its proto name. `list`: the
--- field is repeated. `of`: the fields of its message; absent for a scalar.
+-- Written by `make generate` from protos/: what each JSON call reads, by its method and its path
+-- up to the user. A field is found by either of its spellings. `list`: it is repeated; `of`: the
+-- fields of its message, absent for a scalar.
 local messages = {
 """
 _TAIL = """\
@@ -24,7 +24,7 @@ return {
 
 
 def field_module(descriptor_set: bytes) -> str:
-    """A Lua module that returns a table of the fields of each call."""
+    """A Lua module that returns a table from calls to fields."""
     pool = load(descriptor_set)
     calls: dict[str, str] = {}
     messages: dict[str, Descriptor] = {}
@@ -50,12 +50,12 @@ def _gather(message: Descriptor, found: dict[str, Descriptor]) -> None:
 
 
 def _message_of(field: FieldDescriptor) -> Descriptor | None:
-    """None for a scalar, and for a type that JSON writes as a scalar, such as Timestamp."""
+    """None for a scalar, and for a type that JSON writes as one, as a Timestamp."""
     inner = field.message_type
     if inner is None or inner.full_name.startswith("google.protobuf."):
         return None
     if inner.GetOptions().map_entry:
-        raise SystemExit(f"generate: the gateway's Lua cannot check a map: {field.full_name}")
+        raise SystemExit(f"generate: the gateway's Lua checks no map: {field.full_name}")
     return inner
 
 

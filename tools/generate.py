@@ -1,8 +1,9 @@
-"""`make generate`: generates everything that comes from protos/ and the settings.
+"""Everything that is generated from protos/, in one run: `make generate`.
 
-It writes the Python stubs in clients/python/, the descriptor set for Envoy's transcoder, the fields
-that Envoy's Lua checks, and the tables of routes and settings in docs/. All of it is committed, so
-that neither a clone nor an image needs a compiler. `make check` fails when it is out of date.
+Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, the
+fields that its Lua checks, and the tables of routes and settings in docs/. All of it is committed,
+so that a clone and an image need no compiler; `make check` fails when it is not what this run would
+write.
 """
 
 import argparse
@@ -22,15 +23,14 @@ from tools.routes import read_routes, route_table
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = Path("clients/python")
-# Nothing else in that directory is read or deleted: it may contain a build or an environment.
+# Nothing else of that folder is read or deleted: a build or a virtual environment may lie in it.
 PACKAGE = STUBS / "levelgate"
 DESCRIPTORS = Path("gateway/levelgate.binpb")
 FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
 SETTINGS = Path("docs/settings.md")
 
-# The transcoder converts the details of errors only if it knows their types, which no contract
-# imports.
+# The transcoder converts an error's details only if it knows their type; no contract imports it.
 ERROR_DETAILS = "google/rpc/error_details.proto"
 
 
@@ -42,7 +42,7 @@ def run_protoc(*arguments: str) -> None:
     googleapis = Path(next(iter(google.rpc.__path__))).parent.parent
     include = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}", f"-I{googleapis}"]
     if protoc.main(["protoc", *include, *arguments]) != 0:
-        raise SystemExit("generate: protoc refused the contracts; see its messages above")
+        raise SystemExit("generate: protoc refused the contracts; its reasons are above")
 
 
 def stubs(root: Path) -> list[Path]:
@@ -63,13 +63,13 @@ def write_stubs(root: Path) -> None:
         f"--mypy_grpc_out=quiet:{out}",
         *contracts(),
     )
-    # A file without a service has empty stub modules.
+    # No file of this package defines a service: its stub modules would be empty.
     for stub in stubs(root):
         if stub.name.endswith("_pb2_grpc.py") and "def add_" not in stub.read_text():
             stub.unlink()
             stub.with_suffix(".pyi").unlink()
     for path in stubs(root):
-        # protoc indents the comments that it copies, and leaves blanks at the end of lines.
+        # protoc indents what it copies from comments; an end of line must not carry blanks.
         path.write_text(re.sub(r"[ \t]+$", "", path.read_text(), flags=re.MULTILINE))
 
 
@@ -89,7 +89,7 @@ def generate(root: Path) -> None:
     (root / FIELDS).write_text(field_module(descriptors))
     (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
     (root / ROUTES).write_text(route_table(read_routes(descriptors)))
-    # Imported late, because the modules of the settings import the stubs that were just written.
+    # Read late: the settings' modules import the stubs that this run has just written.
     from tools.settings_table import settings_page  # noqa: PLC0415
 
     (root / SETTINGS).write_text(settings_page())
@@ -101,7 +101,7 @@ def generated(root: Path) -> set[Path]:
 
 
 def drift() -> list[Path]:
-    """The generated files that are missing, obsolete or out of date."""
+    """The generated files that are missing, left over, or not what protos/ says."""
     with tempfile.TemporaryDirectory() as directory:
         fresh = Path(directory)
         generate(fresh)
@@ -117,11 +117,7 @@ def drift() -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Generate from protos/.")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing, and fail if a generated file is out of date",
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on drift")
     parser.add_argument("--image", type=Path, help="write an image with comments, for buf")
     arguments = parser.parse_args()
     if arguments.image:
@@ -130,7 +126,7 @@ def main() -> None:
         stale = drift()
         if stale:
             names = ", ".join(map(str, stale))
-            sys.exit(f"generate: out of date: {names}. Run `make generate`.")
+            sys.exit(f"generate: not what protos/ says: {names}. Run `make generate`.")
     else:
         for name in generated(ROOT):
             (ROOT / name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
--- Written by `make generate` from protos/: the fields of each JSON call, by its method and its
--- path up to the user's id. A field is found by its JSON name and by its proto name. `list`: the
--- field is repeated. `of`: the fields of its message; absent for a scalar.
+-- Written by `make generate` from protos/: what each JSON call reads, by its method and its path
+-- up to the user. A field is found by either of its spellings. `list`: it is repeated; `of`: the
+-- fields of its message, absent for a scalar.
 local messages = {
   ["levelgate.access.v1.GetAccessTokenRequest"] = {
     ["appid"] = { name = "appid" },

@@ -1,6 +1,6 @@
 """Tokens: opaque random strings, of which the store holds only a digest, with a time to live.
 
-docs/api does not describe them: docs/design.md, "upbot: tokens", and docs/adr/0011 do.
+docs/api has no word on them; the design's section "upbot" says what holds, docs/adr/0011 how.
 """
 
 import json

@@ -1,7 +1,6 @@
 """From what operators put into a shop to what the document shows: levels, rights, the member.
 
-It follows docs/api/shop-member-level.md. Where that page contradicts itself, see docs/design.md,
-"shop: levels and rights".
+docs/api/shop-member-level.md; the design says what holds where it contradicts itself.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The ranges of parameters: the contracts' comments and docs/design.md give them."""
+"""What a parameter may be: the ranges that the contracts' comments give, and the design's."""
 
 import time
 from collections.abc import Callable
