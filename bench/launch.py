@@ -84,7 +84,7 @@ class Processes:
     """The CPU time that each had used when it was ready."""
 
     def start(self, name: str, launch: Callable[[int], Launch]) -> None:
-        """Starts a process and waits until it is ready. If its port was taken, tries another one."""
+        """Starts a process and waits until it is ready. If its port is taken, tries another one."""
         for left in reversed(range(_TRIES)):
             try:
                 return self._start(name, launch)
