@@ -34,9 +34,7 @@ class Pipelines:
             self._add(import_module(f"services.{name}.composition").build())
 
     def _add(self, service: Service) -> None:
-        service.watch.start()
-        for start in service.background:
-            start()
+        service.start_background()
         deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(service):
             if time.monotonic() > deadline:
@@ -88,7 +86,7 @@ def parts_of(error: CallEndedError) -> tuple[int, str, bytes | None]:
 
 
 def _is_ready(service: Service) -> bool:
-    available: Callable[[], None] = service.watch.require_available
+    available: Callable[[], None] = service.availability.require
     try:
         available()
     except Exception:

@@ -42,7 +42,7 @@ def address(store_server: ServerProcess) -> str:
 
 def whys(service: Service) -> list[str]:
     lines = (json.loads(line) for line in service.lines.splitlines())
-    return [line["why"] for line in lines if line["event"] == "no store"]
+    return [line["why"] for line in lines if line["event"] == "store unavailable"]
 
 
 def healthz(service: Service) -> tuple[int, str]:
@@ -207,7 +207,10 @@ def test_an_app_beyond_its_rate_is_refused_and_others_are_not(
                 codes.append(error.code())
         assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
         assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-        until(lambda: "an app may make 3 calls a second here" in service.lines, "why, in the log")
+        until(
+            lambda: "an app may make 3 calls a second at one instance" in service.lines,
+            "why, in the log",
+        )
 
 
 def test_a_service_keeps_to_the_core_that_it_is_given(

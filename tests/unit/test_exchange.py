@@ -13,7 +13,7 @@ from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import Exchange
 from services.runtime.envoy_server.wire import framed
 from services.runtime.methods import Kind, Methods
-from services.runtime.pipeline import _left
+from services.runtime.pipeline import _why_ended
 
 SECONDS = 0.3
 
@@ -82,4 +82,4 @@ def test_a_call_that_ends_a_moment_before_its_deadline_was_not_left(
 ) -> None:
     context = OwnContext(seconds_left)
     context.end()
-    assert _left(context).code.name == code
+    assert _why_ended(context).code.name == code

@@ -1,8 +1,8 @@
 """The ASGI application that answers streams, long unary calls, health and reflection.
 
-One event loop reads and writes; nothing in it waits for a servicer. Servicers run on threads, only
-so many at a time, and learn from their context that the caller has left. WSGI could not do that:
-there the generator of a stream went on for ever after its caller had gone.
+One event loop reads and writes, and never waits for a servicer. Servicers run on a limited number
+of threads, and their context tells them when the caller has left. WSGI cannot do that: there, the
+generator of a stream continued forever after its caller had left.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from services.runtime.methods import Kind, Methods
 from services.runtime.pipeline import LongUnary, Pipeline, Stream
 from services.runtime.settings import ServerSettings
 
-# Threads beyond the calls that are admitted, to refuse those that are not.
+# Threads in addition to those of admitted calls; they refuse the calls over the limit.
 _SPARE_THREADS = 2
 
 
 class LongCalls:
-    """Called by Envoy for the routes of these methods, once for each call."""
+    """Envoy calls it once for each call of these methods."""
 
     def __init__(
         self, settings: ServerSettings, methods: Methods, pipeline: Pipeline, built_in: BuiltIn
@@ -59,7 +59,7 @@ class LongCalls:
             status = ended.status
         except Exception as error:
             status = self._pipeline.failed(exchange.call, error).status
-        # Not while an exception is handled: its traceback keeps the request.
+        # Not inside the `except` clause: the traceback would keep the request in memory.
         try:
             if status is not None:
                 await exchange.end(status)
@@ -70,18 +70,20 @@ class LongCalls:
 
     async def _unary(self, exchange: Exchange, answer: LongUnary) -> None:
         threads, call, context = self._long_threads, exchange.call, exchange.context
-        await _on(threads, lambda: self._pipeline.require_known(call))
+        await _on(threads, lambda: self._pipeline.require_identified(call))
         read = await exchange.only_packed()
         reply = await _on(threads, lambda: answer(read, call, context))
         await exchange.reply(reply)
         await exchange.end()
 
     async def _stream(self, exchange: Exchange, answer: Stream, *, many: bool) -> None:
-        """`many` says that the request is a stream as well."""
+        """`many` says that the request is a stream, too."""
         loop = asyncio.get_running_loop()
         only = None
         if not many:
-            await _on(self._stream_threads, lambda: self._pipeline.require_known(exchange.call))
+            await _on(
+                self._stream_threads, lambda: self._pipeline.require_identified(exchange.call)
+            )
             only = await exchange.only_packed()
 
         def wait_for(step: Awaitable[Any]) -> Any:
