@@ -1,4 +1,4 @@
-"""How many calls of a kind are answered at a time."""
+"""A limit on how many calls of a kind are answered at a time."""
 
 import threading
 from collections.abc import Iterator
@@ -11,17 +11,19 @@ from services.runtime.errors import Failure
 
 
 class Admission:
-    """Lets `most` calls in, and refuses the next one at once."""
+    """Admits up to `most` calls at a time, and refuses any further call immediately."""
 
     def __init__(self, most: int, reason: "Reason.ValueType", what: str) -> None:
-        """`what` names the calls in the message of a refusal, as "streams"."""
+        """`what` names the calls in the message of a refusal, for example "streams"."""
         self._free = threading.BoundedSemaphore(most)
         self._reason = reason
-        self._message = f"this instance answers {most} {what} at a time, and so many are under way"
+        self._message = (
+            f"this instance answers {most} {what} at a time, and all of these are in progress"
+        )
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Raises Failure RESOURCE_EXHAUSTED where no slot is free."""
+        """Holds a slot for a call. Raises Failure RESOURCE_EXHAUSTED if none is free."""
         if not self._free.acquire(blocking=False):
             raise Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, self._reason, self._message)
         try:

@@ -80,10 +80,10 @@ def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [
         ("Invalid encoding on %s", "error"),
-        ("a library logged something", "error"),
-        ("a library logged something", "warning"),
-        ("a library logged something", "error"),
-        ("a thread ended by an exception", "error"),
+        ("a library logged a message, which is withheld", "error"),
+        ("a library logged a message, which is withheld", "warning"),
+        ("a library logged a message, which is withheld", "error"),
+        ("a thread ended with an exception", "error"),
     ]
     assert {line.get("logger") for line in lines} == {"grpc._cython.cygrpc", None}
     assert lines[1]["logged_at"] == "<string>:10 <module>"

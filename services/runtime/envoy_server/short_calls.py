@@ -16,11 +16,11 @@ _HEADERS = [("content-type", COMPLETE_CALL)]
 
 
 class ShortCalls:
-    """Called by Envoy once a request is complete: the filter `buffer` comes first.
+    """Envoy calls it once a request is complete, because the filter `buffer` comes first.
 
-    A reply leaves as one chunk of a body that is complete, so that no thread waits for a client
-    that does not read; the filter `grpc_http1_reverse_bridge` adds the trailers. With a generator
-    that sends the trailers itself, four connections whose clients did not read held all threads.
+    A reply is sent as one complete body, so that no thread waits for a client that does not read;
+    the filter `grpc_http1_reverse_bridge` adds the trailers. With a generator that sends the
+    trailers itself, four connections whose clients did not read blocked all threads.
     """
 
     def __init__(self, methods: Mapping[str, Unary], pipeline: Pipeline, most: int) -> None:
@@ -33,13 +33,13 @@ class ShortCalls:
         try:
             body = environ["wsgi.input"].read()
         except RuntimeError:
-            # The caller reset the call while it waited for a thread: nobody wants an answer.
-            # Without a start, pyvoy would write two lines to the log for each such call.
+            # The caller reset the call while it waited for a thread. Without this empty response,
+            # pyvoy would write two lines to the log for each such call.
             start_response("200 OK", [])
             return ()
         call, context = _call_of(environ)
         if environ.get("CONTENT_TYPE") != COMPLETE_CALL:
-            # Not gRPC: the filter before this one has given every gRPC call that type.
+            # Not gRPC: the previous filter sets this content type on every gRPC call.
             self._pipeline.refuse_unknown(call)
             start_response("415 Unsupported Media Type", [("content-type", "text/plain")])
             return (b"this port speaks gRPC\n",)
@@ -70,7 +70,7 @@ def _call_of(environ: Environ) -> tuple[Call, OwnContext]:
     call = Call(
         environ["PATH_INFO"],
         environ.get("HTTP_X_REQUEST_ID", ""),
-        # WSGI joins repeated headers; no token has a comma.
+        # WSGI joins repeated headers with commas, and no token contains a comma.
         () if authorization is None else authorization.split(","),
         seconds_left,
     )
