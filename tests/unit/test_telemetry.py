@@ -1,4 +1,4 @@
-"""What operators see holds no secret, token or whole openid."""
+"""Logs and metrics contain no secret, token or whole openid."""
 
 import json
 import subprocess
@@ -71,8 +71,8 @@ thread.join()
 """
 
 
-def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
-    # In a process of its own: pytest has handlers on the root logger of this one.
+def test_the_messages_of_libraries_and_the_texts_of_exceptions_are_not_logged() -> None:
+    # In a separate process, because pytest adds handlers to the root logger of this one.
     run = subprocess.run(
         [sys.executable, "-c", LIBRARY], capture_output=True, text=True, check=True
     )
@@ -90,7 +90,7 @@ def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
     assert lines[0]["exception"] == lines[4]["exception"] == "ValueError"
 
 
-def test_a_line_is_bounded_and_says_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_bounded_and_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     long = {"text": "级" * 1_900, "entries": ["x" * 1_001] * 30, "other": {"key": "x" * 5_000}}
     structlog.get_logger().error("e" * 1_000, **long, number=7, nothing=None)
     text = capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_calls_are_counted_by_method_and_code() -> None:
         assert f"grpc_server_handled_total{{{labels}}} 1.0" in text
 
 
-def test_no_call_is_lost_or_counted_twice_whoever_counts_and_reads() -> None:
+def test_concurrent_calls_and_scrapes_count_each_call_once() -> None:
     telemetry = Telemetry()
 
     def call() -> None:
@@ -135,8 +135,8 @@ def test_no_call_is_lost_or_counted_twice_whoever_counts_and_reads() -> None:
     assert f"grpc_server_handling_seconds_count{{{labels}}} 4004.0" in text
 
 
-@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "é"])
-def test_a_call_without_a_good_request_id_has_one_of_ours_and_keeps_it(sent: str) -> None:
-    call = Call(CALL.method, sent, (), None)
-    assert len(call.request_id) == 36
-    assert call.request_id == call.request_id
+def test_a_call_without_a_valid_request_id_gets_one_and_keeps_it() -> None:
+    for sent in ("", "a b", "x" * 129, "é"):
+        call = Call(CALL.method, sent, (), None)
+        assert len(call.request_id) == 36
+        assert call.request_id == call.request_id
