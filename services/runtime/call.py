@@ -87,7 +87,7 @@ class Context(Protocol):
     def add_callback(self, callback: Callable[[], None]) -> bool: ...
 
 
-class OwnContext:
+class CallContext:
     """A context for servicers that run without a grpcio server."""
 
     def __init__(self, seconds_left: float | None) -> None:

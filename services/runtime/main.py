@@ -6,10 +6,10 @@ from importlib import import_module
 
 import structlog
 
-from services.runtime.envoy_server.process import become_envoy, shared_libpython
+from services.runtime.envoy_server.process import exec_envoy, shared_libpython
 from services.runtime.methods import Contract
 from services.runtime.settings import AccessSettings, ServerSettings, load, variable
-from services.runtime.shutdown import hold_signals
+from services.runtime.shutdown import block_signals
 from services.store.settings import StoreSettings
 
 _NO_LIBPYTHON = (
@@ -29,13 +29,13 @@ def main(composition: str, settings_type: type[ServerSettings], contract: Contra
     settings = load(settings_type)
     for shared in (AccessSettings, StoreSettings):
         load(shared)
-    hold_signals()
+    block_signals()
     if settings.core is not None:
         # Threads inherit it, so it comes before the first one.
         os.sched_setaffinity(0, {settings.core})
     libpython = None if settings.server == "grpcio" else shared_libpython()
     if libpython is not None:
-        become_envoy(settings, contract, composition, libpython)
+        exec_envoy(settings, contract, composition, libpython)
     if settings.server == "envoy":
         name = variable(settings_type, "server")
         sys.exit(_NO_LIBPYTHON.format(variable=name, python=sys.executable))

@@ -8,7 +8,7 @@ import threading
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def hold_signals() -> None:
+def block_signals() -> None:
     """Keeps SIGTERM and SIGINT pending until a `Shutdown` takes them.
 
     Call it before there are threads: they inherit it, as does a program that replaces this one.

@@ -7,7 +7,7 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
-from services.runtime.call import OwnContext
+from services.runtime.call import CallContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import Exchange
 from services.runtime.envoy_server.wire import framed
@@ -78,6 +78,6 @@ def test_a_call_that_ends_just_before_its_deadline_was_not_cancelled() -> None:
         (0.0, "DEADLINE_EXCEEDED"),
         (9.0, "CANCELLED"),
     ):
-        context = OwnContext(seconds_left)
+        context = CallContext(seconds_left)
         context.end()
         assert _why_ended(context).code.name == code, seconds_left

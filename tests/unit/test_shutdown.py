@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each program runs in a separate process, because it sets the signal mask and ends the process.
 WAITS = """
 import os, signal, sys, threading
-from services.runtime.shutdown import Shutdown, hold_signals
+from services.runtime.shutdown import Shutdown, block_signals
 
-hold_signals()
+block_signals()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 shutdown = Shutdown()
 os.kill(os.getpid(), signal.SIGTERM)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelgate.access.v1.reason_pb2 import REASON_USER_NOT_FOUND
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.envoy_server.config import COMPLETE_CALL
 from services.runtime.envoy_server.short_calls import ShortCalls
 from services.runtime.envoy_server.wire import (
@@ -32,7 +32,7 @@ UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_the_reply_of_a_short_call_has_the_metadata() -> None:
-    def answer(_message: bytes, _call: Call, context: OwnContext) -> bytes:
+    def answer(_message: bytes, _call: Call, context: CallContext) -> bytes:
         context.send_initial_metadata((("x-levelgate-test", "5"),))
         return b"reply"
 
@@ -127,7 +127,7 @@ def test_a_status_is_written_in_ascii() -> None:
 
 
 def test_a_context_runs_its_callbacks_once_when_the_call_ends() -> None:
-    context, called = OwnContext(None), []
+    context, called = CallContext(None), []
     assert context.is_active()
     assert context.add_callback(lambda: called.append(1))
     context.end()

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import REASON_DEADLINE_EXCEEDED
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.envoy_server.wire import (
     PREFIX,
     framed,
@@ -51,7 +51,7 @@ class Exchange:
             return headers.get(name, [None])[0]
 
         seconds_left = seconds_of(first("grpc-timeout"))
-        self.context = OwnContext(seconds_left)
+        self.context = CallContext(seconds_left)
         self.call = Call(
             scope["path"],
             first("x-request-id") or "",

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from services.runtime.call import OwnContext
+from services.runtime.call import CallContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
 from services.runtime.errors import CallEndedError
@@ -116,7 +116,7 @@ async def _awaited(step: Awaitable[Any]) -> Any:
     return await step
 
 
-def _end_at_deadline(context: OwnContext) -> asyncio.TimerHandle | None:
+def _end_at_deadline(context: CallContext) -> asyncio.TimerHandle | None:
     left = context.time_remaining()
     if left is None:
         return None

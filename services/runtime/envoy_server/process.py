@@ -30,7 +30,7 @@ def shared_libpython() -> str | None:
     return None
 
 
-def become_envoy(
+def exec_envoy(
     settings: ServerSettings, contract: Contract, composition: str, libpython: str
 ) -> NoReturn:
     """Replaces this program by Envoy, which imports `composition` and serves what it builds.

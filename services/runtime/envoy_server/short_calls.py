@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.envoy_server.config import COMPLETE_CALL
 from services.runtime.envoy_server.wire import framed, only_message, seconds_of, status_headers
 from services.runtime.errors import CallEndedError
@@ -53,7 +53,7 @@ class ShortCalls:
         start_response("200 OK", [*_HEADERS, *context.initial_metadata])
         return (framed(reply),)
 
-    def _answer(self, environ: Environ, body: bytes, call: Call, context: OwnContext) -> bytes:
+    def _answer(self, environ: Environ, body: bytes, call: Call, context: CallContext) -> bytes:
         answer = self._methods.get(call.method)
         if answer is None:
             raise self._pipeline.refuse_unknown(call)
@@ -64,7 +64,7 @@ class ShortCalls:
         return answer(message, call, context)
 
 
-def _call_of(environ: Environ) -> tuple[Call, OwnContext]:
+def _call_of(environ: Environ) -> tuple[Call, CallContext]:
     seconds_left = seconds_of(environ.get("HTTP_GRPC_TIMEOUT"))
     authorization = environ.get("HTTP_AUTHORIZATION")
     call = Call(
@@ -74,4 +74,4 @@ def _call_of(environ: Environ) -> tuple[Call, OwnContext]:
         () if authorization is None else authorization.split(","),
         seconds_left,
     )
-    return call, OwnContext(seconds_left)
+    return call, CallContext(seconds_left)
