@@ -137,8 +137,8 @@ def test_clients_that_do_not_read_do_not_affect_others(stack: RunningStack, wind
         assert_others_are_served(stack, "upbot_checks", target)
 
 
-def test_a_caller_who_resets_thousands_of_calls_ends_no_call_of_others(stack: RunningStack) -> None:
-    """Each call is complete, so the gateway has passed it on when it is reset."""
+def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningStack) -> None:
+    """Each call is complete, so the gateway has already passed it on when it is reset."""
     one = message(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3]))
     calls = [Call(CHECK, one, stack.token_with("upbot:check"), is_whole=True)] * 50
     gateway = stack.gateway.removeprefix("http://")
