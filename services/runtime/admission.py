@@ -1,13 +1,19 @@
-"""A limit on how many calls of a kind are answered at a time."""
+"""Limits on how many calls are answered at a time, and the threads for long calls and streams."""
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
 
 from levelgate.access.v1.reason_pb2 import Reason
 from services.runtime.errors import Failure
+from services.runtime.methods import Kind, Methods
+from services.runtime.settings import ServerSettings
+
+# Threads in addition to those of admitted calls; they refuse the calls over the limit.
+_SPARE_THREADS = 2
 
 
 class Admission:
@@ -30,3 +36,12 @@ class Admission:
             yield
         finally:
             self._free.release()
+
+
+def thread_pools(settings: ServerSettings, methods: Methods) -> dict[Kind, ThreadPoolExecutor]:
+    """Returns separate threads for long unary calls and for streams."""
+    long = settings.long_calls * max(1, len(methods.of(Kind.LONG)))
+    return {
+        Kind.LONG: ThreadPoolExecutor(long + _SPARE_THREADS, "long"),
+        Kind.STREAM: ThreadPoolExecutor(settings.streams + _SPARE_THREADS, "stream"),
+    }

@@ -11,14 +11,13 @@ from typing import Any
 
 import grpc
 
+from services.runtime.admission import thread_pools
 from services.runtime.call import Call
 from services.runtime.errors import CallEndedError
 from services.runtime.methods import Kind, Method, Methods
 from services.runtime.pipeline import Pipeline
 from services.runtime.settings import ServerSettings
 
-# Threads in addition to those of admitted calls; they refuse the calls over the limit.
-_SPARE_THREADS = 2
 # How long a connection that has reached its maximum age may still finish its calls, in
 # milliseconds.
 _CONNECTION_AGE_GRACE = 30_000
@@ -64,12 +63,7 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def __init__(self, settings: ServerSettings, methods: Methods, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        streams = settings.streams + _SPARE_THREADS
-        long = settings.long_calls * max(1, len(methods.of(Kind.LONG))) + _SPARE_THREADS
-        self._threads = {
-            Kind.STREAM: ThreadPoolExecutor(streams, "stream"),
-            Kind.LONG: ThreadPoolExecutor(long, "long"),
-        }
+        self._threads = thread_pools(settings, methods)
         self._handlers = {each.path: each.handler for each in methods.of(Kind.BUILT_IN)}
         for method in methods.of(Kind.SHORT, Kind.LONG, Kind.STREAM):
             self._handlers[method.path] = self._handler(method)

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,6 @@ from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from operations.commands.demo import prepare
 from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
-from tests.support.bystanders import message
-from tests.support.half_open import Call, Connection, half_open
 from tests.support.service import Service, running_service
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"
@@ -44,27 +41,15 @@ SETTINGS = {
 }
 
 
-@contextmanager
-def served_by(transport: str, store: ServerProcess, log: Path) -> Iterator[Service]:
-    demo = prepare(store.address)
-    settings = {**SETTINGS, "MEMBER_LEVEL_SERVER": transport}
-    with running_service(store.address, log, **settings) as started:
-        started.token = demo.token
-        started.wait_for("SERVING")
-        yield started
-
-
 @pytest.fixture(params=["envoy", "grpcio"])
 def service(
     request: pytest.FixtureRequest, store_server: ServerProcess, tmp_path: Path
 ) -> Iterator[Service]:
-    with served_by(request.param, store_server, tmp_path / "log") as started:
-        yield started
-
-
-@pytest.fixture
-def envoy(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
-    with served_by("envoy", store_server, tmp_path / "log") as started:
+    demo = prepare(store_server.address)
+    settings = {**SETTINGS, "MEMBER_LEVEL_SERVER": request.param}
+    with running_service(store_server.address, tmp_path / "log", **settings) as started:
+        started.token = demo.token
+        started.wait_for("SERVING")
         yield started
 
 
@@ -292,34 +277,6 @@ def test_a_stream_ends_with_its_deadline(service: Service) -> None:
         ),
         "the service notices the end",
     )
-
-
-def test_many_resets_neither_end_a_connection_nor_fill_the_log(envoy: Service) -> None:
-    """All callers share the gateway's connection, and one of them may cancel most of its calls."""
-    whole = message(member_level_pb2.ShowUserRequest(user_id="5"))
-    sent = [Call(SHOW, whole, envoy.token, is_whole=True)] * 20
-    with ExitStack() as opened:
-        connection = Connection(("127.0.0.1", envoy.port), opened)
-        # 800 calls: Envoy closes a connection after 500 resets, grpcio's library after 1,000.
-        for _ in range(40):
-            connection.begin(sent)
-            connection.reset()
-        connection.send()
-    assert envoy.show().data.level == 5
-    assert [line for line in envoy.lines.splitlines() if not line.startswith("{")] == []
-
-
-def test_calls_whose_request_never_comes_keep_their_memory_for_two_seconds_only(
-    envoy: Service,
-) -> None:
-    """No time limit ends a watch, and each call is too small to be ended for its size."""
-    path = "/levelgate.member.v1.MemberHistory/WatchLevels"
-    with half_open(("127.0.0.1", envoy.port), [Call(path)], 80, 250) as held:
-        assert held.begun > 19_000
-        until(lambda: held.answers.total() > 5_000, "calls that are ended", 20)
-        until(lambda: envoy.status() == "SERVING", "health", 20)
-        for _ in range(20):
-            assert envoy.show().data.level == 5
 
 
 def test_a_deadline_also_ends_the_work_of_the_service(

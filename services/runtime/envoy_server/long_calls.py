@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from services.runtime.admission import thread_pools
 from services.runtime.call import CallContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
@@ -20,9 +21,6 @@ from services.runtime.methods import Kind, Methods
 from services.runtime.pipeline import LongUnary, Pipeline, Stream
 from services.runtime.settings import ServerSettings
 
-# Threads in addition to those of admitted calls; they refuse the calls over the limit.
-_SPARE_THREADS = 2
-
 
 class LongCalls:
     """Envoy calls it once for each call of these methods."""
@@ -30,16 +28,13 @@ class LongCalls:
     def __init__(
         self, settings: ServerSettings, methods: Methods, pipeline: Pipeline, built_in: BuiltIn
     ) -> None:
-        long = methods.of(Kind.LONG)
         self._streams = {each.path: pipeline.stream(each) for each in methods.of(Kind.STREAM)}
         self._many = {each.path for each in methods.all() if each.handler.request_streaming}
-        self._long = {each.path: pipeline.long_unary(each) for each in long}
+        self._long = {each.path: pipeline.long_unary(each) for each in methods.of(Kind.LONG)}
         self._pipeline = pipeline
         self._built_in = built_in
         self._most = settings.maximum_message_bytes
-        self._stream_threads = ThreadPoolExecutor(settings.streams + _SPARE_THREADS, "stream")
-        threads = settings.long_calls * max(1, len(long)) + _SPARE_THREADS
-        self._long_threads = ThreadPoolExecutor(threads, "long")
+        self._threads = thread_pools(settings, methods)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send, self._most)
@@ -69,7 +64,7 @@ class LongCalls:
                 deadline.cancel()
 
     async def _unary(self, exchange: Exchange, answer: LongUnary) -> None:
-        threads, call, context = self._long_threads, exchange.call, exchange.context
+        threads, call, context = self._threads[Kind.LONG], exchange.call, exchange.context
         await _on(threads, lambda: self._pipeline.require_identified(call))
         read = await exchange.only_packed()
         reply = await _on(threads, lambda: answer(read, call, context))
@@ -79,11 +74,10 @@ class LongCalls:
     async def _stream(self, exchange: Exchange, answer: Stream, *, many: bool) -> None:
         """`many` says that the request is a stream, too."""
         loop = asyncio.get_running_loop()
+        threads = self._threads[Kind.STREAM]
         only = None
         if not many:
-            await _on(
-                self._stream_threads, lambda: self._pipeline.require_identified(exchange.call)
-            )
+            await _on(threads, lambda: self._pipeline.require_identified(exchange.call))
             only = await exchange.only_packed()
 
         def wait_for(step: Awaitable[Any]) -> Any:
@@ -104,7 +98,7 @@ class LongCalls:
             finally:
                 replies.close()  # type: ignore[attr-defined]
 
-        await _on(self._stream_threads, drive)
+        await _on(threads, drive)
         await exchange.end()
 
 
