@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import Reason
 from services.runtime.errors import Failure
 from services.runtime.methods import Kind, Methods
@@ -23,15 +21,13 @@ class Admission:
         """`what` names the calls in the message of a refusal, for example "streams"."""
         self._free = threading.BoundedSemaphore(most)
         self._reason = reason
-        self._message = (
-            f"this instance answers {most} {what} at a time, and all of these are in progress"
-        )
+        self._message = f"this instance answers {most} {what} at a time; all are in use"
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Holds a slot for a call. Raises Failure RESOURCE_EXHAUSTED if none is free."""
         if not self._free.acquire(blocking=False):
-            raise Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, self._reason, self._message)
+            raise Failure(self._reason, self._message)
         try:
             yield
         finally:

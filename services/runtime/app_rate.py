@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import REASON_APP_RATE_LIMITED
 from services.runtime.errors import Failure
 
@@ -36,8 +34,5 @@ class AppRate:
             is_left = left >= 1
             self._left[appid] = (left - is_left, now)
         if not is_left:
-            raise Failure(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                REASON_APP_RATE_LIMITED,
-                f"an app may make {self._rate} calls a second at one instance",
-            )
+            message = f"an app may make {self._rate} calls a second at one instance"
+            raise Failure(REASON_APP_RATE_LIMITED, message)

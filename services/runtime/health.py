@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable
 
-import grpc
 import redis
 import structlog
 from grpc_health.v1 import health, health_pb2
@@ -59,8 +58,7 @@ class StoreAvailability:
     def require(self) -> None:
         """Raises Failure UNAVAILABLE while the store is known to be unavailable."""
         if not self.is_available:
-            code = grpc.StatusCode.UNAVAILABLE
-            raise Failure(code, REASON_STORE_UNAVAILABLE, "the store does not answer")
+            raise Failure(REASON_STORE_UNAVAILABLE)
 
     def call_failed(self) -> None:
         """Counts a call that found the store unavailable as the first failure.

@@ -166,9 +166,7 @@ class Pipeline:
     def refuse_unknown(self, call: Call) -> CallEndedError:
         """Counts and logs a call of an unknown method, and returns what the transport raises."""
         call.method = UNKNOWN_METHOD
-        message = "this service has no such method"
-        code = grpc.StatusCode.UNIMPLEMENTED
-        return self.failed(call, Failure(code, REASON_METHOD_UNKNOWN, message))
+        return self.failed(call, Failure(REASON_METHOD_UNKNOWN))
 
     def failed(self, call: Call, error: Exception) -> CallEndedError:
         """Counts and logs an exception of the transport, and returns what the transport raises."""
@@ -182,7 +180,7 @@ class Pipeline:
         if failure.reason == REASON_STORE_UNAVAILABLE:
             if left is not None and left <= _CLOCK_SECONDS:
                 # The wait ended with the caller's deadline, which says nothing about the store.
-                failure = _deadline_passed()
+                failure = Failure(REASON_DEADLINE_EXCEEDED)
             else:
                 self._gate.availability.call_failed()
         self._telemetry.finished(call, started, failure, error)
@@ -222,10 +220,5 @@ def _why_ended(context: Context) -> Failure:
     """Why a call ended before it was answered."""
     left = context.time_remaining()
     if left is not None and left <= _CLOCK_SECONDS:
-        return _deadline_passed()
+        return Failure(REASON_DEADLINE_EXCEEDED)
     return caller_left()
-
-
-def _deadline_passed() -> Failure:
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
-    return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
