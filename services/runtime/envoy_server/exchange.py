@@ -176,7 +176,7 @@ class Exchange:
 
 
 def _shielded(step: Awaitable[Any]) -> asyncio.Future[Any]:
-    """Prevents that a timeout cancels a step, because pyvoy completes it in any case."""
+    """Prevents a timeout from cancelling a step, because pyvoy completes it in any case."""
     return asyncio.shield(asyncio.ensure_future(step))
 
 
