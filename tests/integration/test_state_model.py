@@ -35,7 +35,7 @@ POINTS = st.one_of(st.integers(0, 60), st.just(MAX_POINTS))
 
 @dataclass(frozen=True)
 class Member:
-    """What the design says a user holds."""
+    """What a user has, by docs/design.md, "member: levels and rules"."""
 
     level: int
     points: int = 0
@@ -45,7 +45,7 @@ class Member:
 
 @dataclass
 class Model:
-    """The design's rules, with the store left out."""
+    """The rules of docs/design.md, "member: levels and rules", without a store."""
 
     ladder: Ladder = LADDER
     now: int = 1_000_000
