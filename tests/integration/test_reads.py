@@ -332,8 +332,8 @@ def test_an_error_is_raised_and_the_next_read_begins_anew() -> None:
 
 def test_operators_see_what_memory_does(tracked: Tracked) -> None:
     registry = CollectorRegistry()
-    read_metrics.show(registry, tracked.reads)
-    read_metrics.show(registry, StoreReads(tracked.store))
+    read_metrics.register(registry, tracked.reads)
+    read_metrics.register(registry, StoreReads(tracked.store))
     for _ in range(3):
         tracked.reads.many(["a", "b"], ["h"], ["x", "y", "z"])
     text = generate_latest(registry).decode()
