@@ -13,7 +13,11 @@ from services.suite import SUITE
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.user_state.record import MAX_PROTECTED_UNTIL, SECONDS_PER_DAY
 
-ALL = (*(settings_of(service.name) for service in SUITE), AccessSettings, StoreSettings)
+ALL: tuple[type[BaseSettings], ...] = (
+    *(settings_of(service.name) for service in SUITE),
+    AccessSettings,
+    StoreSettings,
+)
 
 
 def test_every_setting_has_a_default_and_a_description() -> None:
