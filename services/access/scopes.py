@@ -1,4 +1,4 @@
-"""The scopes that exist: those that the contracts put on their methods, and no others."""
+"""All scopes, read from the options of the methods in the contracts."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def descriptor_of(full_name: str) -> ServiceDescriptor:
 
 
 def access_of(services: Iterable[ServiceDescriptor]) -> dict[str, access_pb2.Access]:
-    """Who may call what: the option on each method, by the method's path."""
+    """The access option of each method, by the method's path."""
     return {
         f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access_pb2.access]
         for service in services

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -12,8 +11,9 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from services.runtime.methods import Contract
-from services.suite import SUITE
+from services.member_level.contract import CONTRACT as MEMBER_LEVEL
+from services.shop_level.contract import CONTRACT as SHOP_LEVEL
+from services.upbot_checks.contract import CONTRACT as UPBOT_CHECKS
 from tests.contract.cases import Case, JsonRequest, all_cases
 from tests.contract.placeholders import Values, fill
 from tests.fuzz.inputs import secret
@@ -77,22 +77,18 @@ VALUES: Values = {
 
 
 @cache
-def _contracts() -> dict[str, Contract]:
-    """The contract of each service, by its name."""
-    return {
-        service.name: import_module(f"services.{service.name}.contract").CONTRACT
-        for service in SUITE
-    }
-
-
-@cache
 def rpcs() -> tuple[Rpc, ...]:
     documented: dict[str, list[Mapping[str, Any]]] = {}
     for case in all_cases():
         for rpc, request in _stub_requests(case):
             documented.setdefault(rpc.rpartition("/")[2], []).append(request)
     found = []
-    for service, contract in _contracts().items():
+    contracts = (
+        ("member_level", MEMBER_LEVEL),
+        ("shop_level", SHOP_LEVEL),
+        ("upbot_checks", UPBOT_CHECKS),
+    )
+    for service, contract in contracts:
         for path, method in contract.methods():
             found.append(
                 Rpc(
@@ -139,7 +135,7 @@ def _weights() -> list[float]:
 def field_names() -> list[bytes]:
     """Every field of every request, as the contract and as JSON spell it."""
     names: set[str] = set()
-    for contract in _contracts().values():
+    for contract in (MEMBER_LEVEL, SHOP_LEVEL, UPBOT_CHECKS):
         for _, method in contract.methods():
             for field in _fields(method.input_type, set()):
                 names |= {field.name, field.json_name}

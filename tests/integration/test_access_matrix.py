@@ -22,7 +22,6 @@ from services.access.secrets import digest, new_secret
 from services.access.tokens import LIVE_PAIRS, Tokens
 from services.store import keys
 from services.store.store import Store
-from services.suite import SUITE
 from tests.stack.waiting import until
 from tests.support.raw_calls import RawCall, statuses
 from tests.support.running import RunningStack
@@ -183,10 +182,10 @@ def is_for_operators(path: str) -> bool:
 
 
 def test_on_the_services_own_ports(stage: Stage) -> None:
-    processes = {
-        name: service.name for service in SUITE for name in (*service.public, *service.internal)
+    families = {"upbot": "upbot_checks", "access": "upbot_checks", "member": "member_level"}
+    addresses = {
+        path: stage.stack.grpc[families.get(path.split(".")[1], "shop_level")] for path in ACCESS
     }
-    addresses = {path: stage.stack.grpc[processes[path.split("/")[1]]] for path in ACCESS}
     assert outcome_of_all(stage, partial(by_grpc, stage, addresses)) == stage.expected
 
 
