@@ -184,7 +184,7 @@ def user_key(key: str) -> UserKey | None:
         return None
     kind, rest = found.groups()
     match kind:
-        case "member":
+        case "profile" | "member":
             user = _split_counted(rest)[1]
         case "bill":
             user = _split_counted(_split_counted(rest)[1])[0]
