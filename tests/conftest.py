@@ -1,4 +1,4 @@
-"""The running suite, once for the whole session."""
+"""The running suite, started once per session (with pytest-xdist: once per worker)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,12 @@ from tests.support.running import RunningStack, running_stack
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--compose", action="store_true", help="the suite runs as containers: needs an engine"
+        "--compose", action="store_true", help="run the suite in containers (needs an engine)"
+    )
+    parser.addoption(
+        "--sample",
+        action="store_true",
+        help="of the contract only one case for each call and each kind of failure",
     )
 
 
@@ -34,7 +39,7 @@ def _running(
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
-    """The suite as it comes: every call wants a token."""
+    """The suite with its default settings: every call needs a token."""
     with _running(request, tmp_path_factory.mktemp("stack")) as running:
         yield running
 

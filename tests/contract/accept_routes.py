@@ -1,4 +1,4 @@
-"""`python -m tests.contract.accept_routes`: what the routes are now is what clients get."""
+"""`python -m tests.contract.accept_routes` accepts the present routes as the public contract."""
 
 from tests.contract.test_routes import GOLDEN, current_lines
 

@@ -1,4 +1,4 @@
-"""Cases as their files tell them; README.md says what each key means."""
+"""Reads the cases from their files; README.md explains each key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ import yaml
 
 FOLDER = Path(__file__).parent
 
-# What `authorization` says for a call without a token.
+# The value of `authorization` for a call without a token.
 NO_TOKEN = "none"
 
-# Where a case can have parameters for the JSON door other than `both`, one of them at most.
+# The keys that give the body of a JSON request; a case has at most one of them.
 BODIES = ("body", "body_text", "body_base64", "form")
 
 
 class CaseError(Exception):
-    """A case file that cannot be read as one."""
+    """A case file that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stub call before or after the call that is proved."""
+    """A gRPC call before or after the call under test."""
 
     rpc: str
     request: Mapping[str, Any]
@@ -33,41 +33,60 @@ class Step:
 
 @dataclass(frozen=True)
 class JsonRequest:
-    """One HTTP request. `method` and `target` are sent as they stand."""
+    """One HTTP request. `method` and `target` are sent unchanged."""
 
     method: str
     target: str
     headers: Mapping[str, str | None] = field(default_factory=dict)
     kind: str = ""
-    """Which of BODIES `content` is; empty for a request without a body."""
+    """The key in BODIES that gave `content`; empty for a request without a body."""
     content: Any = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A sentence about one call, and how to prove it at the doors that can express it."""
+    """One request by JSON, by gRPC or by both, and the answer that is wanted."""
 
     file: str
     family: str
     rpc: str
     name: str
+    """The sentence that the case proves. The cases of one `each` share it."""
+    detail: str
+    """What is special about this request; empty outside of `each`."""
     is_open: bool
     authorization: str
     given: Sequence[Step]
     then: Sequence[Step]
     json: JsonRequest | None
-    stub: Mapping[str, Any] | None
+    grpc: Mapping[str, Any] | None
     reply: Mapping[str, Any] | None
     fails: str
     reply_headers: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.name}"
+        detail = f", {self.detail}" if self.detail else ""
+        return f"{self.file}: {self.name}{detail}"
 
 
 def all_cases(folder: Path = FOLDER) -> list[Case]:
-    """The cases of all files; a file's folder is the family of its call."""
+    """The cases of all files. The folder of a file is the family of its call."""
     return [case for path in sorted(folder.glob("*/*.yaml")) for case in _read(path)]
+
+
+def sample_of(cases: Sequence[Case]) -> list[Case]:
+    """The first case for each call, each kind of failure and each kind of body.
+
+    It is enough where the same code runs in another way: in containers, or with grpcio's server.
+    """
+    found: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        kind = case.json.kind if case.json else ""
+        # The name of a failure ends with the parameter, which does not matter here.
+        failure = " ".join(case.fails.split(" ")[:2])
+        if not case.is_open:
+            found.setdefault((case.rpc, failure, kind), case)
+    return list(found.values())
 
 
 def read_yaml(path: Path) -> Any:
@@ -81,16 +100,21 @@ def _read(path: Path) -> Iterator[Case]:
     names: set[str] = set()
     for fields in document["cases"]:
         try:
-            case = _case(path, {**head, **fields})
+            yield from _cases(path, {**head, **fields})
         except (CaseError, KeyError, TypeError, ValueError) as error:
             raise CaseError(f"{path.name}: {fields.get('name', fields)}: {error!r}") from error
-        if case.name in names:
-            raise CaseError(f"{path.name}: two cases are named: {case.name}")
-        names.add(case.name)
-        yield case
+        if fields["name"] in names:
+            raise CaseError(f"{path.name}: two cases are named: {fields['name']}")
+        names.add(fields["name"])
 
 
-def _case(path: Path, fields: dict[str, Any]) -> Case:
+def _cases(path: Path, fields: dict[str, Any]) -> Iterator[Case]:
+    """One case, or one for each entry of `each`, which may override the keys around it."""
+    for detail, own in fields.pop("each", {"": {}}).items():
+        yield _case(path, {**fields, **own}, detail)
+
+
+def _case(path: Path, fields: dict[str, Any], detail: str) -> Case:
     fields.pop("document", None)
     http, both = fields.pop("http", ""), fields.pop("both", None)
     case = Case(
@@ -98,19 +122,20 @@ def _case(path: Path, fields: dict[str, Any]) -> Case:
         family=path.parent.name,
         rpc=fields.pop("rpc", ""),
         name=fields.pop("name"),
+        detail=detail,
         is_open=_is_open(fields.pop("setting", "")),
         authorization=fields.pop("authorization", "$token"),
         given=[_step(step) for step in fields.pop("given", [])],
         then=[_step(step) for step in fields.pop("then", [])],
         json=_json_request(http, both, fields),
-        stub=fields.pop("stub", both),
+        grpc=fields.pop("grpc", both),
         reply=fields.pop("reply", None),
         fails=fields.pop("fails", ""),
         reply_headers=fields.pop("reply_headers", {}),
     )
     if fields:
         raise CaseError(f"unknown keys: {', '.join(fields)}")
-    if case.json is None and case.stub is None:
+    if case.json is None and case.grpc is None:
         raise CaseError("no request")
     if (case.reply is None) == (not case.fails):
         raise CaseError("either `reply` or `fails`")
@@ -134,7 +159,7 @@ def _json_request(http: str, both: Any, fields: dict[str, Any]) -> JsonRequest |
     bodies = {kind: fields.pop(kind) for kind in BODIES if kind in fields}
     if both is not None:
         if line or bodies:
-            raise CaseError("`both` says the whole JSON request")
+            raise CaseError("`both` is the whole JSON request")
         return _spelled_out(http, both, headers)
     if not line and not bodies:
         return None
@@ -146,8 +171,8 @@ def _json_request(http: str, both: Any, fields: dict[str, Any]) -> JsonRequest |
 def _spelled_out(
     http: str, parameters: Mapping[str, Any], headers: Mapping[str, str | None]
 ) -> JsonRequest:
-    """Parameters go where the document has them: into the path it names, then as GET and DELETE
-    send them into the query, else into a JSON body.
+    """Puts the parameters into the path where it names them. GET and DELETE send the others in the
+    query, POST in a JSON body.
     """
     method, target = http.split(" ", 1)
     left = dict(parameters)
@@ -156,7 +181,7 @@ def _spelled_out(
             target = target.replace(f"{{{name}}}", _escaped(value))
             del left[name]
     if "{" in target:
-        raise CaseError(f"`both` leaves a gap in {target}: write `request` and `stub`")
+        raise CaseError(f"`both` leaves a gap in {target}: write `request` and `grpc`")
     if method == "POST":
         return JsonRequest(method, target, headers, "body", left)
     query = "&".join(f"{name}={_escaped(value)}" for name, value in left.items())
@@ -165,12 +190,12 @@ def _spelled_out(
 
 
 def _escaped(value: Any) -> str:
-    # What dollar names are made of stays: they are filled in when the case runs.
+    # Dollar names stay as they are: they are filled in when the case runs.
     return quote(str(value), safe="$():")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which PyYAML would drop the first silently."""
+    """Refuses a key that is given twice; PyYAML would silently drop the first value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]

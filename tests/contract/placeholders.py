@@ -1,4 +1,4 @@
-"""The dollar names of a case: what is known only when it runs, or is too long to write."""
+"""The dollar names of a case: values that are known only when it runs, or are too long to write."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +13,13 @@ Values = Mapping[str, Callable[[str], Any]]
 
 
 class UnknownPlaceholderError(Exception):
-    """A dollar name that nobody gave a meaning."""
+    """A dollar name without a value."""
 
 
 def fill(value: Any, values: Values) -> Any:
     """The value with the dollar names in all its strings replaced.
 
-    A string that is nothing but one dollar name becomes what it stands for, of whatever type.
+    A string that consists of one dollar name becomes its value, whatever the type.
     """
     if isinstance(value, str):
         return _fill_text(value, {**GENERATORS, **values})
@@ -63,7 +63,7 @@ def _codes(argument: str) -> list[str]:
 
 
 def _map_of_false(argument: str) -> dict[str, bool]:
-    """$map_of_false(1000): what $codes(1000) get that no fact equals."""
+    """$map_of_false(1000): the answer for $codes(1000) of which none equals the fact."""
     return dict.fromkeys(_codes(argument), False)
 
 

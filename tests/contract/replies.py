@@ -1,25 +1,25 @@
-"""Comparing what a case wants with what a door gave."""
+"""Compares the reply that a case wants with the reply that came."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-# Stands in a wanted reply for what differs each time, such as a token.
+# Marks a part of a wanted reply that differs each time, such as a token.
 ANYTHING = "…"
 
-# Maps, whose order protobuf leaves free; the order of all other keys is part of the contract.
+# Protobuf does not define the order of maps; the order of all other keys is part of the contract.
 FREE_ORDER = {"xinyue_code_to_is_satisfied"}
-# Arrays of such maps: goods as later clients expect it, of which the document has no example.
+# Arrays of such maps: `goods` as newer clients expect it; the document has no example of it.
 FREE_ORDER_IN_ARRAY = {"goods"}
 
 
 def compact(value: Any) -> str:
-    """The JSON text that a caller gets: no blanks, Chinese as it is written."""
+    """The JSON text that a caller gets: without blanks, and with Chinese unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def settled(wanted: Any, got: Any) -> Any:
-    """The wanted value with what it leaves open taken from what came."""
+    """The wanted value, with the parts that it leaves open taken from the reply."""
     if wanted == ANYTHING:
         return got
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
@@ -44,7 +44,7 @@ def _in_the_order_of(value: Any, got: Any) -> Any:
 
 
 def wanted_text(wanted: Any, got_text: str) -> str:
-    """The exact text that is wanted, given what came."""
+    """The exact text that is wanted, given the reply."""
     try:
         got = json.loads(got_text)
     except ValueError:

@@ -1,24 +1,23 @@
-"""Every case, through every door that can express it. README.md says how to write one."""
+"""Runs every case by JSON and by gRPC. README.md explains how to write one."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import pytest
 
-from tests.contract import json_door
-from tests.contract.cases import Case, Step, all_cases
+from tests.contract import json_client
+from tests.contract.cases import Case, Step, all_cases, sample_of
 from tests.contract.failures import cells_for_cases, failure
+from tests.contract.grpc_client import DOMAIN, OK, GrpcClient, Outcome
 from tests.contract.placeholders import Values, fill
 from tests.contract.replies import settled, wanted_text
-from tests.contract.stub_door import DOMAIN, OK, Outcome, Stubs
 
 CASES = all_cases()
-AT_THE_JSON_DOOR = [case for case in CASES if case.json]
-AT_THE_STUB_DOOR = [case for case in CASES if case.stub is not None]
 
 
 class Stack(Protocol):
-    """What this folder needs of the running suite; tests/conftest.py has it."""
+    """The parts of the running suite that these tests use; tests/conftest.py starts it."""
 
     gateway: str
     grpc: dict[str, str]
@@ -32,11 +31,11 @@ class Stack(Protocol):
 
 
 class Stage:
-    """A stack in the demo state, with the doors to it."""
+    """A stack with the demo data, and a gRPC client of it."""
 
-    def __init__(self, stack: Stack, stubs: Stubs) -> None:
+    def __init__(self, stack: Stack, client: GrpcClient) -> None:
         self.stack = stack
-        self._stubs = stubs
+        self._client = client
         self._given: list[Any] = []
 
     def values(self) -> Values:
@@ -54,10 +53,10 @@ class Stage:
 
     def call(self, rpc: str, request: Any, authorization: str = "$token") -> Outcome:
         values = self.values()
-        return self._stubs.call(rpc, fill(request, values), fill(authorization, values))
+        return self._client.call(rpc, fill(request, values), fill(authorization, values))
 
     def proto_field(self, rpc: str, json_path: str) -> str:
-        return self._stubs.proto_field(rpc, json_path) if json_path else ""
+        return self._client.proto_field(rpc, json_path) if json_path else ""
 
     def prepare(self, steps: Sequence[Step]) -> None:
         self.stack.reset()
@@ -70,51 +69,70 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def closed_stage(stack: Stack) -> Iterator[Stage]:
-    with Stubs(stack.gateway, stack.grpc) as stubs:
-        yield Stage(stack, stubs)
+    with GrpcClient(stack.gateway, stack.grpc) as client:
+        yield Stage(stack, client)
 
 
 @pytest.fixture(scope="session")
 def open_stage(open_stack: Stack) -> Iterator[Stage]:
-    with Stubs(open_stack.gateway, open_stack.grpc) as stubs:
-        yield Stage(open_stack, stubs)
+    with GrpcClient(open_stack.gateway, open_stack.grpc) as client:
+        yield Stage(open_stack, client)
 
 
 @pytest.fixture
-def stage(case: Case, request: pytest.FixtureRequest) -> Stage:
-    found: Stage = request.getfixturevalue("open_stage" if case.is_open else "closed_stage")
-    found.prepare(case.given)
+def stage(cases: Sequence[Case], request: pytest.FixtureRequest) -> Stage:
+    found: Stage = request.getfixturevalue("open_stage" if cases[0].is_open else "closed_stage")
     return found
 
 
-@pytest.mark.parametrize("case", AT_THE_JSON_DOOR, ids=str)
-def test_the_json_door(case: Case, stage: Stage) -> None:
-    assert case.json
-    values = stage.values()
-    reply = json_door.send(stage.stack.gateway, case.json, case.authorization, values)
-    http, body = _wanted_body(case, values)
-    # A reply to HEAD has no body, whatever it is about.
-    text = "" if case.json.method == "HEAD" else wanted_text(body, reply.text)
-    assert (reply.status, reply.text) == (http, text)
-    assert reply.headers["content-type"] == json_door.CONTENT_TYPE
-    assert {name: reply.headers.get(name) for name in case.reply_headers} == case.reply_headers
-    _check_aftermath(case, stage)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cases" not in metafunc.fixturenames:
+        return
+    is_json = metafunc.function is test_the_json_answer
+    cases = [case for case in CASES if (case.json if is_json else case.grpc) is not None]
+    if metafunc.config.getoption("--sample"):
+        cases = sample_of(cases)
+    sentences = groupby(cases, lambda case: (case.family, case.file, case.name))
+    tables = [list(table) for _, table in sentences]
+    metafunc.parametrize(
+        "cases", tables, ids=[f"{table[0].file}: {table[0].name}" for table in tables]
+    )
 
 
-@pytest.mark.parametrize("case", AT_THE_STUB_DOOR, ids=str)
-def test_the_stub_door(case: Case, stage: Stage) -> None:
-    outcome = stage.call(case.rpc, case.stub, case.authorization)
-    if case.fails:
-        assert outcome == _wanted_status(stage, case.rpc, case.fails)
-    else:
-        reply = settled(fill(case.reply, stage.values()), outcome.reply)
-        assert outcome == Outcome(OK, reply)
-    _check_aftermath(case, stage)
+def test_the_json_answer(cases: Sequence[Case], stage: Stage) -> None:
+    for case in cases:
+        stage.prepare(case.given)
+        _check_json(case, stage)
+        _check_aftermath(case, stage)
+
+
+def test_the_grpc_answer(cases: Sequence[Case], stage: Stage) -> None:
+    for case in cases:
+        stage.prepare(case.given)
+        outcome = stage.call(case.rpc, case.grpc, case.authorization)
+        if case.fails:
+            wanted = _wanted_status(stage, case.rpc, case.fails)
+        else:
+            wanted = Outcome(OK, settled(fill(case.reply, stage.values()), outcome.reply))
+        assert outcome == wanted, str(case)
+        _check_aftermath(case, stage)
 
 
 def test_every_cell_of_the_error_table_is_proved() -> None:
-    proved = {(failure(case.fails).name, case.family) for case in AT_THE_JSON_DOOR if case.fails}
+    proved = {(failure(case.fails).name, case.family) for case in CASES if case.json and case.fails}
     assert cells_for_cases() - proved == set()
+
+
+def _check_json(case: Case, stage: Stage) -> None:
+    assert case.json
+    values = stage.values()
+    reply = json_client.send(stage.stack.gateway, case.json, case.authorization, values)
+    http, body = _wanted_body(case, values)
+    # A reply to HEAD never has a body.
+    text = "" if case.json.method == "HEAD" else wanted_text(body, reply.text)
+    assert (reply.status, reply.text) == (http, text), str(case)
+    assert reply.headers["content-type"] == json_client.CONTENT_TYPE, str(case)
+    assert {name: reply.headers.get(name) for name in case.reply_headers} == case.reply_headers
 
 
 def _wanted_body(case: Case, values: Values) -> tuple[int, Any]:
@@ -134,6 +152,7 @@ def _check_aftermath(case: Case, stage: Stage) -> None:
     for step in case.then:
         outcome = stage.call(step.rpc, step.request)
         if step.fails:
-            assert outcome == _wanted_status(stage, step.rpc, step.fails)
+            wanted = _wanted_status(stage, step.rpc, step.fails)
         else:
-            assert outcome == Outcome(OK, settled(step.reply, outcome.reply))
+            wanted = Outcome(OK, settled(step.reply, outcome.reply))
+        assert outcome == wanted, f"{case}: then {step.rpc}"

@@ -10,9 +10,9 @@ DESCRIPTORS = ROOT / "gateway" / "levelgate.binpb"
 GOLDEN = Path(__file__).with_name("routes.golden")
 
 HOW_TO_ACCEPT = f"""
-The routes are not those of {GOLDEN.relative_to(ROOT)}: this changes the public contract.
-Clients that call what was changed or taken away will fail. If that is meant, take the new
-lines over with
+The routes differ from {GOLDEN.relative_to(ROOT)}: this changes the public contract.
+Clients that call a route that was changed or removed will fail. If that is intended, accept
+the new lines with
 
     python -m tests.contract.accept_routes
 
@@ -32,7 +32,7 @@ def test_every_rpc_declares_who_may_call_it() -> None:
 
 
 def test_no_two_rpcs_have_one_route() -> None:
-    # Envoy takes such a pair without a word and never calls the second.
+    # Envoy accepts such a pair silently and never calls the second.
     routes = [(route.method, route.path) for route in read_routes(DESCRIPTORS.read_bytes())]
     public = [route for route in routes if route != ("-", "-")]
     assert len(set(public)) == len(public)

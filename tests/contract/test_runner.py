@@ -1,4 +1,4 @@
-"""The runner itself: a runner that lets a wrong reply pass would prove nothing."""
+"""Tests of the runner itself: if it accepted a wrong reply, the cases would prove nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def read(folder: Path, text: str) -> Case:
 
 def test_both_puts_a_parameter_into_the_path_and_the_rest_into_the_body(tmp_path: Path) -> None:
     case = read(tmp_path, HEAD + "- {name: x, both: {userId: a/用, level: 1}, reply: {}}")
-    assert case.stub == {"userId": "a/用", "level": 1}
+    assert case.grpc == {"userId": "a/用", "level": 1}
     assert case.json
     assert case.json.target == "/users/a%2F%E7%94%A8"
     assert (case.json.kind, case.json.content) == ("body", {"level": 1})
@@ -36,16 +36,25 @@ def test_both_puts_the_rest_into_the_query_of_a_get(tmp_path: Path) -> None:
     assert (case.json.target, case.json.kind) == ("/users/a?n=b%20c%26", "")
 
 
-def test_a_request_line_alone_is_for_the_json_door(tmp_path: Path) -> None:
+def test_a_request_line_alone_is_sent_by_json_only(tmp_path: Path) -> None:
     case = read(tmp_path, HEAD + "- {name: x, request: GET /users/%ff, reply: {}}")
-    assert case.stub is None
+    assert case.grpc is None
     assert case.json
     assert (case.json.method, case.json.target) == ("GET", "/users/%ff")
 
 
-def test_a_stub_request_alone_is_for_the_stub_door(tmp_path: Path) -> None:
-    case = read(tmp_path, HEAD + "- {name: x, stub: {}, reply: {}}")
-    assert (case.json, case.stub) == (None, {})
+def test_a_grpc_request_alone_is_sent_by_grpc_only(tmp_path: Path) -> None:
+    case = read(tmp_path, HEAD + "- {name: x, grpc: {}, reply: {}}")
+    assert (case.json, case.grpc) == (None, {})
+
+
+def test_each_makes_one_case_of_every_entry(tmp_path: Path) -> None:
+    each = "- {name: x, fails: no token, each: {a: {grpc: {}}, b: {grpc: {}, fails: bad token}}}"
+    (tmp_path / "member").mkdir()
+    (tmp_path / "member" / "call.yaml").write_text(HEAD + each)
+    first, second = all_cases(tmp_path)
+    assert (first.name, first.detail, first.fails) == ("x", "a", "no token")
+    assert (second.name, second.detail, second.fails) == ("x", "b", "bad token")
 
 
 @pytest.mark.parametrize(
@@ -60,10 +69,10 @@ def test_a_stub_request_alone_is_for_the_stub_door(tmp_path: Path) -> None:
         "- {name: x, body: {}, form: a=b, reply: {}}",
         "- {name: x, setting: opened, both: {userId: a}, reply: {}}",
         "- {name: x, both: {userId: a}, reply: {}, reply: {}}",
-        "- {name: x, stub: {}, reply: {}}\n- {name: x, stub: {}, reply: {}}",
+        "- {name: x, grpc: {}, reply: {}}\n- {name: x, grpc: {}, reply: {}}",
     ],
 )
-def test_a_case_that_cannot_be_meant_is_refused(tmp_path: Path, wrong: str) -> None:
+def test_a_case_that_contradicts_itself_is_refused(tmp_path: Path, wrong: str) -> None:
     with pytest.raises(CaseError):
         read(tmp_path, HEAD + wrong)
 
@@ -83,7 +92,7 @@ def test_a_case_that_cannot_be_meant_is_refused(tmp_path: Path, wrong: str) -> N
         ({}, "no JSON"),
     ],
 )
-def test_a_reply_differs_by_a_byte(wanted: Any, got: str) -> None:
+def test_a_reply_that_differs_in_a_byte_is_noticed(wanted: Any, got: str) -> None:
     assert wanted_text(wanted, got) != got
 
 
@@ -99,15 +108,15 @@ def test_a_reply_differs_by_a_byte(wanted: Any, got: str) -> None:
         ),
     ],
 )
-def test_a_reply_is_the_one_that_is_wanted(wanted: Any, got: str) -> None:
+def test_a_right_reply_is_accepted(wanted: Any, got: str) -> None:
     assert wanted_text(wanted, got) == got
 
 
-def test_what_is_left_open_must_be_there() -> None:
+def test_a_part_that_is_left_open_must_exist() -> None:
     assert settled({"a": "…"}, {}) != {}
 
 
-def test_dollar_names_are_filled_in_wherever_they_stand() -> None:
+def test_dollar_names_are_replaced_everywhere() -> None:
     values = {"token": lambda _: "t", "given_1": lambda _: {"data": {"id": 7}}}
     assert fill({"a": ["Bearer $token", "$given_1.data.id"]}, values) == {"a": ["Bearer t", 7]}
     assert fill("$repeat(3:用)", {}) == "用用用"
@@ -120,7 +129,7 @@ def test_an_unknown_dollar_name_is_refused() -> None:
         fill("$tokne", {})
 
 
-def test_a_failure_names_its_field_where_the_family_does() -> None:
+def test_a_failure_names_its_field_if_the_family_does() -> None:
     row = failure("bad parameter point")
     assert (row.status, row.reason, row.http) == ("INVALID_ARGUMENT", "INVALID_PARAMETER", 200)
     assert row.body("member")["msg"] == f"{BAD_PARAMETER.text}: point"

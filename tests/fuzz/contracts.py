@@ -169,8 +169,8 @@ def _json_requests() -> tuple[list[tuple[JsonRequest, str]], list[tuple[JsonRequ
 
 
 def _stub_requests(case: Case) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if case.stub is not None and case.rpc:
-        yield case.rpc, case.stub
+    if case.grpc is not None and case.rpc:
+        yield case.rpc, case.grpc
     for step in (*case.given, *case.then):
         yield step.rpc, step.request
 

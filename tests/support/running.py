@@ -1,7 +1,8 @@
-"""The whole suite, started as `make run` starts it, for tests that go through its doors."""
+"""Starts the whole suite as `make run` starts it, for tests that call it from outside."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import redis
 from pydantic import SecretStr
 
 from operations.commands.demo import load_data
@@ -28,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
-# What a reset leaves: who may call, and the mark of the layout.
+# The keys that a reset keeps: apps and their tokens, and the mark of the layout.
 KEPT = (b"lg:{access}:", b"lg:layout")
 
 PORTS = (
@@ -46,7 +48,7 @@ PORTS = (
 
 @dataclass
 class RunningStack:
-    """What `.run/stack.json` says of a running suite, and the way back to the demo data."""
+    """The contents of `.run/stack.json` of a running suite; can put the demo data back."""
 
     gateway: str
     admin: str
@@ -60,13 +62,26 @@ class RunningStack:
     directory: Path
     store: Store
     _tokens: dict[str, str] = field(default_factory=dict)
+    _writes_at_reset: int | None = None
 
     def reset(self) -> None:
-        """Puts the demo data back; tokens live on."""
+        """Puts the demo data back, unless nothing was written since. Tokens stay valid."""
+        if self._writes_at_reset is not None and self._writes() == self._writes_at_reset:
+            return
         old = [key for key in self.store.scan_iter() if not key.startswith(KEPT)]
         if old:
             self.store.delete(*(key.decode() for key in old))
         load_data(self.store, BUCKETS)
+        self._writes_at_reset = self._writes()
+
+    def _writes(self) -> int | None:
+        """How many changes the store has made; None in containers, where INFO is not allowed."""
+        try:
+            info = self.store.eval("return redis.call('INFO', 'persistence')", 0)
+        except redis.ResponseError:
+            return None
+        found = re.search(rb"rdb_changes_since_last_save:(\d+)", info)
+        return int(found[1]) if found else None
 
     def token_with(self, scopes: str) -> str:
         """An access token of an app that has these scopes only."""

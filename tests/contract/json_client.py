@@ -1,4 +1,4 @@
-"""The JSON door: one HTTP request as a client of the documents would send it."""
+"""Sends one HTTP request as a client of the documents would send it."""
 
 import base64
 import http.client
@@ -78,7 +78,7 @@ def _one_chunk(content: bytes) -> Iterator[bytes]:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Sends the target as it stands, unescaped Chinese included, as a careless client does."""
+    """Sends the target unchanged, with unescaped Chinese, as a careless client does."""
 
     def _encode_request(self, request: str) -> bytes:
         return request.encode()

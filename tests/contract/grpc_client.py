@@ -1,4 +1,4 @@
-"""The stub door: any RPC of the contracts by its name, with its request in proto-JSON."""
+"""Calls any RPC of the contracts by its name, with its request in proto-JSON."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
 from tests.contract.cases import NO_TOKEN
 
-# The services that the gateway passes on, and those that operators reach on the inner network.
-_AT_THE_GATEWAY = (
+# The contracts that the gateway serves, and those that operators call at the services' own ports.
+_PUBLIC = (
     access_tokens_pb2,
     demotion_pb2,
     eligibility_pb2,
@@ -33,7 +33,7 @@ _AT_THE_GATEWAY = (
     shop_level_pb2,
     upbot_checks_pb2,
 )
-_INSIDE = {
+_INTERNAL = {
     member_bulk_pb2: "member_level",
     shop_admin_pb2: "shop_level",
     user_facts_pb2: "upbot_checks",
@@ -47,7 +47,7 @@ DOMAIN = "levelgate"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to: a reply as JSON, or a status with its details."""
+    """The result of a call: a reply as JSON, or a status with its details."""
 
     status: str
     reply: Mapping[str, Any] | None = None
@@ -56,7 +56,7 @@ class Outcome:
     field: str = ""
 
 
-class Stubs:
+class GrpcClient:
     """Channels to one stack, opened once."""
 
     def __init__(self, gateway: str, services: Mapping[str, str]) -> None:
@@ -107,8 +107,8 @@ class Stubs:
 def _methods(
     gateway: str, services: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[MethodDescriptor, str]]]:
-    addresses = dict.fromkeys(_AT_THE_GATEWAY, gateway)
-    addresses |= {contract: services[service] for contract, service in _INSIDE.items()}
+    addresses = dict.fromkeys(_PUBLIC, gateway)
+    addresses |= {contract: services[service] for contract, service in _INTERNAL.items()}
     for contract, address in addresses.items():
         for service in contract.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
@@ -125,7 +125,7 @@ def _proto_names(message: Descriptor | None, json_names: list[str]) -> Iterator[
 
 
 def _failed(error: Any) -> Outcome:
-    # An RpcError that is a grpc.Call as well, as all that grpcio raises are; its types do not say.
+    # grpcio raises errors that are also a grpc.Call; its types do not say so.
     status = rpc_status.from_call(error)
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in [] if status is None else status.details:
@@ -141,7 +141,7 @@ def _failed(error: Any) -> Outcome:
 
 
 def _as_printed(reply: Any) -> Any:
-    """With the key that the gateway prints under another name: goods in shop_level.proto."""
+    """Renames the key that the gateway prints under another name: goods in shop_level.proto."""
     if isinstance(reply, dict):
         return {name.removesuffix("_other_shape"): _as_printed(reply[name]) for name in reply}
     if isinstance(reply, list):
