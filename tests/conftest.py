@@ -8,6 +8,7 @@ import pytest
 
 from tests.compose.running import running_compose
 from tests.support.running import RunningStack, running_stack
+from tests.support.store_server import SERVERS, server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +31,13 @@ def _running(
         with running_compose(**settings) as running:
             yield running
     else:
-        with running_stack(directory, **settings) as running:
+        # A store without files: `make run` has one that waits for the disk with every write.
+        store = directory / "store"
+        store.mkdir()
+        with (
+            server(SERVERS["valkey"], store) as own,
+            running_stack(directory, REDIS_URL=own.address, **settings) as running,
+        ):
             yield running
             running.store.close()
 

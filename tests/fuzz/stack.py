@@ -6,8 +6,8 @@ from pathlib import Path
 
 from operations.commands.demo import prepare
 from tests.fuzz.place import Place, make_secrets
-from tests.integration.conftest import SERVERS, server
 from tests.support.running import RunningStack, running_stack
+from tests.support.store_server import SERVERS, server
 
 # Long calls and streams of one batch are under way at the same time.
 _SETTINGS = {

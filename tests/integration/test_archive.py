@@ -24,7 +24,7 @@ from services.user_state.bulk import Crowd
 from services.user_state.history import changes_of
 from services.user_state.scripts import Kept
 from services.user_state.state import Bill, Outcome, UserState
-from tests.integration.conftest import SERVERS, server, store_settings
+from tests.support.store_server import SERVERS, server, store_settings
 
 USERS = ("3dfg4df", "5", "42", "joe")
 

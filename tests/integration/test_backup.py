@@ -11,8 +11,8 @@ from services.store import layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.user_state.state import UserState
-from tests.integration.conftest import SERVERS, server, store_settings
 from tests.stack.waiting import until
+from tests.support.store_server import SERVERS, server, store_settings
 
 
 def test_a_copy_of_the_snapshot_is_a_backup(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import redis
 from services.store import deadline
 from services.store.client import connect, connect_reads
 from services.store.tracked_reads import TrackedReads
-from tests.integration.conftest import ServerProcess, store_settings
 from tests.stack.waiting import until
 from tests.support.scripted_store import Answer, Held, ScriptedStore, running, values
+from tests.support.store_server import ServerProcess, store_settings
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from services.user_state.bulk import Crowd
 from services.user_state.indexes import Span
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
-from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.support.other_readers import OtherReaders, other_readers
+from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
 BUCKETS = Buckets(1)
 ALL = Bucket(0)

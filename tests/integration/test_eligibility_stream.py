@@ -17,8 +17,8 @@ from grpc_status import rpc_status
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from operations.commands.demo import prepare
-from tests.integration.conftest import SERVERS, server
 from tests.stack.waiting import free_ports, until
+from tests.support.store_server import SERVERS, server
 
 
 @contextmanager

@@ -10,10 +10,10 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.running import RunningStack
 from tests.support.service import running_service
+from tests.support.store_server import ServerProcess
 
 OPENID = "somebodys-whole-openid"
 ODD: tuple[dict[str, Any], ...] = (

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from operations.commands.demo import prepare
-from tests.integration.conftest import SERVERS, server
 from tests.stack.waiting import free_ports, until
 from tests.support.service import ROOT, Service, running_service
+from tests.support.store_server import SERVERS, server
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from services.access.tokens import Tokens
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
-from tests.integration.conftest import SERVERS, server
 from tests.support.other_readers import OtherReaders, other_readers
 from tests.support.service import running_service
+from tests.support.store_server import SERVERS, server
 
 BUCKETS = Buckets()
 SERVICES = ("member_level", "upbot_checks")

@@ -17,9 +17,9 @@ from services.store.reads import Reads, StoreReads
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.store.tracked_reads import TrackedReads
-from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import until
 from tests.support.scripted_store import ScriptedStore, changed, running, values
+from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
 
 @pytest.fixture

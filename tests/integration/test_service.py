@@ -21,9 +21,9 @@ from operations.commands.demo import prepare
 from services.runtime.error_catalogue import REASONS
 from services.store import keys
 from services.store.client import connect
-from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import free_ports, until
 from tests.support.service import Service, running_service
+from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "levelgate.member.v1.MemberLevel"

@@ -15,9 +15,9 @@ import pytest
 import redis
 
 from operations.commands.demo import prepare
-from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.service import Service, running_service
+from tests.support.store_server import ServerProcess
 
 PASSWORD = "a password of the store"
 # Nothing answers at this address.

@@ -13,8 +13,8 @@ from services.store import deadline, keys, layout
 from services.store.client import connect, is_unavailable
 from services.store.keys import Buckets
 from services.store.store import Store
-from tests.integration.conftest import SERVERS, server, store_settings
 from tests.stack.waiting import free_ports
+from tests.support.store_server import SERVERS, server, store_settings
 
 
 def seconds_to_fail(call: Callable[[], object]) -> float:

@@ -13,10 +13,10 @@ from services.store.keys import Buckets
 from services.store.store import Store
 from services.user_state.bulk import Crowd
 from services.user_state.state import UserState
-from tests.integration.conftest import store_settings
 from tests.stack.waiting import free_ports, until
 from tests.support.cluster import PRIMARIES, Cluster, running_cluster
 from tests.support.levels import STEPS, started
+from tests.support.store_server import store_settings
 
 TIMEOUT_SECONDS = 0.4
 

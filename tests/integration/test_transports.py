@@ -26,9 +26,9 @@ from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from operations.commands.demo import prepare
-from tests.integration.conftest import ServerProcess
 from tests.stack.waiting import until
 from tests.support.service import Service, running_service
+from tests.support.store_server import ServerProcess
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"
 SETTINGS = {

@@ -25,12 +25,12 @@ from services.store.store import Store
 from services.user_state.feed import Feed
 from services.user_state.history import Change, State, changes_of
 from services.user_state.state import UserState
-from tests.integration.conftest import SERVERS, server, store_settings
 from tests.integration.test_state_model import assert_chain
 from tests.stack.waiting import until
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.levels import index_of
 from tests.support.service import Service
+from tests.support.store_server import SERVERS, server, store_settings
 
 WRITERS = 64
 WRITES = 12
