@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.stack.waiting import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS = 20.0
@@ -94,14 +96,6 @@ def render(settings):
 program.render = render
 sys.exit(program.main())
 """
-
-
-def free_ports(number: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def environment(directory: Path, upstream: dict[str, int], **settings: str) -> dict[str, str]:

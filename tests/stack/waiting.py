@@ -1,6 +1,7 @@
-"""Conditions instead of sleeps."""
+"""Waits for conditions instead of sleeping for a fixed time."""
 
 import os
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -30,12 +31,21 @@ def alive(pid: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Held together until all are known, so that none comes twice."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Different ports, chosen at random below those that the kernel gives to connections.
+
+    So neither a connection nor another process of pytest takes one before its server does.
+    """
+    found: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            candidate = socket.socket()
+            try:
+                candidate.bind(("127.0.0.1", random.randrange(10_000, 32_000)))
+            except OSError:
+                candidate.close()
+            else:
+                found.append(candidate)
+        return [each.getsockname()[1] for each in found]
     finally:
-        for each in sockets:
+        for each in found:
             each.close()
