@@ -1,4 +1,4 @@
-"""A compose project of its own for a test: up, looked into, broken, and down without a trace."""
+"""A compose project for a test: starts it, inspects it, breaks it and removes it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ UP_SECONDS = 300.0
 
 
 def instances_of(service: str) -> str:
-    """The setting that says how many instances a service has."""
+    """The name of the setting for the number of instances of a service."""
     return f"{service.upper()}_INSTANCES"
 
 
@@ -43,7 +43,7 @@ def docker(*arguments: str, check: bool = True, seconds: float = 120) -> str:
 
 @dataclass
 class Project:
-    """What `docker-compose -p name` brings up."""
+    """A project that `docker-compose -p name` starts."""
 
     name: str
     port: int
@@ -73,12 +73,12 @@ class Project:
             check=False,
             timeout=seconds,
         )
-        told = f"{done.stdout}\n{done.stderr}"
-        assert not check or done.returncode == 0, f"compose {arguments}:\n{told}\n{self.logs()}"
+        output = f"{done.stdout}\n{done.stderr}"
+        assert not check or done.returncode == 0, f"compose {arguments}:\n{output}\n{self.logs()}"
         return done.stdout.strip()
 
     def up(self, *services: str) -> None:
-        # What is tested is what stands here, not an image of yesterday.
+        # Tests the present code, not an older image.
         self.compose("build", "-q")
         self.compose("up", "-d", *services)
 
@@ -107,7 +107,7 @@ class Project:
         return done.returncode, done.stdout, done.stderr
 
     def containers(self, service: str) -> list[str]:
-        """Ids: names differ between the versions of Compose."""
+        """Their ids, because names differ between the versions of Compose."""
         return self.compose("ps", "-q", service).split()
 
     def container(self, service: str) -> str:
@@ -133,7 +133,7 @@ class Project:
         return str(state.get("Health", {}).get("Status", state["Status"]))
 
     def address(self, service: str) -> str:
-        """The IP address on the internal network, which the engine's own machine reaches."""
+        """The IP address on the internal network, reachable from the engine's machine."""
         networks = inspected(self.containers(service)[0])["NetworkSettings"]["Networks"]
         return str(networks[self.internal]["IPAddress"])
 
@@ -147,18 +147,18 @@ class Project:
         return {line[1]: line[3] for line in lines if line[0] == service and "health_flags" in line}
 
     def admin_page(self, path: str) -> str:
-        """Of the gateway's Envoy; without one that answers it is no such page."""
+        """A page of the admin interface of the gateway's Envoy, or an error text."""
         request = f"GET {path} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
         script = f'exec 3<>/dev/tcp/127.0.0.1/9901; printf "{request}" >&3; cat <&3'
         return self.execute("gateway", "bash", "-c", script, check=False)
 
     def has_present_configuration(self) -> bool:
-        """Whether the gateway runs what was provisioned last."""
+        """Whether the gateway runs the configuration that was provisioned last."""
         version = self.execute("gateway", "cat", "/etc/levelgate/version", check=False)
         return f'"id": "{version}"' in self.admin_page("/server_info")
 
     def wait_until_chosen(self, service: str, count: int) -> None:
-        """Until the gateway has this many instances to choose from."""
+        """Waits until this many instances are healthy for the gateway."""
 
         def healthy() -> int:
             return list(self.endpoints(service).values()).count("healthy")
@@ -166,7 +166,7 @@ class Project:
         until(lambda: healthy() == count, f"{count} of {service}", seconds=60)
 
     def wait_until_ready(self) -> None:
-        """Until every container is healthy and the gateway has every instance."""
+        """Waits until every container is healthy and the gateway uses every instance."""
         for service in ("redis", *SERVICES, "gateway"):
             for container in self.containers(service):
                 until(lambda c=container: self.health(c) == "healthy", service, seconds=90)  # type: ignore[misc]
@@ -175,7 +175,7 @@ class Project:
             self.wait_until_chosen(service, int(self.settings.get(instances_of(service), "1")))
 
     def kill_inside(self, container: str) -> None:
-        """As a crash: `docker kill` would count as wanted, and nothing would restart it."""
+        """Like a crash: after `docker kill` the engine would not restart the container."""
         docker("exec", container, "sh", "-c", "kill -9 -1", check=False)
 
     def password(self) -> str:
@@ -195,7 +195,7 @@ def inspected(container: str) -> dict[str, Any]:
 
 @contextmanager
 def running_project(settings: Mapping[str, str], files: Sequence[Path] = ()) -> Iterator[Project]:
-    """Brings the stack up; takes containers, networks and volumes down again, whatever happens."""
+    """Starts the stack, and always removes its containers, networks and volumes again."""
     (port,) = free_ports(1)
     name = f"levelgate-test-{uuid4().hex[:8]}"
     project = Project(name, port, settings, tuple(files))

@@ -1,4 +1,4 @@
-"""The compose stack in the shape that the contract's cases know."""
+"""The compose stack as a RunningStack, for the cases of the contract."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ PORTS = {service.name: service.port for service in SUITE}
 
 @contextmanager
 def running_compose(**settings: str) -> Iterator[RunningStack]:
-    """Calls go through the published port; what only operators call, to the internal network."""
+    """Calls go to the published port, except the ones for operators: to the internal network."""
     with running_project(settings) as project:
         running = as_stack(project)
         yield running

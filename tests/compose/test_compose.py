@@ -1,4 +1,4 @@
-"""The compose stack as a stack: who may what, in which order, and how it ends."""
+"""The compose stack: permissions, networks, start order and the end."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from tests.compose.project import SERVICES, Project, docker, inspected, leftover
 from tests.compose.running import as_stack
 from tests.stack.waiting import until
 
-PARTS = ("redis", *SERVICES, "gateway")
+COMPONENTS = ("redis", *SERVICES, "gateway")
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,9 @@ def project() -> Iterator[Project]:
         yield running
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_part_may_nothing_that_it_need_not(project: Project, part: str) -> None:
-    found = inspected(project.container(part))
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_container_has_only_the_rights_that_it_needs(project: Project, component: str) -> None:
+    found = inspected(project.container(component))
     host = found["HostConfig"]
     assert found["Config"]["User"] not in {"", "0", "root"}
     assert host["ReadonlyRootfs"]
@@ -36,7 +36,9 @@ def test_a_part_may_nothing_that_it_need_not(project: Project, part: str) -> Non
 
 
 def test_only_the_gateway_is_published(project: Project) -> None:
-    published = {part: published_ports(project.container(part)) for part in PARTS}
+    published = {
+        component: published_ports(project.container(component)) for component in COMPONENTS
+    }
     assert published.pop("gateway") == ["8080/tcp"]
     assert not any(published.values())
 
@@ -46,9 +48,9 @@ def published_ports(container: str) -> list[str]:
     return [port for port, published in ports.items() if published]
 
 
-@pytest.mark.parametrize("part", ["redis", *SERVICES])
-def test_a_part_behind_the_gateway_has_no_way_out(project: Project, part: str) -> None:
-    networks = inspected(project.container(part))["NetworkSettings"]["Networks"]
+@pytest.mark.parametrize("component", ["redis", *SERVICES])
+def test_a_service_has_no_way_to_the_internet(project: Project, component: str) -> None:
+    networks = inspected(project.container(component))["NetworkSettings"]["Networks"]
     assert list(networks) == [project.internal]
     (network,) = json.loads(docker("network", "inspect", project.internal))
     assert network["Internal"]
@@ -57,14 +59,14 @@ def test_a_part_behind_the_gateway_has_no_way_out(project: Project, part: str) -
 def test_the_password_is_in_no_variable_and_no_log(project: Project) -> None:
     password = project.password().strip()
     assert len(password) > 30
-    for part in (*PARTS, "provision"):
-        assert password not in docker("inspect", *project.compose("ps", "-q", part).split())
+    for component in (*COMPONENTS, "provision"):
+        assert password not in docker("inspect", *project.compose("ps", "-q", component).split())
     assert password not in project.logs()
 
 
-def test_nobody_gets_at_the_store_without_it(project: Project) -> None:
-    told = project.execute("redis", "redis-cli", "get", "lg:layout", check=False)
-    assert "NOAUTH" in told
+def test_the_store_refuses_callers_without_the_password(project: Project) -> None:
+    answer = project.execute("redis", "redis-cli", "get", "lg:layout", check=False)
+    assert "NOAUTH" in answer
     probe = ("redis-cli", "--no-auth-warning", "--user", "probe", "--pass", "x")
     assert "NOPERM" in project.execute("redis", *probe, "get", "lg:layout", check=False)
     user = ("redis-cli", "--no-auth-warning", "--user", "levelgate", "--pass", project.password())
@@ -73,19 +75,19 @@ def test_nobody_gets_at_the_store_without_it(project: Project) -> None:
     assert "rewriting" in project.execute("redis", *user, "bgrewriteaof")
 
 
-def test_a_demotion_runs_by_the_stacks_own_setting(project: Project) -> None:
-    # Rules must be there.
+def test_a_demotion_runs_on_the_schedule_of_the_setting(project: Project) -> None:
+    # A demotion needs rules.
     stack = as_stack(project)
-    until(lambda: "scheduled demotion" in project.logs("member_level"), "it is begun")
+    until(lambda: "scheduled demotion" in project.logs("member_level"), "it has begun")
     stack.store.close()
 
 
-def test_parts_start_in_any_order_without_a_restart(project: Project) -> None:
-    containers = {part: project.container(part) for part in PARTS}
-    for part in PARTS:
-        docker("stop", containers[part])
-    for part in reversed(PARTS):
-        docker("start", containers[part])
+def test_components_start_in_any_order_without_a_restart(project: Project) -> None:
+    containers = {component: project.container(component) for component in COMPONENTS}
+    for component in COMPONENTS:
+        docker("stop", containers[component])
+    for component in reversed(COMPONENTS):
+        docker("start", containers[component])
     project.wait_until_ready()
     assert {inspected(each)["RestartCount"] for each in containers.values()} == {0}
 
@@ -105,7 +107,7 @@ def test_the_gateway_lets_a_request_finish_that_is_under_way(project: Project) -
     ):
         client.sendall(head.encode() + body[:5])
         stopping = pool.submit(docker, "stop", gateway)
-        until(lambda: is_leaving(project), "/healthz says that it leaves")
+        until(lambda: is_stopping(project), "/healthz says that it is stopping")
         client.sendall(body[5:])
         answer = client.recv(65_536)
         stopping.result()
@@ -116,30 +118,33 @@ def test_the_gateway_lets_a_request_finish_that_is_under_way(project: Project) -
     project.wait_until_ready()
 
 
-def is_leaving(project: Project) -> bool:
+def is_stopping(project: Project) -> bool:
     try:
         return httpx.get(project.gateway + "/healthz").status_code == 503
     except httpx.TransportError:
-        # Its second of saying so may pass between two looks.
+        # It says so for one second, which may pass between two requests.
         return True
 
 
-def test_all_end_with_0_when_they_are_told_to(project: Project) -> None:
+def test_all_components_stop_with_exit_code_0(project: Project) -> None:
     project.compose("stop")
-    for part in PARTS:
-        (container,) = stopped(project, part)
-        assert inspected(container)["State"]["ExitCode"] == 0, part
+    for component in COMPONENTS:
+        (container,) = stopped(project, component)
+        assert inspected(container)["State"]["ExitCode"] == 0, component
     project.compose("start")
     project.wait_until_ready()
 
 
-def stopped(project: Project, part: str) -> list[str]:
-    labels = (f"com.docker.compose.project={project.name}", f"com.docker.compose.service={part}")
+def stopped(project: Project, component: str) -> list[str]:
+    labels = (
+        f"com.docker.compose.project={project.name}",
+        f"com.docker.compose.service={component}",
+    )
     filters = [word for label in labels for word in ("--filter", f"label={label}")]
     return docker("ps", "-aq", *filters).split()
 
 
-def test_down_leaves_nothing() -> None:
-    with running_project({}) as short:
-        pass
-    assert leftovers(short.name) == []
+def test_down_removes_everything(project: Project) -> None:
+    """The last test of this module, because nothing is left of the project."""
+    project.down()
+    assert leftovers(project.name) == []

@@ -1,4 +1,4 @@
-"""What an operator does with a running compose stack: rolls, settings, members and archives."""
+"""An operator's work with a running compose stack: rolls, settings, members and archives."""
 
 import os
 import re
@@ -30,21 +30,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def all_containers(project: Project) -> set[str]:
-    """Of the service, also those that do not run."""
+    """All containers of the service, also those that do not run."""
     labels = (f"com.docker.compose.project={project.name}", f"com.docker.compose.service={SERVICE}")
     filters = [word for label in labels for word in ("--filter", f"label={label}")]
     return set(docker("ps", "-aq", "--no-trunc", *filters).split())
 
 
 def rolls(project: Project) -> str:
-    """Rolls with good settings; returns what the roll says."""
+    """Rolls with good settings; returns the output of the roll."""
     roll = project.roll(SERVICE)
     output, complaint = roll.communicate(timeout=ROLL_SECONDS)
     assert roll.returncode == 0, complaint
     return output
 
 
-def test_a_roll_leaves_what_up_and_exec_expect(project: Project) -> None:
+def test_after_a_roll_up_and_exec_work_as_before(project: Project) -> None:
     before = all_containers(project)
     assert rolls(project) == f"roll: {SERVICE}: 2 replaced\n"
     after = all_containers(project)
@@ -56,18 +56,12 @@ def test_a_roll_leaves_what_up_and_exec_expect(project: Project) -> None:
     assert all_containers(project) == after
 
 
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        ({"MANUAL_LEVEL_DAYS": "many"}, "wrong setting MANUAL_LEVEL_DAYS"),
-        ({"LEVELGATE_IMAGE": "levelgate:missing"}, "levelgate:missing|member_level Error"),
-    ],
-)
-def test_a_roll_that_fails_says_why_and_changes_nothing(
-    project: Project, settings: dict[str, str], why: str
-) -> None:
+def test_a_roll_that_fails_says_why_and_changes_nothing(project: Project) -> None:
     before = all_containers(project)
-    for _ in range(2):
+    wrong_setting = {"MANUAL_LEVEL_DAYS": "many"}, "wrong setting MANUAL_LEVEL_DAYS"
+    no_image = {"LEVELGATE_IMAGE": "levelgate:missing"}, "levelgate:missing|member_level Error"
+    # One of them twice: what a failed roll leaves must not stand in the way of the next one.
+    for settings, why in (wrong_setting, wrong_setting, no_image):
         roll = project.roll(SERVICE, **settings)
         _, complaint = roll.communicate(timeout=ROLL_SECONDS)
         assert roll.returncode == 1
@@ -87,7 +81,7 @@ def has_stopped_one(_: Project, before: set[str]) -> bool:
 @pytest.mark.parametrize(
     ("number", "reached"), [(signal.SIGTERM, has_spare), (signal.SIGKILL, has_stopped_one)]
 )
-def test_the_next_roll_finishes_one_that_was_ended(
+def test_the_next_roll_finishes_one_that_was_interrupted(
     project: Project, number: signal.Signals, reached: Callable[[Project, set[str]], bool]
 ) -> None:
     stack = as_stack(project)
@@ -116,19 +110,19 @@ def is_allowed(project: Project) -> bool:
     return bool(reply.headers.get("access-control-allow-origin") == ORIGIN)
 
 
-def test_a_setting_of_the_gateway_can_be_taken_back(project: Project) -> None:
+def test_a_setting_of_the_gateway_can_be_reverted(project: Project) -> None:
     before = project.settings
     project.settings = {**before, "GATEWAY_CORS_ORIGINS": ORIGIN}
     project.compose("up", "-d", "provision")
-    until(lambda: is_allowed(project), "the setting holds", seconds=60)
+    until(lambda: is_allowed(project), "the setting is applied", seconds=60)
     project.settings = before
     project.compose("up", "-d")
     project.wait_until_ready()
     assert not is_allowed(project)
 
 
-def test_members_go_in_and_out(project: Project) -> None:
-    """In files of more than the container's memory file system holds."""
+def test_members_are_imported_and_exported(project: Project) -> None:
+    """In files that are larger than the memory file system of the container."""
     code, told, _ = project.make("compose-demo")
     assert code == 0
     assert f"{project.gateway}/upbot/api/CheckUserXYLevel" in told
@@ -144,7 +138,7 @@ def test_members_go_in_and_out(project: Project) -> None:
     (files / "members.csv").write_text("\n".join(["user_id,points", *rows, "last,x"]))
     assert (files / "members.csv").stat().st_size > 18_000_000
     _, _, told = project.make("compose-members", "import members.csv", **app)
-    # What the store did not confirm in time is sent again, and then unchanged.
+    # A row that the store did not confirm in time is sent again, and is then unchanged.
     found = re.search(r"(\d+) written, (\d+) unchanged, 1 rejected", told)
     assert found, told
     assert int(found[1]) + int(found[2]) == len(rows)
@@ -156,7 +150,7 @@ def test_members_go_in_and_out(project: Project) -> None:
     assert {row.partition(",")[0] for row in rows} <= {row.partition(",")[0] for row in exported}
 
 
-def test_an_archive_moves_the_store(project: Project) -> None:
+def test_an_archive_moves_the_store_to_a_new_volume(project: Project) -> None:
     stack = as_stack(project)
     stack.store.close()
     project.compose("stop", "gateway", "upbot_checks", "member_level", "shop_level")

@@ -12,32 +12,9 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from levelgate.access.v1 import access_tokens_pb2
-from levelgate.member.v1 import (
-    demotion_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-)
-from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
+from services.access.scopes import services as all_services
+from services.suite import SUITE
 from tests.contract.cases import NO_TOKEN
-
-# The contracts that the gateway serves, and those that operators call at the services' own ports.
-_PUBLIC = (
-    access_tokens_pb2,
-    demotion_pb2,
-    eligibility_pb2,
-    member_history_pb2,
-    member_level_pb2,
-    shop_level_pb2,
-    upbot_checks_pb2,
-)
-_INTERNAL = {
-    member_bulk_pb2: "member_level",
-    shop_admin_pb2: "shop_level",
-    user_facts_pb2: "upbot_checks",
-}
 
 _SECONDS = 10
 
@@ -107,11 +84,13 @@ class GrpcClient:
 def _methods(
     gateway: str, services: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[MethodDescriptor, str]]]:
-    addresses = dict.fromkeys(_PUBLIC, gateway)
-    addresses |= {contract: services[service] for contract, service in _INTERNAL.items()}
-    for contract, address in addresses.items():
-        for service in contract.DESCRIPTOR.services_by_name.values():
-            for method in service.methods:
+    descriptors = {service.full_name: service for service in all_services()}
+    for service in SUITE:
+        addresses = dict.fromkeys(service.public, gateway)
+        # Operators call these at the service's own port.
+        addresses |= dict.fromkeys(service.internal, services[service.name])
+        for name, address in addresses.items():
+            for method in descriptors[name].methods:
                 yield method.name, (method, address)
 
 

@@ -1,1 +1,1 @@
-"""What is broken on purpose, and what callers see of it."""
+"""Fault-injection tests (`make drill`): they break a running stack and check what callers see."""

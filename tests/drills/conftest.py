@@ -1,8 +1,9 @@
-"""The stack that the drills break, and where their figures go."""
+"""The stack that the fault-injection tests (drills) break, and the file with their figures."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.compose.project import (
     running_project,
 )
 from tests.compose.running import as_stack
+from tests.drills.load import Load, milliseconds
+from tests.stack.waiting import until
 from tests.support.running import RunningStack
 
 RESULTS = ROOT / ".run" / "drill" / "results.json"
@@ -28,7 +31,7 @@ _results = pytest.StashKey[list[dict[str, Any]]]()
 
 
 class Drill:
-    """What a drill shows; its figures are written whether it holds or not."""
+    """The figures of a drill. They are written whether it passes or fails."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -52,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
-    """Named by the first line of the test's docstring."""
+    """Its name is the first line of the test's docstring."""
     running = Drill((request.function.__doc__ or request.node.name).splitlines()[0])
     if arguments := getattr(request.node, "callspec", None):
         running.name += f" ({arguments.id})"
@@ -84,20 +87,38 @@ def duo() -> Iterator[Project]:
 
 @pytest.fixture(scope="session")
 def stack(duo: Project) -> Iterator[RunningStack]:
-    """The same with demo data and tokens."""
+    """The stack with two instances of each service, with demo data and tokens."""
     running = as_stack(duo)
     yield running
     running.store.close()
 
 
 @pytest.fixture(autouse=True)
-def _all_instances_are_there(duo: Project) -> None:
-    """Each drill begins with a stack that is whole."""
+def _all_instances_are_ready(duo: Project) -> None:
+    """Each drill begins with a complete stack."""
     duo.wait_until_ready()
 
 
+@pytest.fixture(scope="session")
+def p99_alone(duo: Project, stack: RunningStack) -> float:
+    """The 99th percentile of the load in milliseconds while nothing is wrong."""
+    duo.wait_until_ready()
+    with Load(stack.gateway, stack.token) as load:
+        until(lambda: len(load.outcomes) > 500, "the load runs", seconds=60)
+    return milliseconds(load.outcomes, 0.99)
+
+
+def passes_once(measure: Callable[[], None], attempts: int = 3) -> None:
+    """Repeats a measurement that a busy machine may spoil. A fault spoils every attempt."""
+    for _ in range(attempts - 1):
+        with suppress(AssertionError):
+            measure()
+            return
+    measure()
+
+
 def whys(duo: Project) -> dict[str, int]:
-    """What the gateway's log says of the calls that it could not serve."""
+    """The reasons in the gateway's log for the calls that it could not serve."""
     logged = docker("logs", "--since", "60s", duo.container("gateway"))
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     failed = [line for line in lines if line["code"] >= 500 or line["grpc"] in BAD]
@@ -105,6 +126,6 @@ def whys(duo: Project) -> dict[str, int]:
 
 
 def edge_address(duo: Project) -> str:
-    """Past the engine's own proxy on loopback, which is not what is looked at."""
+    """The address of the gateway itself; the published port leads through a proxy of the engine."""
     networks = inspected(duo.container("gateway"))["NetworkSettings"]["Networks"]
     return str(networks[f"{duo.name}_edge"]["IPAddress"])

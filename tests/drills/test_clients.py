@@ -1,4 +1,4 @@
-"""Clients that are slow, broken or merely there: the others must not notice."""
+"""Clients that are slow, broken or idle: others are still served."""
 
 import resource
 import socket
@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from tests.compose.project import Project
-from tests.drills.conftest import Drill, edge_address
+from tests.drills.conftest import Drill, edge_address, passes_once
 from tests.drills.load import Load, milliseconds
 from tests.gateway.http2 import greeting, unfinished
 from tests.stack.waiting import until
@@ -18,6 +18,7 @@ from tests.support.running import RunningStack
 
 IDLE = 10_000
 SLOW = 200
+OUTCOMES = 800
 HEAD = b"POST /upbot/api/CheckUserXYLevel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 Address = tuple[str, int]
 Client = Callable[[Address, ExitStack, threading.Event], None]
@@ -36,7 +37,7 @@ def idle(address: Address, opened: ExitStack, _over: threading.Event) -> None:
 
 
 def drip(address: Address, opened: ExitStack, over: threading.Event, start: bytes) -> None:
-    """Connections that send a byte every half second."""
+    """Opens connections that send a byte every half second."""
     clients = [connect(address, opened) for _ in range(SLOW)]
     for client in clients:
         client.sendall(start)
@@ -51,12 +52,12 @@ def drip(address: Address, opened: ExitStack, over: threading.Event, start: byte
 
 
 def slow_headers(address: Address, opened: ExitStack, over: threading.Event) -> None:
-    """200 clients whose headers take for ever"""
+    """200 clients that send a byte of a header every half second"""
     drip(address, opened, over, HEAD + b"X-Slow: ")
 
 
 def slow_body(address: Address, opened: ExitStack, over: threading.Event) -> None:
-    """200 clients whose body takes for ever"""
+    """200 clients that send a byte of a body every half second"""
     drip(address, opened, over, HEAD + b"Content-Length: 100000\r\n\r\n{")
 
 
@@ -73,7 +74,7 @@ def resets(address: Address, _opened: ExitStack, over: threading.Event) -> None:
 
 
 def half_closed(address: Address, opened: ExitStack, _over: threading.Event) -> None:
-    """400 clients that close their half: in a body, and HTTP/2 streams that never go on"""
+    """400 clients that stop: half of them within a body, half of them within an HTTP/2 stream"""
     for _ in range(SLOW):
         client = connect(address, opened)
         client.sendall(HEAD + b"Content-Length: 40\r\n\r\n{")
@@ -94,17 +95,19 @@ def clients(kind: Client, address: Address) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", [idle, slow_headers, slow_body, resets, half_closed])
-def test_clients_that_hold_on(
-    duo: Project, stack: RunningStack, drill: Drill, kind: Client
+def test_slow_and_broken_clients(
+    duo: Project, stack: RunningStack, p99_alone: float, drill: Drill, kind: Client
 ) -> None:
     """Slow and broken clients beside 100 requests/s"""
     address = (edge_address(duo), 8080)
-    with Load(stack.gateway, stack.token, rate=100) as alone:
-        until(lambda: len(alone.outcomes) > 500, "the load runs", seconds=60)
-    with clients(kind, address), Load(stack.gateway, stack.token, rate=100) as load:
-        until(lambda: len(load.outcomes) > 1_000, "the load goes on", seconds=60)
-    p99, p99_alone = (milliseconds(each.outcomes, 0.99) for each in (load, alone))
-    drill.shows(clients=kind.__doc__, **load.figures(), p99_ms_without_them=p99_alone)
-    assert load.failures == []
-    # The machine is noisy: this tells a client that waits from one that does not.
-    assert p99 < 5 * p99_alone + 100
+
+    def measure() -> None:
+        with clients(kind, address), Load(stack.gateway, stack.token) as load:
+            until(lambda: len(load.outcomes) > OUTCOMES, "the load goes on", seconds=60)
+        p99 = milliseconds(load.outcomes, 0.99)
+        drill.shows(clients=kind.__doc__, **load.figures(), p99_ms_without_them=p99_alone)
+        assert load.failures == []
+        # The machine is noisy: this only tells a client that waits from one that does not.
+        assert p99 < 5 * p99_alone + 100
+
+    passes_once(measure)

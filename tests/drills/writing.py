@@ -1,4 +1,4 @@
-"""Writers that remember what was acknowledged, and can tell afterwards what is there."""
+"""Writers that remember the acknowledged writes, and check afterwards that none is lost."""
 
 import threading
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ _SECONDS = 5.0
 
 @dataclass
 class Writing:
-    """Adds one point at a time, each under a bill number of its own, while the block lasts."""
+    """Adds one point at a time, each with its own idempotency key, while the block lasts."""
 
     target: str
     token: str
     acknowledged: dict[str, list[str]] = field(default_factory=dict)
-    """By user: the bill numbers that were answered."""
+    """By user: the idempotency keys of the writes that were answered."""
     unanswered: dict[str, list[str]] = field(default_factory=dict)
-    """By user: those of which the caller heard nothing."""
+    """By user: those whose caller got no answer."""
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -57,9 +57,9 @@ class Writing:
                 (self.acknowledged if is_answered else self.unanswered)[user].append(bill_no)
 
     def lost(self) -> int:
-        """How many acknowledged points are not there.
+        """How many acknowledged points are missing.
 
-        What was not answered is sent again; under its bill number it counts once.
+        Writes without an answer are sent again; their idempotency keys make them count once.
         """
         missing = 0
         with grpc.insecure_channel(self.target) as channel:

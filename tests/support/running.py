@@ -23,6 +23,7 @@ from services.access.tokens import Tokens
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from services.suite import SUITE
 from tests.stack.waiting import free_ports
 from tests.support.levels import BUCKETS
 
@@ -37,12 +38,8 @@ PORTS = (
     "GATEWAY_PORT",
     "GATEWAY_ADMIN_PORT",
     "REDIS_PORT",
-    "UPBOT_CHECKS_PORT",
-    "MEMBER_LEVEL_PORT",
-    "SHOP_LEVEL_PORT",
-    "UPBOT_CHECKS_METRICS_PORT",
-    "MEMBER_LEVEL_METRICS_PORT",
-    "SHOP_LEVEL_METRICS_PORT",
+    *(f"{service.name.upper()}_PORT" for service in SUITE),
+    *(f"{service.name.upper()}_METRICS_PORT" for service in SUITE),
 )
 
 
