@@ -1,8 +1,9 @@
-"""What the contracts say: every RPC with its messages, and every documented JSON request."""
+"""Every RPC of the contracts with example messages, and every documented JSON request."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -11,40 +12,24 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from services.member_level.contract import CONTRACT as MEMBER_LEVEL
-from services.shop_level.contract import CONTRACT as SHOP_LEVEL
-from services.upbot_checks.contract import CONTRACT as UPBOT_CHECKS
+from services.runtime.methods import Contract
+from services.suite import SUITE
 from tests.contract.cases import Case, JsonRequest, all_cases
 from tests.contract.placeholders import Values, fill
 from tests.fuzz.inputs import secret
 from tests.fuzz.values import INTEGERS
 
 _DEPTH = 4
-# Characters of a long body; a tree of it takes milliseconds to change. A demotion takes some, too.
+# A body of so many characters takes milliseconds to change, and a demotion takes as long.
 _LONG, _LONG_SHARE = 2_000, 0.01
 _EXAMPLES = 12
-_WORDS = (
-    "5",
-    "42",
-    "3dfg4df",
-    "joe",
-    "aaa",
-    "bbb",
-    "cfm",
-    "1",
-    "2",
-    "0",
-    "6",
-    "7",
-    "8",
-    "xxxxd3dd",
-)
+_WORDS = ["5", "42", "3dfg4df", "joe", "aaa", "bbb", "cfm", "1", "2", "0", "6", "7", "xxxxd3dd"]
 _SMALL = (0, 1, 2, 3, 5, 6, 7, 8, 100, 500, 1_200, 1_279, 3_000)
 
 
 @dataclass(frozen=True)
 class Rpc:
-    """One RPC, with messages that a careful caller might send."""
+    """An RPC with valid messages."""
 
     path: str
     service: str
@@ -58,7 +43,7 @@ class Rpc:
 
 
 class _Given(dict[str, Any]):
-    """Stands for the reply of a step that was not taken."""
+    """A substitute for the reply to a step that is not made here."""
 
     def __missing__(self, key: str) -> Any:
         secrets = {"access_token": "all", "refresh_token": "refresh"}
@@ -80,33 +65,30 @@ VALUES: Values = {
 def rpcs() -> tuple[Rpc, ...]:
     documented: dict[str, list[Mapping[str, Any]]] = {}
     for case in all_cases():
-        for rpc, request in _stub_requests(case):
+        for rpc, request in _grpc_requests(case):
             documented.setdefault(rpc.rpartition("/")[2], []).append(request)
-    found = []
-    contracts = (
-        ("member_level", MEMBER_LEVEL),
-        ("shop_level", SHOP_LEVEL),
-        ("upbot_checks", UPBOT_CHECKS),
+    return tuple(
+        Rpc(
+            path,
+            service,
+            method.client_streaming or method.server_streaming,
+            method.client_streaming,
+            path in contract.long,
+            getattr(method.input_type.fields_by_name.get("cursor"), "number", 0),
+            _examples(method, documented.get(method.name, [])),
+        )
+        for service, contract in _contracts().items()
+        for path, method in contract.methods()
     )
-    for service, contract in contracts:
-        for path, method in contract.methods():
-            found.append(
-                Rpc(
-                    path,
-                    service,
-                    method.client_streaming or method.server_streaming,
-                    method.client_streaming,
-                    path in contract.long,
-                    cursor.number
-                    if (cursor := method.input_type.fields_by_name.get("cursor"))
-                    else 0,
-                    _examples(method, documented.get(method.name, [])),
-                )
-            )
-    return tuple(found)
 
 
-# Calls that take a millisecond or longer are made so much more rarely than the others.
+@cache
+def _contracts() -> Mapping[str, Contract]:
+    modules = {each.name: f"services.{each.name}.contract" for each in SUITE}
+    return {name: import_module(module).CONTRACT for name, module in modules.items()}
+
+
+# The weights of calls that take a millisecond or longer; the others have weight 1.
 _RARELY = {
     "LevelDown": 0.002,
     "WatchLevels": 0.03,
@@ -133,9 +115,9 @@ def _weights() -> list[float]:
 
 @cache
 def field_names() -> list[bytes]:
-    """Every field of every request, as the contract and as JSON spell it."""
+    """Every field of every request, in the spelling of the contract and of JSON."""
     names: set[str] = set()
-    for contract in (MEMBER_LEVEL, SHOP_LEVEL, UPBOT_CHECKS):
+    for contract in _contracts().values():
         for _, method in contract.methods():
             for field in _fields(method.input_type, set()):
                 names |= {field.name, field.json_name}
@@ -143,14 +125,14 @@ def field_names() -> list[bytes]:
 
 
 def any_json_request(random: Random) -> tuple[JsonRequest, str]:
-    """A JSON request of the contract's cases, with what it has as its token."""
+    """A JSON request of the contract's cases, and its token."""
     short, long = _json_requests()
     return random.choice(long if random.random() < _LONG_SHARE else short)
 
 
 @cache
 def _json_requests() -> tuple[list[tuple[JsonRequest, str]], list[tuple[JsonRequest, str]]]:
-    """Those that take little, and those that take long to make or to answer."""
+    """The quick requests, and the ones that take long to make or to answer."""
     short: list[tuple[JsonRequest, str]] = []
     long: list[tuple[JsonRequest, str]] = []
     for case in all_cases():
@@ -168,7 +150,7 @@ def _json_requests() -> tuple[list[tuple[JsonRequest, str]], list[tuple[JsonRequ
     return short, long
 
 
-def _stub_requests(case: Case) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _grpc_requests(case: Case) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if case.grpc is not None and case.rpc:
         yield case.rpc, case.grpc
     for step in (*case.given, *case.then):
@@ -193,14 +175,14 @@ def _examples(method: MethodDescriptor, documented: list[Mapping[str, Any]]) -> 
         try:
             message = json_format.ParseDict(fill(request, VALUES), kind())
         except json_format.ParseError:
-            continue  # It needs the reply of a step that is not taken here.
+            continue  # It needs the reply to a step that is not made here.
         if message.ByteSize() < 20_000:
             packed.add(message.SerializeToString())
     return tuple(sorted(packed))
 
 
 def _filled(random: Random, message: Message, depth: int) -> Message:
-    """With most fields set, of a oneof any."""
+    """Sets most fields, and any field of a oneof."""
     fields: Iterable[Any] = message.DESCRIPTOR.fields
     for field in fields:
         if random.random() < 0.2 or (field.message_type is not None and depth == 0):

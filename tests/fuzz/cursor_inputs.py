@@ -1,4 +1,4 @@
-"""Cursors with the right checksum around what no service wrote."""
+"""Cursors with the right checksum around contents that no service wrote."""
 
 import base64
 import zlib
@@ -21,7 +21,7 @@ _CHECKSUM = 4
 
 
 def forged_cursor(random: Random, call: str) -> bytes:
-    """`call` is the name of the RPC that takes it; mostly a cursor of that call."""
+    """Mostly a cursor of the RPC `call`."""
     if random.random() < 0.05:
         call = random.choice(("ListAtRisk", "WatchLevels", "ExportUsers"))
     text = _written(random, call)
@@ -31,7 +31,7 @@ def forged_cursor(random: Random, call: str) -> bytes:
 
 
 def _written(random: Random, call: str) -> str:
-    # Where the demo has members, for elsewhere a cursor is soon forgotten.
+    # Mostly a bucket with members of the demo: in an empty one a cursor has little effect.
     bucket = Buckets().of(random.choice(("5", "3dfg4df", "joe"))).number
     if random.random() < 0.2:
         bucket = random.choice((0, 1_023, 1_024, 2**16 - 1))
@@ -51,7 +51,7 @@ def _written(random: Random, call: str) -> str:
 
 
 def _packed(text: str) -> bytes:
-    """What is in a cursor after its letter and its checksum."""
+    """The contents of a cursor, after its letter and its checksum."""
     return base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4))[_CHECKSUM:]
 
 

@@ -1,4 +1,4 @@
-"""Whether an HTTP answer is what the documents promise: the family's envelope, and no 5xx."""
+"""Checks an HTTP answer: it must have the envelope of its family and must not be a 5xx."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _CONTENT_TYPE = "application/json; charset=utf-8"
-# As the routes of gateway/envoy.yaml tell the families apart.
+# The paths of the families, as in the routes of gateway/envoy.yaml.
 _FAMILIES = (
     (re.compile(r"/upbot(/.*)?"), "upbot"),
     (re.compile(r"/(userlevel|vipBiz|show|leveldown)(/.*)?"), "member"),
@@ -20,7 +20,7 @@ _SUCCESS = {
 }
 _STATUS_OF_REFUSALS = {200, 401, 403, 404, 405, 408, 413, 429}
 _STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431, 501}
-# Work that may take long has few threads, and the next call is refused.
+# These calls may take long and have few threads, so some of them are refused.
 _LONG = re.compile(r"/leveldown.*|/vipBiz/preview|/upbot/api/BatchCheckEligibility")
 
 
@@ -49,7 +49,7 @@ def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
 
 
 def is_fault(status: int, body: bytes) -> bool:
-    """Whether an answer is a 5xx that is not the caller's doing, as an unknown coding is: 501."""
+    """Whether an answer is a 5xx that the caller did not cause; an unknown coding causes 501."""
     return status >= 500 and not (status == 501 and body.startswith(b'{"code":501,'))
 
 
@@ -59,7 +59,7 @@ def _wrong_envelope(status: int, body: Any, family: str) -> str | None:
     if list(body) == ["code", "msg"]:
         is_right = body["code"] == status and status in _STATUS_WITHOUT_FAMILY
         is_health = body == {"code": 0, "msg": "ok"} and status == 200
-        # What is refused before a route is chosen knows no family.
+        # A request that is refused before its route is known has no family.
         fits = is_health or (is_right and (family == "none" or status != 404))
         return None if fits else f"the envelope of no family: HTTP {status} {body}"
     if family == "none":

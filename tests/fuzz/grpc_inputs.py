@@ -1,4 +1,4 @@
-"""gRPC calls as no gRPC library sends them, and messages that decode to something odd."""
+"""gRPC calls with changed messages, frames and headers that no gRPC library would send."""
 
 import gzip
 import struct
@@ -13,55 +13,29 @@ from tests.fuzz.values import mutated_bytes, odd_text
 
 Headers = list[tuple[bytes, bytes]]
 _TOKENS = (
-    secret("member"),
-    secret("upbot:check"),
-    secret("member:read"),
+    *map(secret, ("member", "upbot:check", "member:read")),
     b"Bearer " + secret("all"),
     b"",
     b"x",
 )
-_TIMEOUTS = (
-    b"10m",
-    b"50m",
-    b"300m",
-    b"1S",
-    b"1u",
-    b"0m",
-    b"99999999H",
-    b"-1S",
-    b"x",
-    b"",
-    b"1",
-    b"123456789S",
-)
+_TIMEOUTS = (b"", *b"10m 50m 300m 1S 1u 0m 99999999H -1S x 1 123456789S".split())
 _TYPES = (
-    *(b"application/grpc+proto", b"application/grpc+json", b"application/grpc-web", b"text/plain"),
-    *(b"application/json", b"", b"application/grpcx", b"Application/GRPC", b"application/grpc;x=y"),
+    b"",
+    *b"application/grpc+proto application/grpc+json application/grpc-web text/plain".split(),
+    *b"application/json application/grpcx Application/GRPC application/grpc;x=y".split(),
 )
-_OTHER_PATHS = (
-    *(
-        b"/levelgate.upbot.v1.UpbotChecks/Nothing",
-        b"/x.Y/Z",
-        b"/",
-        b"//",
-        b"/grpc.health.v1.Health/Check",
-    ),
-    *(
-        b"/grpc.health.v1.Health/Watch",
-        b"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    ),
-    *(
-        b"/levelgate.upbot.v1.UpbotChecks/CheckUserXYLevel/",
-        b"/LEVELGATE.upbot.v1.UpbotChecks/CheckStarState",
-    ),
-)
+_OTHER_PATHS = b"""
+/levelgate.upbot.v1.UpbotChecks/Nothing /x.Y/Z / // /grpc.health.v1.Health/Check
+/grpc.health.v1.Health/Watch /grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo
+/levelgate.upbot.v1.UpbotChecks/CheckUserXYLevel/ /LEVELGATE.upbot.v1.UpbotChecks/CheckStarState
+""".split()
 _BESIDE_CURSOR = {
     "/levelgate.member.v1.Demotion/ListAtRisk": ListAtRiskRequest(
         points=1_000, page_size=5
     ).SerializeToString()
 }
 _CURSOR_SHARE = 0.02
-# A stream may last until its caller leaves, so that each of them has a deadline.
+# A stream may last until its caller leaves, so each of them has a deadline.
 _STREAM_TIMEOUTS = (b"20m", b"50m", b"100m")
 
 
@@ -107,7 +81,7 @@ def _call(random: Random) -> tuple[Rpc, list[bytes]]:
     if random.random() < _CURSOR_SHARE:
         rpc = random.choice(rpcs_with_cursor())
         cursor = forged_cursor(random, rpc.path.rpartition("/")[2])
-        # With nothing else wrong: what is wrong with the cursor is seen last.
+        # Nothing else is wrong in this message: a wrong cursor is noticed last.
         return rpc, [_BESIDE_CURSOR.get(rpc.path, b"") + written([(rpc.cursor, 2, cursor)])]
     rpc = any_rpc(random)
     return rpc, _messages(random, rpc)
@@ -174,5 +148,5 @@ def _changed_headers(random: Random, headers: Headers) -> Headers:
 
 
 def _header_value(value: bytes) -> bytes:
-    """What HTTP/2 allows in a header: a stream with anything else is malformed as a whole."""
+    """Only bytes that HTTP/2 allows in a header: others would make the whole stream malformed."""
     return bytes(byte for byte in value[:3_000] if byte >= 32 and byte != 127).strip()

@@ -1,99 +1,96 @@
-"""HTTP/1.1 as it is cheap for many requests: kept alive, and read by a few lines."""
+"""HTTP/1.1 requests as bytes, each on a connection of its own, and the replies to them."""
 
+import selectors
 import socket
+import struct
+import time
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
+from services.store.batches import batched
 from tests.fuzz.envelopes import HttpReply
 
 Address = tuple[str, int]
-SECONDS = 20.0
+_AT_A_TIME = 48
+_SECONDS, _RAW_SECONDS = 20.0, 0.5
+# A reset at the end, so that the port can be used again at once.
+_RESET = struct.pack("ii", 1, 0)
 
 
-class NoReplyError(Exception):
-    """The connection ended, or stayed silent, in place of an answer."""
+class Exchange(NamedTuple):
+    """One request and the bytes that came back."""
+
+    request: bytes
+    connection: socket.socket
+    received: bytearray
+
+    def reply(self) -> HttpReply | None:
+        """None while it is incomplete."""
+        return parsed(bytes(self.received), is_head=self.request.startswith(b"HEAD "))
 
 
-class Connection:
-    """Keeps a connection to the gateway; a new one where the gateway closed it."""
+def answers_to(address: Address, requests: Sequence[bytes]) -> list[HttpReply | None]:
+    """The reply to each request; None where it did not come in time."""
+    found: list[HttpReply | None] = []
+    for some in batched(requests, _AT_A_TIME):
+        found += [each.reply() for each in _exchanged(address, some, is_raw=False)]
+    return found
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._socket: socket.socket | None = None
-        self._unread = b""
-        self._request = b""
-        self._is_fresh = True
 
-    def start(self, request: bytes) -> None:
-        """Sends what `finish` then reads the answer to."""
-        self._request = request
-        self._is_fresh = self._socket is None
-        if self._socket is None:
-            self._socket = socket.create_connection(self._address, timeout=SECONDS)
-        # The gateway may close before it has read all; then its answer says so.
-        with suppress(OSError):
-            self._socket.sendall(request)
+def raw_answers_to(address: Address, requests: Sequence[bytes]) -> list[bytes]:
+    """The bytes that come back within half a second. Some of these are no requests at all."""
+    return [bytes(each.received) for each in _exchanged(address, requests, is_raw=True)]
 
-    def finish(self) -> HttpReply | str:
-        """The answer, or why there is none."""
-        try:
-            reply = self._read(is_head=self._request.startswith(b"HEAD "))
-        except NoReplyError as error:
-            self.close()
-            if self._is_fresh:
-                return f"no answer: {error}"
-            # Perhaps because of the request before it.
-            self.start(self._request)
-            return self.finish()
-        if reply.headers.get("connection") == "close":
-            self.close()
-        return reply
 
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        self._socket, self._unread = None, b""
+def _exchanged(address: Address, requests: Sequence[bytes], *, is_raw: bool) -> list[Exchange]:
+    exchanges = []
+    with selectors.DefaultSelector() as selector:
+        for request in requests:
+            connection = socket.create_connection(address, timeout=_SECONDS)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            exchanges.append(Exchange(request, connection, bytearray()))
+            selector.register(connection, selectors.EVENT_READ, exchanges[-1])
+            # The gateway may close before it has read everything; its answer says so.
+            with suppress(OSError):
+                connection.sendall(request)
+                if is_raw:
+                    connection.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + (_RAW_SECONDS if is_raw else _SECONDS)
+        while selector.get_map() and time.monotonic() < deadline:
+            for key, _ in selector.select(0.1):
+                if _is_over(key.data, is_raw=is_raw):
+                    selector.unregister(key.fileobj)
+    for each in exchanges:
+        each.connection.close()
+    return exchanges
 
-    def _receive(self) -> None:
-        if self._socket is None:
-            raise NoReplyError("closed")
-        try:
-            data = self._socket.recv(262_144)
-        except OSError as error:
-            raise NoReplyError(type(error).__name__) from None
-        if not data:
-            raise NoReplyError("closed")
-        self._unread += data
 
-    def _read(self, *, is_head: bool) -> HttpReply:
-        while True:
-            while b"\r\n\r\n" not in self._unread:
-                self._receive()
-            head, _, self._unread = self._unread.partition(b"\r\n\r\n")
-            status, headers = parsed_head(head)
-            if status >= 200:
-                break
-        if is_head:
-            return HttpReply(status, headers, b"")
-        if headers.get("transfer-encoding") == "chunked":
-            return HttpReply(status, headers, self._chunks())
-        return HttpReply(status, headers, self._bytes(int(headers.get("content-length", 0))))
+def _is_over(exchange: Exchange, *, is_raw: bool) -> bool:
+    """Reads what came; true when nothing more is expected."""
+    data = b""
+    with suppress(OSError):
+        data = exchange.connection.recv(262_144)
+    exchange.received.extend(data)
+    return not data or (not is_raw and exchange.reply() is not None)
 
-    def _bytes(self, length: int) -> bytes:
-        while len(self._unread) < length:
-            self._receive()
-        found, self._unread = self._unread[:length], self._unread[length:]
-        return found
 
-    def _chunks(self) -> bytes:
-        body = b""
-        while True:
-            while b"\r\n" not in self._unread:
-                self._receive()
-            size, _, self._unread = self._unread.partition(b"\r\n")
-            chunk = self._bytes(int(size, 16) + 2)[:-2]
-            if not chunk:
-                return body
-            body += chunk
+def parsed(answer: bytes, *, is_head: bool = False) -> HttpReply | None:
+    """The first reply in these bytes after informational ones; None if it is incomplete."""
+    while True:
+        head, separator, answer = answer.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        status, headers = parsed_head(head)
+        if status >= 200:
+            break
+    if is_head:
+        return HttpReply(status, headers, b"")
+    if headers.get("transfer-encoding") == "chunked":
+        body = _unchunked(answer)
+        return None if body is None else HttpReply(status, headers, body)
+    length = int(headers.get("content-length", 0))
+    return HttpReply(status, headers, answer[:length]) if len(answer) >= length else None
 
 
 def parsed_head(head: bytes) -> tuple[int, dict[str, str]]:
@@ -102,8 +99,20 @@ def parsed_head(head: bytes) -> tuple[int, dict[str, str]]:
     return int(lines[0].split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
+def _unchunked(rest: bytes) -> bytes | None:
+    body = b""
+    while True:
+        size, separator, rest = rest.partition(b"\r\n")
+        length = int(size, 16) if separator else 0
+        if not separator or len(rest) < length + 2:
+            return None
+        if not length:
+            return body
+        body, rest = body + rest[:length], rest[length + 2 :]
+
+
 def whole(head: bytes, body: bytes, framing: str) -> bytes:
-    """The request with the headers that say how long its body is."""
+    """The request with the headers that give the length of its body."""
     match framing:
         case "none":
             return head + b"\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Documented JSON requests, changed: their body, parameters, address, headers and framing."""
+"""Documented JSON requests with changes in body, parameters, address, headers and framing."""
 
 from random import Random
 from typing import Any
@@ -12,99 +12,36 @@ from tests.fuzz.values import mutated_bytes, odd_number, odd_text
 
 _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
 _TYPES = (
-    *(
-        _JSON,
-        _FORM,
-        b"",
-        b"text/plain",
-        b"application/json; charset=utf-16",
-        b"multipart/form-data",
-    ),
-    *(
-        b"application/grpc",
-        b"application/grpc-web",
-        b"application/x-protobuf",
-        b"x",
-        b"/",
-        b"a/b;c=\xff",
-    ),
+    _JSON,
+    _FORM,
+    b"",
+    b"application/json; charset=utf-16",
+    b"a/b;c=\xff",
+    *b"text/plain multipart/form-data application/grpc application/grpc-web x /".split(),
 )
-_METHODS = (
-    *(b"GET", b"POST", b"DELETE", b"PUT", b"PATCH", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT"),
-    *(b"PROPFIND", b"MKCOL", b"get"),
-)
-_HEADERS = (
-    *(
-        b"accept",
-        b"accept-encoding",
-        b"cookie",
-        b"te",
-        b"expect",
-        b"upgrade",
-        b"connection",
-        b"origin",
-    ),
-    *(
-        b"x-request-id",
-        b"x-envoy-upstream-rq-timeout-ms",
-        b"x-envoy-original-path",
-        b"grpc-timeout",
-    ),
-    *(
-        b"grpc-encoding",
-        b"grpc-status",
-        b"content-encoding",
-        b"traceparent",
-        b"x-forwarded-for",
-        b"range",
-    ),
-    *(
-        b"user-agent",
-        b"x-http-method-override",
-        b"x-bin-bin",
-        b"x_y",
-        b"host",
-        b"authorization",
-        b"date",
-    ),
-)
+_METHODS = b"GET POST DELETE PUT PATCH HEAD OPTIONS TRACE CONNECT PROPFIND MKCOL get".split()
+_HEADERS = b"""
+accept accept-encoding cookie te expect upgrade connection origin x-request-id grpc-timeout
+x-envoy-upstream-rq-timeout-ms x-envoy-original-path grpc-encoding grpc-status content-encoding
+traceparent x-forwarded-for range user-agent x-http-method-override x-bin-bin x_y host
+authorization date
+""".split()
 _HEADER_VALUES = (
-    *(
-        b"",
-        b"gzip",
-        b"identity",
-        b"100-continue",
-        b"websocket",
-        b"close",
-        b"keep-alive",
-        b"trailers",
-    ),
-    *(b"1", b"0", b"-1", b"99999999999", b"h2c", b"bytes=0-1", b"https://shop.example", b"a, b, c"),
+    b"",
+    b"a, b, c",
+    *b"gzip identity 100-continue websocket close keep-alive trailers 1 0 -1 99999999999".split(),
+    *b"h2c bytes=0-1 https://shop.example".split(),
 )
-_ADDRESSES = (
-    *(
-        b"/",
-        b"//",
-        b"/healthz",
-        b"/upbot",
-        b"/upbot/api/",
-        b"/userlevel",
-        b"/userlevel/",
-        b"/vipBiz/",
-    ),
-    *(b"/show/x", b"/leveldown/x", b"*", b"/?route=member.member-level.index&uid=5", b"/?route=x"),
-    *(b"/upgrade/userlevel/5", b"/shop/member.member-level.index", b"/addons/yun_shop/api.php"),
-    *(
-        b"/levelgate.upbot.v1.UserFacts/PutStarState",
-        b"http://x/show",
-        b"/userlevel/show/",
-        b"/%2e%2e",
-    ),
-)
+_ADDRESSES = b"""
+/ // /healthz /upbot /upbot/api/ /userlevel /userlevel/ /vipBiz/ /show/x /leveldown/x * /?route=x
+/?route=member.member-level.index&uid=5 /upgrade/userlevel/5 /shop/member.member-level.index
+/addons/yun_shop/api.php /levelgate.upbot.v1.UserFacts/PutStarState http://x/show
+/userlevel/show/ /%2e%2e
+""".split()
 
 
 def http_input(random: Random) -> HttpInput:
-    """A request that the gateway can read, whatever it then makes of it."""
+    """A request that is valid HTTP."""
     head, body = _request(random)
     framing = "none"
     if body or random.random() < 0.1:
@@ -138,7 +75,7 @@ def _request(random: Random) -> tuple[bytes, bytes]:
 
 
 def _body(random: Random, request: JsonRequest) -> tuple[bytes, bytes]:
-    """With the content type that belongs to it, or not."""
+    """The content type, which need not be the right one, and the body."""
     match request.kind:
         case "":
             if random.random() < 0.2:

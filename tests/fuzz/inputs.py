@@ -1,16 +1,16 @@
-"""One input: what it is, and how it is written into a corpus file."""
+"""The kinds of inputs, and how one is written into a file of the corpus."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-# As long as every secret, so that it can be filled in after lengths were written around it.
+# The length of every secret, so that filling one in does not change the lengths around it.
 SECRET_LENGTH = 43
 
 
 def secret(name: str) -> bytes:
-    """Stands for a secret in an input; which one it is is known only when the input is sent."""
+    """A placeholder for a secret, which is known only when the input is sent."""
     return b"{{" + name.ljust(SECRET_LENGTH - 4, ".").encode() + b"}}"
 
 
@@ -19,17 +19,17 @@ class HttpInput:
     """One HTTP/1.1 request to the gateway."""
 
     head: bytes
-    """The request line and the headers without those that say how long the body is."""
+    """The request line and the headers, without the ones for the length of the body."""
     body: bytes
     framing: str
-    """How the body is sent: "length", "chunked" or "none"; "raw": head and body as they are, on a
-    connection that is then half closed."""
+    """How the body is sent: "length", "chunked" or "none"; "raw": head and body are sent unchanged,
+    and then the connection is half closed."""
 
     target = "http"
 
     @property
     def subject(self) -> str:
-        """What the input is about, for the summary of findings."""
+        """The subject of the input, for the summary of findings."""
         found = re.match(rb"[A-Z]+ /\w*", self.head)
         return found[0].decode() if found else "no request"
 
@@ -42,7 +42,7 @@ class GrpcInput:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     end: str
-    """How the request ends: "end" as it should, "reset" by the caller, "half" not at all."""
+    """How the request ends: "end" normally, "reset" by the caller, "half" not at all."""
 
     target = "grpc"
 
@@ -58,7 +58,7 @@ class GrpcInput:
 
 @dataclass(frozen=True)
 class PipelineInput:
-    """One call of the pipeline of a service, in the process of the fuzzer."""
+    """One call of a service's pipeline inside the process of the fuzzer."""
 
     rpc: str
     authorization: bytes
@@ -81,7 +81,7 @@ class RecordInput:
     is_indexed: bool
     steps: tuple[str, ...]
     number: int
-    """What a step takes that takes a number."""
+    """The argument of the steps that need a number."""
 
     target = "record"
 
@@ -94,12 +94,12 @@ Input = HttpInput | GrpcInput | PipelineInput | RecordInput
 _KINDS = {kind.target: kind for kind in (HttpInput, GrpcInput, PipelineInput, RecordInput)}
 
 
-# Fields of bytes; in a document each byte is the character of that number.
+# Fields of bytes. In a document, each byte is the character with that number.
 _OF_BYTES = {"head", "body", "headers", "authorization", "messages", "record"}
 
 
 def to_document(given: Input) -> dict[str, Any]:
-    """As JSON can hold it."""
+    """As a JSON document."""
     return {
         "target": given.target,
         **{name: _written(value) for name, value in vars(given).items()},
@@ -125,7 +125,7 @@ def _read(value: Any, is_bytes: bool) -> Any:
 
 
 def fill(given: bytes, secrets: Mapping[str, str]) -> bytes:
-    """With the secrets in the place of their names."""
+    """Replaces the placeholders by the secrets."""
     if b"{{" not in given:
         return given
     for name, value in secrets.items():

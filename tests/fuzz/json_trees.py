@@ -1,4 +1,4 @@
-"""JSON as a tree that can hold what JSON cannot: leaves are bytes, names may come twice."""
+"""JSON as a tree that can also hold invalid JSON: leaves are bytes, and names may repeat."""
 
 import json
 from random import Random
@@ -8,7 +8,7 @@ from tests.fuzz.values import odd_number, odd_text
 
 
 class Members(list[tuple[bytes, Any]]):
-    """An object: names, quoted as they are written, and values."""
+    """An object: names in quotes, and values."""
 
 
 Tree = Members | list[Any] | bytes
@@ -35,7 +35,7 @@ def written(tree: Tree) -> bytes:
 
 
 def mutated_tree(random: Random, tree: Tree, names: list[bytes]) -> Tree:
-    """A copy with a few places changed. `names` are those of some contract's fields, unquoted."""
+    """A copy with a few changes. `names` are names of fields of the contracts, without quotes."""
     tree = _copy(tree)
     for _ in range(random.choice((1, 1, 1, 2, 2, 4))):
         places = _places(tree)
@@ -68,7 +68,7 @@ def odd_leaf(random: Random) -> bytes:
 
 
 def quoted(random: Random, text: bytes) -> bytes:
-    """In quotes; as JSON has it, or with its bytes as they are."""
+    """In quotes, either escaped as JSON requires or unchanged."""
     if random.random() < 0.3:
         return b'"' + text + b'"'
     return json.dumps(text.decode("utf-8", "replace"), ensure_ascii=random.random() < 0.3).encode()
@@ -85,7 +85,7 @@ def _copy(tree: Any) -> Any:
 
 
 def _places(tree: Tree) -> list[tuple[Any, int]]:
-    """Every place in the tree that holds a value, as its container and its position there."""
+    """Every place in the tree that holds a value: its container and the position in it."""
     found: list[tuple[Any, int]] = []
     left = [tree]
     while left:
@@ -134,7 +134,7 @@ def _change_item(random: Random, items: list[Any], at: int) -> None:
 
 
 def _times(random: Random, tree: Tree) -> int:
-    """How often something is repeated: over every limit, but not so that it fills the memory."""
+    """A number of repetitions: more than every limit, but not enough to fill the memory."""
     most = _LARGEST // (len(written(tree)) + 1)
     return random.choice([times for times in (1, 2, 65, 101, 1_001) if times <= max(1, most)])
 

@@ -1,4 +1,4 @@
-"""What the processes of a suite hold in memory, and whether that stays as it is."""
+"""Watches the memory of the processes of a suite: it must not grow."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from tests.fuzz.findings import Finding
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024 * 1024
-# Of what a process held when it was warm: allocators and caches fill up for a while.
+# The allowed growth after the warm-up, during which allocators and caches fill.
 _GROWTH, _EXTRA = 1.15, 24 * _MIB
 
 
 def processes_below(pid: int) -> dict[str, int]:
-    """The descendants of a process by name; several of one name are numbered."""
+    """The descendants of a process by name; equal names are numbered."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (parent := _parent(folder)) is not None:
@@ -37,17 +37,8 @@ def resident(pid: int) -> int:
         return 0
 
 
-def cpu_seconds(pid: int) -> float:
-    """Of a process, its threads and nothing else; 0 for one that has ended."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Memory:
-    """Looked at now and then; the first look after the warm-up is what the others are held to."""
+    """Compares each measurement with the first one after the warm-up."""
 
     def __init__(self, suite: Mapping[str, int], workers: Mapping[str, int], store: str) -> None:
         self._suite, self._workers = suite, workers
@@ -58,7 +49,7 @@ class Memory:
 
     def look(self, *, is_warm: bool) -> None:
         self.last = {name: resident(pid) for name, pid in self._suite.items()}
-        # A worker ends before the others; then what it held last is what counts.
+        # Of a worker that has ended, the last measurement counts.
         held = {
             name: resident(pid) or self._held.get(name, 0) for name, pid in self._workers.items()
         }
@@ -77,10 +68,6 @@ class Memory:
                 )
             if now == 0 and name in self._suite:
                 yield Finding("no process ends", name)
-
-    def cpu_seconds(self) -> dict[str, float]:
-        """What the processes of the suite have taken."""
-        return {name: cpu_seconds(pid) for name, pid in self._suite.items()}
 
     def close(self) -> None:
         self._store.close()

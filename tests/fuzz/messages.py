@@ -1,16 +1,16 @@
-"""Protobuf messages changed on the wire: fields dropped, doubled, moved, of another type."""
+"""Changes protobuf messages on the wire: drops, repeats and moves fields, or changes their type."""
 
 from random import Random
 
 from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
 
-# A field as it is on the wire: its number, its wire type, and what follows the tag.
+# A field on the wire: its number, its wire type, and its content.
 Field = tuple[int, int, bytes]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def mutated_message(random: Random, message: bytes, other: bytes) -> bytes:
-    """Mostly still a message. `other` is one of another call, whose fields may be taken."""
+    """Mostly still a valid message. `other` is a message of another call to take fields from."""
     if random.random() < 0.12:
         return mutated_bytes(random, message, other)
     for _ in range(random.choice((1, 1, 2, 3))):
@@ -19,7 +19,7 @@ def mutated_message(random: Random, message: bytes, other: bytes) -> bytes:
 
 
 def fields_of(message: bytes) -> list[Field] | None:
-    """None for what is no message."""
+    """None if the bytes are no message."""
     fields, at = [], 0
     try:
         while at < len(message):
@@ -128,7 +128,7 @@ def _odd_field(random: Random) -> Field:
 
 
 def _nested(random: Random, number: int, content: bytes) -> bytes:
-    """The field within itself, as a condition may stand in a condition."""
+    """The field nested in itself, as a condition may contain conditions."""
     for _ in range(random.choice((1, 2, 7, 8, 9, 40, 99, 101))):
         if len(content) > 20_000:
             break

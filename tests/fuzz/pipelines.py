@@ -1,4 +1,4 @@
-"""The pipelines of all services in this process, on a real store and without a network."""
+"""The pipelines of all services inside this process, with a real store and without a network."""
 
 import os
 import time
@@ -11,13 +11,13 @@ from services.runtime.errors import CallEndedError
 from services.runtime.methods import Kind
 from services.runtime.pipeline import LongUnary, Stream, Unary
 from services.runtime.service import Service
+from services.suite import SUITE
 from tests.fuzz import statuses
 from tests.fuzz.inputs import PipelineInput, fill
 
-_SERVICES = ("member_level", "shop_level", "upbot_checks")
 _READY_SECONDS = 20.0
 _SLOW_SECONDS = 10.0
-# Replies of a stream that are read before it is left.
+# The number of replies that are read from a stream.
 _REPLIES = 3
 _DETAILS = "grpc-status-details-bin"
 
@@ -30,8 +30,8 @@ class Pipelines:
         self._secrets = secrets
         self._unary: dict[str, Unary] = {}
         self._streams: dict[str, Stream] = {}
-        for name in _SERVICES:
-            self._add(import_module(f"services.{name}.composition").build())
+        for service in SUITE:
+            self._add(import_module(f"services.{service.name}.composition").build())
 
     def _add(self, service: Service) -> None:
         service.start_background()
@@ -49,7 +49,7 @@ class Pipelines:
             self._streams[method.path] = pipeline.stream(method)
 
     def call(self, given: PipelineInput) -> CallEndedError | Exception | None:
-        """How the call failed; None if it did not."""
+        """The error of the call; None if it succeeded."""
         context = CallContext(given.seconds)
         token = fill(given.authorization, self._secrets).decode("latin-1")
         call = Call(given.rpc, "", (token,), given.seconds)
@@ -66,7 +66,7 @@ class Pipelines:
         return None
 
     def wrong_with(self, given: PipelineInput) -> str | None:
-        """What is wrong with how the call ended; None if nothing is."""
+        """What is wrong with the end of the call; None if nothing is."""
         started = time.monotonic()
         error = self.call(given)
         if (seconds := time.monotonic() - started) > _SLOW_SECONDS:
@@ -79,7 +79,7 @@ class Pipelines:
 
 
 def parts_of(error: CallEndedError) -> tuple[int, str, bytes | None]:
-    """Code, message and packed details of how a call ended."""
+    """Code, message and packed details of a failed call."""
     status = error.status
     metadata: dict[str, Any] = dict(status.trailing_metadata or ())
     return status.code.value[0], status.details or "", metadata.get(_DETAILS)

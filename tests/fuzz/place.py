@@ -1,4 +1,4 @@
-"""Where a running suite is, and the secrets that inputs name: given to every worker."""
+"""The addresses of a running suite and the secrets of the inputs, for every worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.fuzz.inputs import SECRET_LENGTH
 
 @dataclass(frozen=True)
 class Place:
-    """A suite that runs, and a store apart from it for records that no script wrote."""
+    """A running suite, and a separate store for records that no script wrote."""
 
     gateway: str
     services: Mapping[str, str]
@@ -29,8 +29,8 @@ class Place:
 
 
 def make_secrets(store: Store) -> dict[str, str]:
-    """Apps of the fuzzer alone. The one whose secret is in requests is another than the one whose
-    tokens call: each pair that it is given may end an earlier one.
+    """Creates apps for the fuzzer. The app whose secret is in requests is not the one whose tokens
+    are used for calls, because each new pair of tokens may end an earlier one.
     """
     apps, tokens = Apps(store), Tokens(store)
     mark = uuid4().hex
@@ -49,7 +49,7 @@ def make_secrets(store: Store) -> dict[str, str]:
 
 
 def bystander_token(store: Store) -> str:
-    """Of an app that no input knows."""
+    """A token of an app that no input uses."""
     app = _app(Apps(store), f"bystander-{uuid4().hex}", all_scopes())
     return _pair(Tokens(store), app).access_token
 
@@ -58,12 +58,12 @@ def _app(apps: Apps, appid: str, scopes: list[str]) -> App:
     apps.create(appid, scopes)
     app = apps.get(appid)
     if app is None:
-        raise RuntimeError("the app that was just made is gone")
+        raise RuntimeError("the new app is gone")
     return app
 
 
 def _pair(tokens: Tokens, app: App) -> Pair:
     pair = tokens.issue(app)
     if pair is None:
-        raise RuntimeError("the app that was just made is revoked")
+        raise RuntimeError("the new app is revoked")
     return pair

@@ -1,4 +1,4 @@
-"""Packed records that no script wrote, and what then is done to their users."""
+"""Packed records that no script wrote, and the steps that are then made with their users."""
 
 import struct
 from random import Random

@@ -1,4 +1,4 @@
-"""Scripts and readers against records that no script wrote, in a store of their own."""
+"""Runs scripts and readers against records that no script wrote, in a separate store."""
 
 import struct
 import time
@@ -29,7 +29,7 @@ from tests.fuzz.pipelines import Pipelines, parts_of
 from tests.fuzz.place import Place, make_secrets
 
 _SLOW_SECONDS = 5.0
-# How Python says that bytes are not what it reads, and the store that its script failed.
+# Clean failures: the errors of readers of bytes, and of a script in the store.
 _CLEAN = (redis.ResponseError, UnknownFormatError, struct.error, ValueError, IndexError)
 _CALLS = {
     "show": ("/levelgate.member.v1.MemberLevel/ShowUser", 1),
@@ -39,7 +39,7 @@ _CALLS = {
 
 
 class Records:
-    """A user with a strange record, and a neighbour in its bucket whom nothing may touch."""
+    """A user with a strange record, and a neighbour in its bucket that must not change."""
 
     def __init__(self, place: Place) -> None:
         settings = StoreSettings(url=SecretStr(place.record_store), timeout_seconds=5)
@@ -57,7 +57,7 @@ class Records:
 
     def _wrong_or_silent(self, given: RecordInput) -> str | None:
         try:
-            # A call through the pipeline leaves its deadline with the thread.
+            # A call through the pipeline leaves its deadline set for the thread.
             with deadline.within(None):
                 return self._wrong(given)
         except redis.RedisError as error:
@@ -133,7 +133,7 @@ class Records:
         }
 
     def _call(self, rpc: str, field: int, user: str) -> str | None:
-        """A record that cannot be read is a fault, and says no more than that."""
+        """An unreadable record is an internal error whose message reveals nothing."""
         call = PipelineInput(rpc, secret("all"), (written([(field, 2, user.encode())]),), 5.0)
         error = self._pipelines.call(call)
         if error is None:

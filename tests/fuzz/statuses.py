@@ -1,4 +1,4 @@
-"""Whether a gRPC status is canonical: a code that the caller caused, and its details."""
+"""Checks a gRPC status: its code must be caused by the caller, and it must have the details."""
 
 import base64
 import binascii
@@ -9,14 +9,14 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from services.runtime.error_catalogue import REASONS
 
 _FAULTS = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
-# So many calls of long methods and streams are served at a time; the input may ask for more.
+# The number of long calls and streams is limited; a batch may exceed it.
 _CROWDED = {"TOO_MANY_CALLS", "TOO_MANY_STREAMS", "MESSAGE_TOO_LARGE"}
 # gRPC's libraries refuse a call with more than 8 KiB of trailers, the details in base64 among them.
 _LONGEST = 6_000
 
 
 def wrong_with(code: int, message: str, packed: bytes | None, *, has_deadline: bool) -> str | None:
-    """What is wrong with how a call ended; None if nothing is."""
+    """What is wrong with the end of a call; None if nothing is."""
     if code == 0:
         return None
     if code not in code_pb2.Code.values():
@@ -36,7 +36,7 @@ def _wrong_size(name: str, message: str, packed: bytes | None) -> str | None:
 
 
 def wrong_fault(code: int, message: str, packed: bytes | None) -> str | None:
-    """The same where INTERNAL is right, which may say nothing of why."""
+    """The same where INTERNAL is right; its message must not reveal the cause."""
     if code != code_pb2.INTERNAL:
         return wrong_with(code, message, packed, has_deadline=False)
     if message != REASONS["INTERNAL"].message or packed is None:
@@ -45,7 +45,7 @@ def wrong_fault(code: int, message: str, packed: bytes | None) -> str | None:
 
 
 def from_header(value: str) -> bytes | None:
-    """What grpc-status-details-bin holds; None where it is no base64."""
+    """The contents of grpc-status-details-bin; None if it is no base64."""
     try:
         return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except binascii.Error:

@@ -1,4 +1,4 @@
-"""Puts the demo data back, so that what inputs create does not pile up."""
+"""Puts the demo data back, so that the data created by inputs do not accumulate."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,9 @@ from services.store import keys
 from services.store.keys import Buckets
 from services.store.store import Store
 
-# All at once: a demotion must not find a user in an index and no record. The counters of versions
-# and the feeds stay, both bounded, for whoever reads a feed would find it to be another store's.
+# In one script, because a demotion must not find a user in an index without a record. The version
+# counters and the feeds are kept (both are bounded): without them, a reader of a feed would
+# conclude that the store was replaced.
 _SWEEP = """
 local gone = 0
 for _, key in ipairs(redis.call('KEYS', 'lg:*')) do
@@ -22,7 +23,7 @@ for _, key in ipairs(redis.call('KEYS', 'lg:*')) do
 end
 return gone
 """
-# Who may call; of the tokens only those that are there at first.
+# Apps, rules and demotions; tokens are kept if they exist at the start.
 _KEPT = (
     keys.APPS,
     keys.app(""),
@@ -36,7 +37,7 @@ _KEPT = (
 
 
 class Sweep:
-    """Keeps who may call, the rules, and the tokens that were there at first."""
+    """Keeps the apps, the rules, and the tokens that exist at the start."""
 
     def __init__(self, url: str, store: Store, kept: Sequence[str]) -> None:
         self._store = store

@@ -1,32 +1,20 @@
-"""Sends inputs, and says what is wrong with what comes back."""
+"""Sends inputs, and says what is wrong with the answers."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
 
 from google.rpc import code_pb2
 
-from services.store.batches import batched
 from tests.fuzz import envelopes, http1, http2, statuses
 from tests.fuzz.envelopes import HttpReply
-from tests.fuzz.http1 import parsed_head
 from tests.fuzz.inputs import GrpcInput, HttpInput, PipelineInput, fill
 from tests.fuzz.pipelines import Pipelines
 from tests.fuzz.place import Place
-from tests.fuzz.raw import answers_to
 
-Given_contra = TypeVar("Given_contra", contravariant=True)
-_CONNECTIONS = 48
-# Health and reflection are libraries' own: NOT_FOUND for the name of a service has no details.
+# Health and reflection come from libraries: their NOT_FOUND has no details.
 _OF_LIBRARIES = {code_pb2.NOT_FOUND, code_pb2.CANCELLED}
 _NO_PATH = re.compile(rb"[^!-~]|#")
 _GRPC = re.compile(rb"application/grpc(\+.*)?")
-
-
-class Target(Protocol[Given_contra]):
-    def wrong_with(self, inputs: Sequence[Given_contra]) -> Iterator[str | None]:
-        """For each input what is wrong with its answer; None if nothing is."""
-        ...
 
 
 class Http:
@@ -34,51 +22,46 @@ class Http:
 
     def __init__(self, place: Place) -> None:
         self._address, self._secrets = place.address("gateway"), place.secrets
-        self._connections = [http1.Connection(self._address) for _ in range(_CONNECTIONS)]
 
     def wrong_with(self, inputs: Sequence[HttpInput]) -> Iterator[str | None]:
+        """For each input what is wrong with its answer; None if nothing is."""
+        requests = [
+            http1.whole(
+                fill(each.head, self._secrets), fill(each.body, self._secrets), each.framing
+            )
+            for each in inputs
+        ]
         if inputs[0].framing == "raw":
-            requests = [self._request(each) for each in inputs]
-            return map(_wrong_raw, answers_to(self._address, requests))
-        return (why for some in batched(inputs, _CONNECTIONS) for why in self._wrong_of(some))
+            yield from map(_wrong_raw, http1.raw_answers_to(self._address, requests))
+        else:
+            yield from map(_wrong_reply, requests, http1.answers_to(self._address, requests))
 
-    def _wrong_of(self, inputs: Sequence[HttpInput]) -> Iterator[str | None]:
-        requests = [self._request(each) for each in inputs]
-        for connection, request in zip(self._connections, requests, strict=False):
-            connection.start(request)
-        for connection, request in zip(self._connections, requests, strict=False):
-            yield self._wrong(request, connection.finish())
 
-    def _request(self, given: HttpInput) -> bytes:
-        return http1.whole(
-            fill(given.head, self._secrets), fill(given.body, self._secrets), given.framing
-        )
-
-    def _wrong(self, request: bytes, reply: HttpReply | str) -> str | None:
-        if isinstance(reply, str):
-            return reply
-        if reply.headers.get("content-type", "").startswith("application/grpc"):
-            if b"content-type: application/grpc" not in request:
-                return "gRPC for JSON"
-            if "grpc-status" not in reply.headers:
-                is_path = not _NO_PATH.search(request.split(b" ", 2)[1])
-                return f"HTTP {reply.status} without grpc-status" if is_path else None
-            return _wrong_status({b":path": b""}, reply.headers)
-        method, _, rest = request.partition(b"\r\n")[0].partition(b" ")
-        path = rest.rpartition(b" ")[0].strip().partition(b"?")[0].decode("latin-1")
-        is_absolute = path.startswith("http://")
-        path = path if not is_absolute else "/" + path[7:].partition("/")[2]
-        return envelopes.wrong_with(reply, path, is_head=method == b"HEAD")
+def _wrong_reply(request: bytes, reply: HttpReply | None) -> str | None:
+    if reply is None:
+        return "no answer"
+    if reply.headers.get("content-type", "").startswith("application/grpc"):
+        if b"content-type: application/grpc" not in request:
+            return "gRPC for JSON"
+        if "grpc-status" not in reply.headers:
+            is_path = not _NO_PATH.search(request.split(b" ", 2)[1])
+            return f"HTTP {reply.status} without grpc-status" if is_path else None
+        return _wrong_status({b":path": b""}, reply.headers)
+    method, _, rest = request.partition(b"\r\n")[0].partition(b" ")
+    path = rest.rpartition(b" ")[0].strip().partition(b"?")[0].decode("latin-1")
+    if path.startswith("http://"):
+        path = "/" + path[7:].partition("/")[2]
+    return envelopes.wrong_with(reply, path, is_head=method == b"HEAD")
 
 
 def _wrong_raw(answer: bytes) -> str | None:
-    """Bytes that are no request may be answered by nothing, but by no fault."""
+    """Bytes that are no request may get no answer, but no fault."""
     while answer:
         head, separator, rest = answer.partition(b"\r\n\r\n")
         if not separator:
             return None
         try:
-            status, headers = parsed_head(head)
+            status, headers = http1.parsed_head(head)
         except (ValueError, IndexError):
             return f"no HTTP: {head[:100]!r}"
         if envelopes.is_fault(status, rest):
@@ -96,23 +79,20 @@ class Grpc:
         self._connections = {port: http2.Connection(place.address(port)) for port in ports}
 
     def wrong_with(self, inputs: Sequence[GrpcInput]) -> Iterator[str | None]:
+        """For each input what is wrong with its answer; None if nothing is."""
         calls = [self._call(each) for each in inputs]
-        shares: dict[str, list[http2.Call]] = {}
-        for each, call in zip(inputs, calls, strict=True):
-            shares.setdefault(each.port, []).append(call)
-        for port, share in shares.items():
-            self._connections[port].start(share)
-        for port, share in shares.items():
-            if self._connections[port].finish():
-                self._alone(self._connections[port], share)
+        for port, connection in self._connections.items():
+            pairs = zip(inputs, calls, strict=True)
+            self._exchange(connection, [call for given, call in pairs if given.port == port])
         return map(_wrong_call, inputs, calls)
 
-    def _alone(self, connection: http2.Connection, share: Sequence[http2.Call]) -> None:
-        """Makes the calls again that did not end, perhaps because of another one."""
-        for call in (call for call in share if not call.is_over):
-            call.got, call.reply = {}, b""
-            connection.start([call])
-            if why := connection.finish():
+    def _exchange(self, connection: http2.Connection, calls: Sequence[http2.Call]) -> None:
+        if connection.exchange(calls) is None:
+            return
+        # Makes the calls that did not end again, one by one: another one may be the cause.
+        for call in (call for call in calls if not call.is_over):
+            call.got = {}
+            if why := connection.exchange([call]):
                 call.got["closed"] = why
 
     def _call(self, given: GrpcInput) -> http2.Call:
@@ -132,7 +112,7 @@ def _wrong_call(given: GrpcInput, call: http2.Call) -> str | None:
         return f"HTTP {status}"
     if "grpc-status" in call.got:
         return _wrong_status(sent, call.got)
-    # Who does not take trailers gets none, and what is no path is refused before it is gRPC.
+    # A caller without `te` gets no trailers, and a wrong path is refused before gRPC is known.
     if is_grpc and b"te" in sent and not (status == 400 and _NO_PATH.search(sent[b":path"])):
         return f"HTTP {status} without grpc-status, reset {call.reset}"
     return None
@@ -154,4 +134,5 @@ class Pipeline:
         self._pipelines = Pipelines(place.redis, place.secrets)
 
     def wrong_with(self, inputs: Sequence[PipelineInput]) -> Iterator[str | None]:
+        """For each input what is wrong with its answer; None if nothing is."""
         return map(self._pipelines.wrong_with, inputs)

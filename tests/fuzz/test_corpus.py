@@ -1,4 +1,4 @@
-"""Every input of the corpus, again; and a short run of the fuzzer with a fixed seed."""
+"""Replays the corpus, and makes a short run of the fuzzer with a fixed seed."""
 
 import multiprocessing
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,16 @@ from multiprocessing.queues import Queue
 
 import pytest
 
-from tests.fuzz.found import Entry, entries
-from tests.fuzz.fuzzing import fuzz
+from tests.fuzz.findings import Entry, corpus
 from tests.fuzz.inputs import from_document, to_document
-from tests.fuzz.known import known
 from tests.fuzz.place import Place
+from tests.fuzz.run import fuzz
 from tests.fuzz.stack import fuzzed_stack
 from tests.fuzz.worker import MAKERS, inputs_of, replay
 from tests.support.running import RunningStack
 
-SEED, INPUTS, SECONDS = 11, 4_000, 15.0
-ENTRIES = entries()
+SEED, INPUTS, SECONDS = 11, 3_000, 15.0
+ENTRIES = list(corpus())
 Suite = tuple[RunningStack, Place]
 
 
@@ -28,7 +27,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 @pytest.fixture(scope="module")
 def answers(suite: Suite) -> Mapping[str, str | None]:
-    """What is wrong with the answer to each entry; in another process, as the workers are."""
+    """What is wrong with the answer to each entry, which another process sends like a worker."""
     stack, place = suite
     spawn = multiprocessing.get_context("spawn")
     done: Queue[str | None] = spawn.Queue()
@@ -42,7 +41,7 @@ def answers(suite: Suite) -> Mapping[str, str | None]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_what_was_once_found_is_found_no_more(
+def test_an_old_finding_does_not_come_back(
     entry: Entry, answers: Mapping[str, str | None], request: pytest.FixtureRequest
 ) -> None:
     if entry.open:
@@ -54,7 +53,7 @@ def test_a_short_run_finds_nothing(suite: Suite) -> None:
     stack, place = suite
     result = fuzz(stack, place, seconds=SECONDS, inputs=INPUTS, seed=SEED)
     assert result.inputs.total() > 0
-    assert [each for each in result.findings.values() if not known(each)] == []
+    assert list(result.findings.values()) == []
 
 
 @pytest.mark.parametrize("target", MAKERS)

@@ -1,7 +1,6 @@
-"""One process that makes inputs for one target, sends them and judges the answers."""
+"""A process that makes inputs for one target, sends them and judges the answers."""
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
@@ -19,7 +18,7 @@ from tests.fuzz.records import Records
 from tests.fuzz.targets import Grpc, Http, Pipeline
 
 BATCH = 384
-# One in so many batches of requests is of bytes that are perhaps none: their answers take long.
+# One of so many HTTP batches consists of raw bytes, whose answers take longer.
 _RAW = 12
 MAKERS: Mapping[str, Callable[[Random], Input]] = {
     "http": http_input,
@@ -33,27 +32,23 @@ TARGETS: Mapping[str, Callable[[Place], Any]] = {
     "pipeline": Pipeline,
     "record": Records,
 }
-# A busy machine lets a call fail that is well served when it is made again.
+# On a busy machine a call may fail in these ways and be answered well when it is made again.
 _OF_TIME = ("HTTP 503", "HTTP 504", "UNAVAILABLE", "DEADLINE_EXCEEDED", "slow", "below every limit")
 
 
 class Done(NamedTuple):
-    """What became of a batch."""
+    """The result of a batch."""
 
     target: str
-    last: str
-    """Which batch it was."""
+    name: str
     inputs: int
-    seconds: float
-    cpu: float
-    """Seconds of this process alone."""
     findings: list[Finding]
     late: int
-    """Answers that were too late, and in time when they were asked for again."""
+    """Answers that were too late, and in time when the input was sent again."""
 
 
 def inputs_of(target: str, seed: int, batch: int, count: int = BATCH) -> list[Input]:
-    """The same for the same seed."""
+    """The same inputs for the same seed and batch."""
     random = Random(f"{seed}:{target}:{batch}")
     make = raw_input if target == "http" and batch % _RAW == _RAW - 1 else MAKERS[target]
     return [make(random) for _ in range(count)]
@@ -62,27 +57,16 @@ def inputs_of(target: str, seed: int, batch: int, count: int = BATCH) -> list[In
 def work(
     target: str, place: Place, seed: int, inputs: int, done: "Queue[Done]", over: Event, log: Path
 ) -> None:
-    """The body of the process. Ends after so many inputs, or when it is told that it is over."""
+    """The body of the process. It ends after so many inputs, or when `over` is set."""
     _write_to(log)
     under_test = TARGETS[target](place)
-    batch, left = 0, inputs
-    while left > 0 and not over.is_set():
-        started, cpu = time.monotonic(), time.process_time()
-        given = inputs_of(target, seed, batch, min(BATCH, left))
+    for batch, sent in enumerate(range(0, inputs, BATCH)):
+        if over.is_set():
+            return
+        given = inputs_of(target, seed, batch, min(BATCH, inputs - sent))
         name = f"{seed}:{target}:{batch}"
-        findings, late = judged(under_test, given, name)
-        done.put(
-            Done(
-                target,
-                name,
-                len(given),
-                time.monotonic() - started,
-                time.process_time() - cpu,
-                findings,
-                late,
-            )
-        )
-        batch, left = batch + 1, left - len(given)
+        findings, late = _judged(under_test, given, name)
+        done.put(Done(target, name, len(given), findings, late))
 
 
 def replay(place: Place, inputs: Sequence[Input], done: "Queue[str | None]", log: Path) -> None:
@@ -99,16 +83,14 @@ def _write_to(log: Path) -> None:
     os.dup2(out, 2)
 
 
-def judged(under_test: Any, given: Sequence[Input], batch: str) -> tuple[list[Finding], int]:
-    """What is wrong with the answers, and how many were only late."""
+def _judged(under_test: Any, given: Sequence[Input], batch: str) -> tuple[list[Finding], int]:
+    """The findings, and how many answers were only late."""
     findings, late = [], 0
     for each, why in zip(given, list(under_test.wrong_with(given)), strict=True):
         if why is None:
             continue
-        if any(sign in why for sign in _OF_TIME) and not [
-            w for w in under_test.wrong_with([each]) if w
-        ]:
+        if any(sign in why for sign in _OF_TIME) and not any(under_test.wrong_with([each])):
             late += 1
-            continue
-        findings.append(Finding("a right answer", why, each, batch))
+        else:
+            findings.append(Finding("a right answer", why, each, batch))
     return findings, late
