@@ -1,6 +1,7 @@
 """Real stores: the embedded Valkey, Debian's Redis where it is installed, and a cluster."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,33 +14,51 @@ from tests.support.cluster import running_cluster
 from tests.support.service import Service, running_service
 from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
+KINDS = [*SERVERS, "cluster"]
+
+
+class Stores:
+    """Stores and services that start when they are first used and run until the session ends."""
+
+    def __init__(self, opened: ExitStack, folders: pytest.TempPathFactory) -> None:
+        self._opened, self._folders = opened, folders
+        self._stores: dict[tuple[str, bool], StoreSettings] = {}
+        self._services: dict[str, Service] = {}
+
+    def settings(self, kind: str, *, has_service: bool) -> StoreSettings:
+        """A store with a running service is never used by tests that do not expect one."""
+        if (kind, has_service) not in self._stores:
+            self._stores[kind, has_service] = self._started(kind)
+        return self._stores[kind, has_service]
+
+    def service(self, address: str) -> Service:
+        """A running member_level at this store."""
+        found = self._services.get(address)
+        if found is None or found.process.poll() is not None:
+            log = self._folders.mktemp("service") / "service.log"
+            found = self._opened.enter_context(running_service(address, log))
+            self._services[address] = found
+        return found
+
+    def _started(self, kind: str) -> StoreSettings:
+        directory = self._folders.mktemp(kind)
+        if kind == "cluster":
+            cluster = self._opened.enter_context(running_cluster(directory))
+            return store_settings(cluster.ports[0], scheme="redis+cluster")
+        running = self._opened.enter_context(server(SERVERS[kind], directory))
+        return store_settings(running.port)
+
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
-    with server(SERVERS["valkey"], tmp_path_factory.mktemp("valkey")) as running:
-        yield store_settings(running.port)
-
-
-@pytest.fixture(scope="session")
-def debian_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
-    with server(SERVERS["redis"], tmp_path_factory.mktemp("redis")) as running:
-        yield store_settings(running.port)
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
-        yield store_settings(running.ports[0], scheme="redis+cluster")
-
-
-KINDS = ["valkey", *(["debian_redis"] if "redis" in SERVERS else []), "cluster"]
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    with ExitStack() as opened:
+        yield Stores(opened, tmp_path_factory)
 
 
 @pytest.fixture(params=KINDS)
-def any_store(request: pytest.FixtureRequest) -> StoreSettings:
-    """Each kind of store. All of them keep running, so the order of the tests does not matter."""
-    settings: StoreSettings = request.getfixturevalue(request.param)
-    return settings
+def any_store(request: pytest.FixtureRequest, stores: Stores) -> StoreSettings:
+    """Each kind of store."""
+    return stores.settings(request.param, has_service="member" in request.fixturenames)
 
 
 @pytest.fixture
@@ -60,12 +79,13 @@ def address(any_store: StoreSettings, store: Store) -> str:
 
 
 @pytest.fixture
-def member(address: str, tmp_path: Path) -> Iterator[Service]:
+def member(address: str, stores: Stores) -> Service:
+    """A running member_level with the demo data, which several tests use one after the other."""
     demo = prepare(address)
-    with running_service(address, tmp_path / "service.log") as service:
-        service.token = demo.token
-        service.wait_for("SERVING")
-        yield service
+    service = stores.service(address)
+    service.token = demo.token
+    service.wait_for("SERVING")
+    return service
 
 
 @pytest.fixture

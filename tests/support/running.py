@@ -16,7 +16,6 @@ from uuid import uuid4
 import redis
 from pydantic import SecretStr
 
-from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -25,14 +24,11 @@ from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.suite import SUITE
 from tests.stack.waiting import free_ports
-from tests.support.levels import BUCKETS
+from tests.support.demo_data import restore
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-
-# The keys that a reset keeps: apps and their tokens, and the mark of the layout.
-KEPT = (b"lg:{access}:", b"lg:layout")
 
 PORTS = (
     "GATEWAY_PORT",
@@ -65,10 +61,7 @@ class RunningStack:
         """Puts the demo data back, unless nothing was written since. Tokens stay valid."""
         if self._writes_at_reset is not None and self._writes() == self._writes_at_reset:
             return
-        old = [key for key in self.store.scan_iter() if not key.startswith(KEPT)]
-        if old:
-            self.store.delete(*(key.decode() for key in old))
-        load_data(self.store, BUCKETS)
+        restore(self.store)
         self._writes_at_reset = self._writes()
 
     def _writes(self) -> int | None:

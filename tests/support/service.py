@@ -23,7 +23,7 @@ class Service:
 
     def __init__(self, store: str, log: Path, name: str = "member_level", **settings: str) -> None:
         prefix = name.upper()
-        self.name = name
+        self.name, self.store = name, store
         self.port, self.metrics_port = free_ports(2)
         self.log = log
         self.token = ""
