@@ -205,7 +205,7 @@ def test_a_bucket_is_demoted_in_batches_and_each_user_counted_once(
 
 
 @settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(ladder=ladders(max_point=10_000), high=st.integers(0, 12_000), low=st.integers(0, 12_000))
 def test_the_scripts_fit_by_the_same_rule_as_the_ladder(
@@ -246,7 +246,7 @@ def test_a_preview_counts_who_moves_and_changes_nothing(users: UserState, crowd:
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     ladder=ladders(max_point=60),
@@ -265,7 +265,7 @@ def test_the_script_demotes_by_the_same_rule_as_the_ladder(
 
 
 @settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     old=ladders(max_point=60),
