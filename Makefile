@@ -40,7 +40,8 @@ case: $(INSTALLED) ## Run the contract cases of one call: make case CASE=member/
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests that need no container engine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 # bash has a variable SECONDS, so the value is taken only from the command line.
 .PHONY: fuzz
@@ -51,11 +52,11 @@ fuzz: $(INSTALLED) ## Send wrong inputs to a separate suite for a minute: make f
 test-grpcio: $(INSTALLED) ## Run the contract cases with grpcio's server instead of Envoy
 	env $$($(BIN)/python -c "from services.suite import SUITE; \
 	  print(*(f'{service.name.upper()}_SERVER=grpcio' for service in SUITE))") \
-	  $(BIN)/python -m pytest tests/contract/test_contract.py
+	  $(BIN)/python -m pytest tests/contract/test_contract.py --sample
 
 .PHONY: test-compose
 test-compose: $(INSTALLED) ## Run contract cases and fault-injection tests on containers: needs an engine
-	$(BIN)/python -m pytest tests/contract/test_contract.py tests/compose --compose
+	$(BIN)/python -m pytest tests/contract/test_contract.py tests/compose --compose --sample
 	$(BIN)/python -m pytest tests/drills
 
 .PHONY: drill

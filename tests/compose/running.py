@@ -41,6 +41,6 @@ def as_stack(project: Project) -> RunningStack:
         directory=ROOT,
         store=connect(StoreSettings(url=SecretStr(url), timeout_seconds=5, connect_seconds=5)),
     )
-    # The cases about tokens ask for more than 20 pairs, which ends the demo app's first one.
+    # The cases about tokens ask for more than 20 pairs, which ends the first pair of the demo app.
     running.token = running.token_with(" ".join(all_scopes()))
     return running

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from google.rpc import code_pb2
 
-from tests.fuzz import envelopes, http1, http2, statuses
+from tests.fuzz import envelopes, http1, statuses
 from tests.fuzz.envelopes import HttpReply
 from tests.fuzz.inputs import GrpcInput, HttpInput, PipelineInput, fill
 from tests.fuzz.pipelines import Pipelines
 from tests.fuzz.place import Place
+from tests.support import raw_calls
 
 # Health and reflection come from libraries: their NOT_FOUND has no details.
 _OF_LIBRARIES = {code_pb2.NOT_FOUND, code_pb2.CANCELLED}
@@ -76,7 +77,7 @@ class Grpc:
     def __init__(self, place: Place) -> None:
         self._secrets = place.secrets
         ports = ("gateway", *place.services)
-        self._connections = {port: http2.Connection(place.address(port)) for port in ports}
+        self._connections = {port: raw_calls.Connection(place.address(port)) for port in ports}
 
     def wrong_with(self, inputs: Sequence[GrpcInput]) -> Iterator[str | None]:
         """For each input what is wrong with its answer; None if nothing is."""
@@ -86,7 +87,7 @@ class Grpc:
             self._exchange(connection, [call for given, call in pairs if given.port == port])
         return map(_wrong_call, inputs, calls)
 
-    def _exchange(self, connection: http2.Connection, calls: Sequence[http2.Call]) -> None:
+    def _exchange(self, connection: raw_calls.Connection, calls: Sequence[raw_calls.Call]) -> None:
         if connection.exchange(calls) is None:
             return
         # Makes the calls that did not end again, one by one: another one may be the cause.
@@ -95,12 +96,12 @@ class Grpc:
             if why := connection.exchange([call]):
                 call.got["closed"] = why
 
-    def _call(self, given: GrpcInput) -> http2.Call:
+    def _call(self, given: GrpcInput) -> raw_calls.Call:
         headers = [(name, fill(value, self._secrets)) for name, value in given.headers]
-        return http2.Call(headers, fill(given.body, self._secrets), given.end)
+        return raw_calls.Call(headers, fill(given.body, self._secrets), given.end)
 
 
-def _wrong_call(given: GrpcInput, call: http2.Call) -> str | None:
+def _wrong_call(given: GrpcInput, call: raw_calls.Call) -> str | None:
     if "closed" in call.got:
         return f"the connection ended: {call.got['closed']}"
     if given.end != "end":

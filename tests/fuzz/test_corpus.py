@@ -14,6 +14,9 @@ from tests.fuzz.stack import fuzzed_stack
 from tests.fuzz.worker import MAKERS, inputs_of, replay
 from tests.support.running import RunningStack
 
+# It keeps all processors busy.
+pytestmark = pytest.mark.alone
+
 SEED, INPUTS, SECONDS = 11, 3_000, 15.0
 ENTRIES = list(corpus())
 Suite = tuple[RunningStack, Place]

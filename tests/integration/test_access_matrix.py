@@ -1,6 +1,6 @@
-"""Who may call what: every RPC with every kind of credential, by gRPC and JSON.
+"""Checks every RPC with every kind of credential, by gRPC and JSON.
 
-What is expected comes from the `access` option on the RPC, the JSON request from its
+The expected outcome comes from the `access` option of the RPC, the JSON request from its
 `google.api.http` option.
 """
 
@@ -22,8 +22,9 @@ from services.access.secrets import digest, new_secret
 from services.access.tokens import LIVE_PAIRS, Tokens
 from services.store import keys
 from services.store.store import Store
+from services.suite import SUITE
 from tests.stack.waiting import until
-from tests.support.raw_calls import RawCall, statuses
+from tests.support.raw_calls import statuses
 from tests.support.running import RunningStack
 
 ACCESS = access_of(services())
@@ -32,16 +33,19 @@ METHODS = {
     for service in services()
     for method in service.methods
 }
-# README: operators call these on the services' own ports.
-OPERATORS = ("MemberBulk", "ShopAdmin", "UserFacts")
+# Operators call these at the services' own ports.
+INTERNAL = {name for service in SUITE for name in service.internal}
+SERVICE_OF = {
+    name: service.name for service in SUITE for name in (*service.public, *service.internal)
+}
 OPEN_FAMILIES = ("member", "shop")
 
 GRANTED, NO_TOKEN, NO_SCOPE, ABSENT = "granted", "UNAUTHENTICATED", "PERMISSION_DENIED", "absent"
-# No message of the contracts begins so. It is decoded after the caller was admitted, and nothing
-# is done for it.
+# No message of the contracts begins like this. It is decoded after the caller was admitted, so a
+# call that is admitted fails without an effect.
 UNDECODABLE = b"\xff\xff\xff"
 
-# Lua leads these to the paths of the contract.
+# Lua rewrites these targets to the paths of the contract.
 PUBLIC_TARGETS = {
     "/levelgate.member.v1.MemberLevel/UpgradeUser": "/userlevel/matrix?point=1",
     "/levelgate.shop.v1.ShopLevel/GetMemberLevels": "/?route=member.member-level.index&uid=matrix",
@@ -49,7 +53,7 @@ PUBLIC_TARGETS = {
 
 
 class Credential(NamedTuple):
-    """The values of `authorization`, and what they hold; None for no good token."""
+    """The values of `authorization`, and their scopes; None without a valid token."""
 
     values: tuple[bytes, ...]
     scopes: frozenset[str] | None = None
@@ -78,7 +82,7 @@ def ended_tokens(store: Store) -> Mapping[str, str]:
 
 
 def credentials(stack: RunningStack) -> Iterator[tuple[str, Mapping[str, Credential]]]:
-    """Each RPC with every kind of credential, some of which depend on its scope."""
+    """Yields each RPC with every kind of credential; some of these depend on its scope."""
     everything = all_scopes()
     same = {
         "none": Credential(()),
@@ -125,12 +129,12 @@ Cell = tuple[str, str]
 Matrix = dict[Cell, str]
 
 
-# The gateway itself refuses what can be no token, also where none is needed.
+# The gateway itself refuses a value that cannot be a token, even if no token is needed.
 REFUSED_AT_THE_GATEWAY = {(path, "not ASCII"): NO_TOKEN for path in ACCESS}
 
 
 class Stage(NamedTuple):
-    """A stack with what is sent to it, and what has to come of it where the RPC is there."""
+    """A stack, the calls to it, and the expected outcomes where the RPC is served."""
 
     stack: RunningStack
     cells: Mapping[Cell, Credential]
@@ -151,7 +155,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
 
 
 def outcome_of_all(stage: Stage, ask: Callable[[Sequence[Cell]], Matrix]) -> Matrix:
-    """On a busy machine the store may be late for some calls, which are then made again."""
+    """Repeats the calls for which the store was late, as happens on a busy machine."""
     found = ask(list(stage.cells))
 
     def is_settled() -> bool:
@@ -167,7 +171,7 @@ def by_grpc(stage: Stage, address_of: Mapping[str, str], asked: Sequence[Cell]) 
     found: Matrix = {}
     for address in set(address_of.values()):
         cells = [cell for cell in asked if address_of[cell[0]] == address]
-        calls = [RawCall(cell[0], headers_of(stage.cells[cell]), UNDECODABLE) for cell in cells]
+        calls = [(cell[0], headers_of(stage.cells[cell]), UNDECODABLE) for cell in cells]
         found |= dict(zip(cells, statuses(address, calls), strict=True))
     outcomes = {"INVALID_ARGUMENT": GRANTED, "UNIMPLEMENTED": ABSENT}
     return {cell: outcomes.get(code, code) for cell, code in found.items()}
@@ -178,14 +182,11 @@ def headers_of(credential: Credential) -> list[tuple[bytes, bytes]]:
 
 
 def is_for_operators(path: str) -> bool:
-    return path.split("/")[1].rpartition(".")[2] in OPERATORS
+    return path.split("/")[1] in INTERNAL
 
 
 def test_on_the_services_own_ports(stage: Stage) -> None:
-    families = {"upbot": "upbot_checks", "access": "upbot_checks", "member": "member_level"}
-    addresses = {
-        path: stage.stack.grpc[families.get(path.split(".")[1], "shop_level")] for path in ACCESS
-    }
+    addresses = {path: stage.stack.grpc[SERVICE_OF[path.split("/")[1]]] for path in ACCESS}
     assert outcome_of_all(stage, partial(by_grpc, stage, addresses)) == stage.expected
 
 
@@ -200,7 +201,7 @@ def test_by_grpc_through_the_gateway(stage: Stage) -> None:
 
 
 def json_request(path: str) -> tuple[str, str]:
-    """The method and target of an RPC; where it has none, the path of gRPC."""
+    """The method and target of an RPC by JSON; the path of gRPC if it has none."""
     rule = METHODS[path].GetOptions().Extensions[annotations_pb2.http]
     verb = rule.WhichOneof("pattern")
     if verb is None:

@@ -1,4 +1,4 @@
-"""The methods of each service, and another client that calls them while something is wrong."""
+"""The methods of each service, and another client that calls them during a fault."""
 
 import struct
 from collections import Counter
@@ -30,15 +30,15 @@ _REQUESTS: Mapping[str, Message] = {
     HEALTH: health_pb2.HealthCheckRequest(),
 }
 
-# A request of one message: nothing of it may reach a thread before it is whole.
+# Methods whose request is one message: no thread may wait for the rest of it.
 WHOLE: Mapping[str, Sequence[str]] = {
     "upbot_checks": (CHECK, BATCH_CHECK),
     "member_level": (SHOW, WATCH, "/levelgate.member.v1.MemberLevel/UpgradeUser"),
     "shop_level": (SHOP,),
 }
-# Of every service, and of no token.
+# Methods of every service, which need no token.
 COMMON = (HEALTH, "/grpc.health.v1.Health/Watch", REFLECTION, "/x.Unknown/Unknown")
-# A request of many messages: these are answered while they last. shop_level has none.
+# Methods whose request is a stream of messages; shop_level has none.
 STREAMED: Mapping[str, Sequence[str]] = {
     "upbot_checks": ("/levelgate.upbot.v1.Eligibility/StreamCheck",),
     "member_level": ("/levelgate.member.v1.MemberBulk/ImportUsers",),
@@ -46,13 +46,13 @@ STREAMED: Mapping[str, Sequence[str]] = {
 
 
 def message(request: Message) -> bytes:
-    """As it is on the wire."""
+    """The message as it is sent."""
     serialized = request.SerializeToString()
     return struct.pack("!BI", 0, len(serialized)) + serialized
 
 
 def calls_of_another(target: str, path: str, token: str) -> Counter[str]:
-    """What became of some calls that another client makes at the same time, by gRPC status."""
+    """The number of each gRPC status of calls that another client makes at the same time."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(target, options) as channel:
         rpc: Any = channel.unary_unary(path, lambda request: request.SerializeToString())

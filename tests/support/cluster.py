@@ -19,11 +19,11 @@ _NODE_TIMEOUT_MILLISECONDS = 2_000
 
 
 class Cluster:
-    """Nodes with data directories of their own, which outlive a kill."""
+    """Nodes with separate data directories, which survive a kill."""
 
     def __init__(self, directory: Path, ports: Sequence[int]) -> None:
         self._directory = directory
-        # The bus of a node listens on a port of its own.
+        # The cluster bus of a node needs a second port.
         self.ports = ports[:PRIMARIES]
         self._bus_ports = ports[PRIMARIES:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -33,7 +33,7 @@ class Cluster:
         return f"redis+cluster://127.0.0.1:{self.ports[0]}"
 
     def start(self, node: int) -> None:
-        """Starts a node, the first time or again after a kill."""
+        """Starts a node for the first time, or again after a kill."""
         port = self.ports[node]
         directory = self._directory / str(node)
         directory.mkdir(exist_ok=True)
@@ -45,7 +45,7 @@ class Cluster:
             "cluster-enabled": "yes",
             "cluster-port": self._bus_ports[node],
             "cluster-node-timeout": _NODE_TIMEOUT_MILLISECONDS,
-            # The slots of the living are served while a primary is away.
+            # The other slots are served while a primary is down.
             "cluster-require-full-coverage": "no",
             "appendonly": "yes",
             "appendfsync": "always",
@@ -88,7 +88,7 @@ class Cluster:
         self._processes[node].wait()
 
     def restart(self, node: int) -> None:
-        """Starts a killed node with what it had on disk."""
+        """Starts a killed node with its data on disk."""
         self.start(node)
         self.wait_until_whole()
 

@@ -1,7 +1,7 @@
-"""A store that is a network away: a TCP proxy that holds back what the store sends.
+"""A distant store: a TCP proxy that delays what the store sends.
 
 `python -m tests.support.distant_store PORT SECONDS` prints the proxy's port and runs until it is
-ended; a process of its own, so that it does not share Python's lock with what is measured.
+stopped. It is a separate process so that it does not share Python's lock with the measured code.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ async def _carry(
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         while data := await reader.read(65_536):
-            # Later bytes do not wait for earlier ones: a network has latency, and is not serial.
+            # Later bytes do not wait for earlier ones: a network delays bytes, but in parallel.
             loop.call_later(seconds, writer.write, data)
     loop.call_later(seconds, writer.close)
 
 
 async def _serve(port: int, seconds: float) -> None:
-    # All of a round trip in one direction: asyncio rounds each wait up to a millisecond.
+    # The whole delay is in one direction, because asyncio rounds each wait up to a millisecond.
     async def connected(near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         far, to_far = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(_carry(near, to_far, 0), _carry(far, to_near, seconds))

@@ -1,4 +1,4 @@
-"""Calls that are begun and never finished, and clients that never read; closed after the block."""
+"""Calls that are begun and never finished, and clients that never read their answers."""
 
 import selectors
 import socket
@@ -20,11 +20,11 @@ from h2.settings import SettingCodes
 Address = tuple[str, int]
 _START = [(":method", "POST"), (":scheme", "http"), (":authority", "x")]
 _REST = [("content-type", "application/grpc"), ("te", "trailers")]
-# Bytes after the headers: none; a part of a message's prefix; the length of a message that never
-# comes; half of a message, whose first field is a string.
+# The bytes after the headers: none; a part of the prefix of a message; the prefix without the
+# message; half of a message, whose first field is a string.
 STARTS = (b"", b"\0\0", b"\0\0\0\1\0", b"\0\0\0\0\x08\x0a\x06use")
 _SECONDS = 10.0
-_USUAL, LARGEST = 2**16 - 1, 2**31 - 1  # Bytes that a peer may send before it is granted more.
+_USUAL, LARGEST = 2**16 - 1, 2**31 - 1  # Flow control windows in bytes.
 
 
 class Call(NamedTuple):
@@ -35,17 +35,17 @@ class Call(NamedTuple):
 
 
 def unfinished(paths: Sequence[str], tokens: Sequence[str]) -> list[Call]:
-    """Each method with each start and each token; "" for none."""
+    """A call for each method, start and token; "" means no token."""
     return [Call(path, sent, token) for path, sent, token in product(paths, STARTS, tokens)]
 
 
 class Connection:
-    """One HTTP/2 connection; `answers` counts what ended its calls."""
+    """One HTTP/2 connection; `answers` counts how its calls ended."""
 
     def __init__(self, address: Address, opened: ExitStack, window: int | None = None) -> None:
         self.socket = opened.enter_context(socket.socket())
         if window is not None:
-            # So small that the server's own socket takes 50 KB for it, and not 2.5 MB.
+            # So small that the server's socket buffers 50 KB, not 2.5 MB.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.socket.settimeout(_SECONDS)
@@ -61,7 +61,7 @@ class Connection:
         self._read_until(events.RemoteSettingsChanged)
 
     def begin(self, calls: Sequence[Call]) -> int:
-        """As many as the server allows on one connection; returns how many."""
+        """Begins as many calls as the server allows on one connection; returns the number."""
         for begun, call in enumerate(calls):
             stream = self._h2.get_next_available_stream_id()
             token = [("authorization", call.token)] if call.token else []
@@ -75,14 +75,14 @@ class Connection:
         return len(calls)
 
     def reset(self) -> None:
-        """Cancels all calls that were begun, in the same bytes as these where nothing was sent."""
+        """Cancels all calls that were begun; unsent ones are sent together with this."""
         for stream in self._begun:
             self._h2.reset_stream(stream, ErrorCodes.CANCEL)
         self._begun.clear()
         self.flush()
 
     def send(self) -> None:
-        """Waits until the server has read all of it: it answers a ping after what came before."""
+        """Waits until the server has read everything before a ping, which it answers last."""
         self._h2.ping(b"all read")
         self._read_until(events.PingAckReceived)
 
@@ -90,7 +90,7 @@ class Connection:
         self.socket.sendall(self._h2.data_to_send())
 
     def read(self) -> list[events.Event]:
-        """Raises OSError where the server has closed the connection."""
+        """Raises OSError if the server has closed the connection."""
         if not (data := self.socket.recv(65_536)):
             raise ConnectionResetError
         received = self._h2.receive_data(data)
@@ -115,7 +115,7 @@ class HalfOpen(NamedTuple):
 
     @property
     def answers(self) -> Counter[str]:
-        """How often each gRPC status came; "reset" for a stream, "closed" for a connection."""
+        """The number of each gRPC status, of "reset" streams and of "closed" connections."""
         return sum((each.answers.copy() for each in self.connections), Counter())
 
 
@@ -136,7 +136,7 @@ def _read_all(connections: Sequence[Connection], over: threading.Event) -> None:
 def half_open(
     address: Address, calls: Sequence[Call], connections: int, calls_each: int
 ) -> Iterator[HalfOpen]:
-    """So many calls, in turn those given; the server has read them all when the block begins."""
+    """Begins many calls, cycling through `calls`; the server has read all when the block begins."""
     over, endless = threading.Event(), cycle(calls)
     with ThreadPoolExecutor(1) as pool, ExitStack() as opened:
         held = [Connection(address, opened) for _ in range(connections)]
@@ -150,7 +150,7 @@ def half_open(
 
 @contextmanager
 def unread(address: Address, calls: Sequence[Call], connections: int, window: int) -> Iterator[int]:
-    """Clients that never read their answers, of which the server may send so many bytes."""
+    """Clients that never read their answers; the server may send `window` bytes of each."""
     with ExitStack() as opened:
         held = [Connection(address, opened, window) for _ in range(connections)]
         begun = sum(each.begin(calls) for each in held)

@@ -1,4 +1,4 @@
-"""A ladder and its steps for tests of the state, and what they look at in the store."""
+"""A ladder and its steps for tests of the user state, and readers of the stored data."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +16,7 @@ BUCKETS = Buckets()
 
 
 def falls_of(ladder: Ladder, levels: Iterable[int] = ()) -> list[Fall]:
-    """What a demotion takes from members of the levels that have a rule, and of these levels."""
+    """The falls of members at the levels that have a rule, and at these levels."""
     had_rule = {rule.level for rule in ladder.rules}
     return Book(ladder, levels=frozenset({*had_rule, *levels})).falls
 
@@ -30,7 +30,7 @@ FALLS = falls_of(LADDER)
 
 
 def started(users: UserState, user: str, points: int = 0, steps: Steps = STEPS) -> Record:
-    """A user with these points and the level that they earn."""
+    """Creates a user with these points and the level that they earn."""
     users.initialise(user, steps.steps[0], steps.version, "app")
     upgrade = users.set_points(user, points, steps, "app")
     assert upgrade is not None
@@ -44,7 +44,7 @@ def found(users: UserState, user: str) -> Record:
 
 
 def same_bucket(count: int, user: str = "u") -> list[str]:
-    """Users who share a bucket with this one."""
+    """Users that share a bucket with this one."""
     bucket = BUCKETS.of(user)
     candidates = (f"u{number}" for number in range(10_000_000))
     crowd = []
@@ -57,7 +57,7 @@ def same_bucket(count: int, user: str = "u") -> list[str]:
 
 
 def index_of(store: Store, user: str) -> Mapping[str, int]:
-    """Every index entry of the user: the key's last part, and the score."""
+    """Every index entry of the user: the last part of the key, and the score."""
     bucket = BUCKETS.of(user)
     entries = {}
     script = store.register_script("return redis.call('ZSCORE', KEYS[1], ARGV[1])")

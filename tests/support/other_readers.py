@@ -1,7 +1,8 @@
-"""Many other connections that remember what a reader remembers.
+"""Many other connections that track the same key as a reader.
 
-The store answers a writer first. Then it sends the invalidations, to the connection that came last
-first; so the first one gets its own late enough for a test to notice: about 1 ms for 200 others.
+The store answers a writer first. Then it sends the invalidations, beginning with the newest
+connection. So with 200 others the first connection gets its invalidation about 1 ms late, which is
+enough for a test to notice.
 """
 
 import socket
@@ -18,11 +19,11 @@ class OtherReaders:
         self._lock = threading.Lock()
 
     def read(self, key: str) -> None:
-        """Before each write: an invalidation is sent once, for the reads before it."""
+        """Must be called before each write: an invalidation is sent only once after a read."""
         with self._lock:
             for each in self._sockets[1:]:
                 each.sendall(f"EXISTS {key}\r\n".encode())
-            # So that the answers are out before the write comes, and are not sent along with it.
+            # Waits until the answers are sent, so that they are not sent together with the write's.
             for each in self._sockets[:1]:
                 each.sendall(b"PING\r\n")
                 each.recv(7)
@@ -30,7 +31,7 @@ class OtherReaders:
 
 @contextmanager
 def other_readers(port: int) -> Iterator[OtherReaders]:
-    """To be opened after the reader that is to be last; their answers are never read."""
+    """Must be opened after the reader that is to be the last; their answers are never read."""
     with ExitStack() as stack:
         address = ("127.0.0.1", port)
         sockets = [stack.enter_context(socket.create_connection(address)) for _ in range(COUNT)]

@@ -74,7 +74,7 @@ class RunningStack:
         return int(found[1]) if found else None
 
     def token_with(self, scopes: str) -> str:
-        """An access token of an app that has these scopes only."""
+        """An access token of an app with only these scopes."""
         if scopes not in self._tokens:
             apps = Apps(self.store)
             appid = f"only-{uuid4()}"
@@ -89,7 +89,7 @@ class RunningStack:
 
 @contextmanager
 def running_stack(directory: Path, **settings: str) -> Iterator[RunningStack]:
-    """Starts the suite on free ports with its data in `directory`, and drains it in the end."""
+    """Starts the suite on free ports with its data in `directory`, and drains it at the end."""
     ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     environment = {**os.environ, **ports, **settings, "STACK_DIRECTORY": str(directory)}
     log = directory / "stack.log"
@@ -143,6 +143,6 @@ def _running(
         directory=directory,
         store=connect(StoreSettings(url=SecretStr(str(summary["redis"])))),
     )
-    # The cases about tokens ask for more than 20 pairs, which ends the demo app's first one.
+    # The cases about tokens ask for more than 20 pairs, which ends the first pair of the demo app.
     running.token = running.token_with(" ".join(all_scopes()))
     return running

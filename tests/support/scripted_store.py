@@ -1,4 +1,4 @@
-"""A store that says when it says what: what a real one does only now and then."""
+"""A store with scripted answers, for situations that a real one produces only rarely."""
 
 import socketserver
 import threading
@@ -10,18 +10,18 @@ HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
 
 def changed(key: str) -> bytes:
-    """The invalidation of a key."""
+    """The invalidation message for a key."""
     return b">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%b\r\n" % (len(key), key.encode())
 
 
 def values(*texts: str) -> bytes:
-    """The answer to MGET or HMGET."""
+    """An answer to MGET or HMGET."""
     each = b"".join(b"$%d\r\n%b\r\n" % (len(text), text.encode()) for text in texts)
     return b"*%d\r\n%b" % (len(texts), each)
 
 
 class Held:
-    """An answer that the store gives when the test lets it; until then it is silent."""
+    """An answer that the store holds back until the test releases it."""
 
     def __init__(self, answer: bytes) -> None:
         self.asked = threading.Event()
@@ -38,7 +38,7 @@ Answer = bytes | Held
 
 
 class ScriptedStore:
-    """Answers each command by its name with the next bytes of its script, sent at once."""
+    """Answers each command with the next bytes of the script for its name."""
 
     def __init__(self, script: Mapping[str, Sequence[Answer]]) -> None:
         self.script = {name: list(answers) for name, answers in script.items()}

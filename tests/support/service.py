@@ -1,4 +1,4 @@
-"""One service as a process, for tests that watch it start, die and drain."""
+"""One service as a process, for tests of its start, its end and its behaviour."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ class Service:
         self.members = MemberLevelStub(self.channel)
 
     def start(self) -> None:
-        """Starts the process, the first time or again after its end."""
+        """Starts the process for the first time, or again after its end."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"],
@@ -86,7 +86,7 @@ class Service:
 def running_service(
     store: str, log: Path, name: str = "member_level", **settings: str
 ) -> Iterator[Service]:
-    """Ends the service when the block ends, however it does."""
+    """Always kills the service at the end of the block."""
     service = Service(store, log, name, **settings)
     try:
         yield service

@@ -1,4 +1,4 @@
-"""A TCP address that leads to one server, and from one moment to the next to another one."""
+"""A TCP address that leads to one server and can be switched to another one."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 
 class Switch:
-    """Forwards connections to the port `target`; 0 ends them at once."""
+    """Forwards connections to the port `target`; with 0 they are closed immediately."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -19,7 +19,7 @@ class Switch:
         self._thread.start()
 
     def turn(self, target: int) -> None:
-        """Ends all connections; the next ones lead to another port."""
+        """Closes all connections; new ones lead to another port."""
         with self._lock:
             self._target = target
             ended, self._open = self._open, []

@@ -1,4 +1,4 @@
-"""A store that records what it is asked, and lets a test act between two commands."""
+"""A store that records its commands and lets a test act between two of them."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -9,16 +9,16 @@ from services.store.store import Store
 
 
 class WatchedStore:
-    """Passes commands on. With `at`, that command and all later ones fail as after a deadline."""
+    """Forwards commands. Command number `at` and all later ones fail as after a deadline."""
 
     def __init__(self, store: Store, at: int | None = None, *, is_done: bool = False) -> None:
-        """`is_done`: the store does command `at`, but its answer does not come."""
+        """With `is_done` the store executes command `at`, but its answer is lost."""
         self._store = store
         self._at = at
         self._is_done = is_done
         self.commands: list[str] = []
         self.meanwhile: Callable[[], object] | None = None
-        """Is called once, after the next command."""
+        """Called once, after the next command."""
 
     def as_store(self) -> Store:
         return cast(Store, self)
