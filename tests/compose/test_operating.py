@@ -60,7 +60,7 @@ def test_a_roll_that_fails_says_why_and_changes_nothing(project: Project) -> Non
     before = all_containers(project)
     wrong_setting = {"MANUAL_LEVEL_DAYS": "many"}, "wrong setting MANUAL_LEVEL_DAYS"
     no_image = {"LEVELGATE_IMAGE": "levelgate:missing"}, "levelgate:missing|member_level Error"
-    # One of them twice: what a failed roll leaves must not stand in the way of the next one.
+    # One of them twice: a failed roll must not prevent the next one.
     for settings, why in (wrong_setting, wrong_setting, no_image):
         roll = project.roll(SERVICE, **settings)
         _, complaint = roll.communicate(timeout=ROLL_SECONDS)
@@ -123,9 +123,9 @@ def test_a_setting_of_the_gateway_can_be_reverted(project: Project) -> None:
 
 def test_members_are_imported_and_exported(project: Project) -> None:
     """In files that are larger than the memory file system of the container."""
-    code, told, _ = project.make("compose-demo")
+    code, output, _ = project.make("compose-demo")
     assert code == 0
-    assert f"{project.gateway}/upbot/api/CheckUserXYLevel" in told
+    assert f"{project.gateway}/upbot/api/CheckUserXYLevel" in output
     _, secret, _ = project.make("compose-apps", "create bulk member:read member:write")
     app = {"LEVELGATE_APPID": "bulk", "LEVELGATE_APP_SECRET": secret.strip()}
     files = Path(project.settings["OPERATOR_FILES"])
@@ -137,10 +137,10 @@ def test_members_are_imported_and_exported(project: Project) -> None:
     rows = [f"{number:0>128},600" for number in range(150_000)]
     (files / "members.csv").write_text("\n".join(["user_id,points", *rows, "last,x"]))
     assert (files / "members.csv").stat().st_size > 18_000_000
-    _, _, told = project.make("compose-members", "import members.csv", **app)
+    _, _, output = project.make("compose-members", "import members.csv", **app)
     # A row that the store did not confirm in time is sent again, and is then unchanged.
-    found = re.search(r"(\d+) written, (\d+) unchanged, 1 rejected", told)
-    assert found, told
+    found = re.search(r"(\d+) written, (\d+) unchanged, 1 rejected", output)
+    assert found, output
     assert int(found[1]) + int(found[2]) == len(rows)
     assert '"last,x"' in (files / "members.csv.rejects.ndjson").read_text()
 
@@ -159,8 +159,8 @@ def test_an_archive_moves_the_store_to_a_new_volume(project: Project) -> None:
 
     project.compose("down", "-v")
     project.compose("up", "-d", "redis")
-    code, imported, told = project.make("compose-archive", "import store.archive")
-    assert (code, imported) == (0, exported), told
+    code, imported, output = project.make("compose-archive", "import store.archive")
+    assert (code, imported) == (0, exported), output
     project.compose("up", "-d")
     project.wait_until_ready()
     url, headers = f"{project.gateway}/userlevel/show/42", {"authorization": stack.token}

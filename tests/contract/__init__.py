@@ -1,1 +1,1 @@
-"""Every documented call as cases that run through both doors: README.md."""
+"""Every documented call, as cases that run by JSON and by gRPC: README.md."""

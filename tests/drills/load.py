@@ -190,7 +190,7 @@ class Load:
 
     @property
     def unexplained(self) -> list[Outcome]:
-        """The failures at times at which the machine did not stand still.
+        """The failures that did not happen during a long stall of the machine.
 
         At most one call in a hundred is excused.
         """

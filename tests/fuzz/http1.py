@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests as bytes, each on a connection of its own, and the replies to them."""
+"""HTTP/1.1 requests as bytes, each on a separate connection, and the replies to them."""
 
 import selectors
 import socket
