@@ -6,10 +6,10 @@ import socket
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 30.0
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
