@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from h2.exceptions import ProtocolError
 
 from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
@@ -137,6 +138,7 @@ def test_clients_that_do_not_read_do_not_affect_others(stack: RunningStack, wind
         assert_others_are_served(stack, "upbot_checks", target)
 
 
+@pytest.mark.alone
 def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningStack) -> None:
     """Each call is complete, so the gateway has already passed it on when it is reset."""
     one = message(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3]))
@@ -153,7 +155,7 @@ def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningS
         try:
             while resets < 8_000:
                 # The gateway closes the connection of such a caller after some hundred resets.
-                with ExitStack() as opened, suppress(OSError):
+                with ExitStack() as opened, suppress(OSError, ProtocolError):
                     caller = Connection(address(stack.gateway), opened)
                     while resets < 8_000:
                         resets += caller.begin(calls)

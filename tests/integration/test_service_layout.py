@@ -12,9 +12,9 @@ from levelgate.member.v1 import member_level_pb2 as pb
 from operations.commands.demo import prepare
 from services.store import keys
 from services.store.client import connect
-from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import until
 from tests.support.service import Service, running_service
+from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 from tests.support.switch import switch
 
 

@@ -18,9 +18,9 @@ from operations.local_stack.console import LONGEST_LINE, last_lines, printable
 from operations.local_stack.settings import ROOT
 from services.store import keys
 from services.suite import SUITE
-from tests.support.store_server import SERVERS, server
 from tests.stack.waiting import alive, free_ports, until
 from tests.support.running import PORTS
+from tests.support.store_server import SERVERS, server
 
 SERVICES = [service.name for service in SUITE]
 
