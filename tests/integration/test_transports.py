@@ -36,8 +36,6 @@ SETTINGS = {
     "MEMBER_LEVEL_LONG_CALLS": "2",
     # One member per second, so that a demotion of a few members takes a few seconds.
     "MEMBER_LEVEL_DEMOTION_RATE": "1",
-    # grpcio's server waits so long for watches of health before it stops.
-    "MEMBER_LEVEL_GRACE_SECONDS": "2",
     # grpcio's watches of health end only with the grace period.
     "MEMBER_LEVEL_GRACE_SECONDS": "2",
 }
