@@ -51,13 +51,13 @@ class Bucket:
         return self.prefix + "level:"
 
     @property
-    def hand_prefix(self) -> str:
-        """Sorted set per level: the users for whom it was set by hand, scored by points."""
+    def manual_prefix(self) -> str:
+        """Sorted set per level: the users for whom it was set manually, scored by points."""
         return self.prefix + "hand:"
 
     @property
-    def manual(self) -> str:
-        """Sorted set: the users whose level was set by hand, scored by the protection's end."""
+    def protections(self) -> str:
+        """Sorted set: the users whose level was set manually, scored by the protection's end."""
         return self.prefix + "manual"
 
     @property
@@ -67,7 +67,7 @@ class Bucket:
 
     @property
     def demoted(self) -> str:
-        """String: how many users a demotion re-fitted here, as "run:count"."""
+        """String: how many users of the bucket a demotion re-evaluated, as "run:count"."""
         return self.prefix + "demoted"
 
     def record(self, user: str) -> str:

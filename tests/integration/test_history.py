@@ -8,14 +8,22 @@ import pytest
 
 from services.store.store import Store
 from services.user_state import scripts
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed, FeedAheadError, FeedGapError
 from services.user_state.history import Change, Kind, State, changes_of
 from services.user_state.record import Record, Source, unpack
 from services.user_state.rows import Row
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import Bill, UserState
-from tests.support.levels import BUCKETS, FALLS, NOW, STEPS, found, same_bucket, started
+from tests.support.levels import (
+    BUCKETS,
+    DEMOTION_THRESHOLDS,
+    NOW,
+    THRESHOLDS,
+    found,
+    same_bucket,
+    started,
+)
 
 BUCKET = BUCKETS.of("u")
 
@@ -26,8 +34,8 @@ def users(store: Store) -> UserState:
 
 
 @pytest.fixture
-def crowd(store: Store) -> Crowd:
-    return Crowd(store, BUCKETS, now=lambda: NOW)
+def bulk(store: Store) -> BulkUsers:
+    return BulkUsers(store, BUCKETS, now=lambda: NOW)
 
 
 def earned(level: int, points: int) -> State:
@@ -42,15 +50,15 @@ def change(
 
 
 def test_every_transition_says_what_it_did_who_asked_and_why(
-    users: UserState, crowd: Crowd
+    users: UserState, bulk: BulkUsers
 ) -> None:
-    users.initialise("u", STEPS.steps[0], 7, "app")
-    users.set_points("u", 600, STEPS, "app")
-    users.add_points("u", 900, Bill("b", "shop"), STEPS)
-    users.set_points("u", 100, STEPS, "app")
-    crowd.demote([BUCKET], STEPS, FALLS, "run", "app")
-    users.set_by_hand("u", 3, "伙伴", NOW + 1, "app")
-    crowd.write([Row("u", 5)], STEPS, "app")
+    users.initialise("u", THRESHOLDS.levels[0], 7, "app")
+    users.set_points("u", 600, THRESHOLDS, "app")
+    users.add_points("u", 900, Bill("b", "shop"), THRESHOLDS)
+    users.set_points("u", 100, THRESHOLDS, "app")
+    bulk.demote([BUCKET], THRESHOLDS, DEMOTION_THRESHOLDS, "run", "app")
+    users.set_manually("u", 3, "伙伴", NOW + 1, "app")
+    bulk.write([Row("u", 5)], THRESHOLDS, "app")
     assert list(reversed(changes_of(found(users, "u")))) == [
         change(1, Kind.INITIALISED, None, earned(0, 0), rule=1, rule_version=7),
         change(2, Kind.POINTS_SET, earned(0, 0), earned(1, 600), rule=2, rule_version=7),
@@ -65,7 +73,7 @@ def test_every_transition_says_what_it_did_who_asked_and_why(
         ),
         change(4, Kind.POINTS_SET, earned(3, 1500), earned(3, 100)),
         change(5, Kind.DEMOTED, earned(3, 100), earned(0, 100), rule=1, rule_version=7),
-        change(6, Kind.SET_BY_HAND, earned(0, 100), State(3, 100, Source.MANUAL), partner="伙伴"),
+        change(6, Kind.SET_MANUALLY, earned(0, 100), State(3, 100, Source.MANUAL), partner="伙伴"),
         change(
             7, Kind.IMPORTED, State(3, 100, Source.MANUAL), earned(0, 5), rule=1, rule_version=7
         ),
@@ -91,10 +99,10 @@ def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> No
 
 
 def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
-    users = UserState(store, BUCKETS, kept=Kept(feed=16, feed_seconds=0))
+    users = UserState(store, BUCKETS, retention=Retention(feed=16, feed_seconds=0))
     started(users, "u")
     for points in range(1, 400):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
     feed = Feed(store, BUCKETS)
     with pytest.raises(FeedGapError):
         feed.changes(BUCKET, 0)
@@ -110,17 +118,17 @@ def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
     store: Store,
 ) -> None:
     now = float(NOW)
-    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: now)
+    users = UserState(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: now)
     started(users, "u")
     for points in range(1, 500):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
     now += 60
-    users.set_points("u", 500, STEPS)
+    users.set_points("u", 500, THRESHOLDS)
     assert kept_in_feed(store) == 501
     now += 0.001
     lengths = [501]
     for points in range(501, 520):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         lengths.append(kept_in_feed(store))
     removed = [before + 1 - after for before, after in pairwise(lengths)]
     assert max(removed) == 64
@@ -129,7 +137,7 @@ def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
     assert lengths[-1] == 501 + 19 - 7 * 64
     now += 3_600
     for points in range(520, 720):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         now += 61
         assert kept_in_feed(store) >= 16
 
@@ -138,16 +146,16 @@ def test_the_feed_of_a_busy_bucket_is_bounded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scripts, "FEED_MOST", 100)
-    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    users = UserState(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: NOW)
     started(users, "u")
     lengths = set()
     for points in range(1, 400):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         lengths.add(kept_in_feed(store))
     assert max(lengths) == 100
     # An import adds more with each call.
-    crowd = Crowd(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
-    crowd.write([Row(user, 5) for user in same_bucket(640)], STEPS)
+    bulk = BulkUsers(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: NOW)
+    bulk.write([Row(user, 5) for user in same_bucket(640)], THRESHOLDS)
     assert kept_in_feed(store) <= 100
 
 
@@ -158,12 +166,12 @@ def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) 
 
 
 def test_an_import_with_a_higher_version_is_no_gap(
-    users: UserState, crowd: Crowd, store: Store
+    users: UserState, bulk: BulkUsers, store: Store
 ) -> None:
     started(users, "u", 600)
     other = same_bucket(1)[0]
-    crowd.write([Row(other, 5, version=2**40)], STEPS)
-    users.set_points("u", 601, STEPS)
+    bulk.write([Row(other, 5, version=2**40)], THRESHOLDS)
+    users.set_points("u", 601, THRESHOLDS)
     versions = [each.change.version for each in Feed(store, BUCKETS).changes(BUCKET, 2)]
     assert versions == [2**40 + 1, 2**40 + 2]
 
@@ -183,7 +191,7 @@ def test_a_record_of_the_format_before_is_read_and_goes_on(
     store.set(BUCKET.record("u"), packed)
     store.set(BUCKET.versions, record.version)
     assert users.get("u") == record
-    changed = users.add_points("u", 1, Bill("b", "app"), STEPS)
+    changed = users.add_points("u", 1, Bill("b", "app"), THRESHOLDS)
     assert changed.added is not None
     assert changed.added.points == record.points + 1
     only = changes_of(found(users, "u"))[0]

@@ -13,11 +13,11 @@ from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.store.keys import Bucket
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row
-from tests.support.levels import BUCKETS, NOW, STEPS, same_bucket
+from tests.support.levels import BUCKETS, NOW, THRESHOLDS, same_bucket
 
 BUCKET = BUCKETS.of("u")
 NAMES = same_bucket(400)
@@ -33,8 +33,8 @@ def go_on() -> None:
 
 
 @pytest.fixture
-def crowd(store: Store) -> Crowd:
-    return Crowd(store, BUCKETS, now=lambda: NOW)
+def bulk(store: Store) -> BulkUsers:
+    return BulkUsers(store, BUCKETS, now=lambda: NOW)
 
 
 def member(name: str, points: int, level: int, *, by_hand: bool = False) -> Row:
@@ -56,9 +56,9 @@ def naive(rows: Sequence[Row], bounds: Sequence[int], ranges: Sequence[Range]) -
     ]
 
 
-def counted(crowd: Crowd, question: Question, buckets: Sequence[Bucket]) -> list[int]:
+def counted(bulk: BulkUsers, question: Question, buckets: Sequence[Bucket]) -> list[int]:
     counts = [0] * question.first_stretches[-1]
-    for each in crowd.indexes.count(question, go_on, buckets):
+    for each in bulk.indexes.count(question, go_on, buckets):
         for stretch, users in each.stretches:
             assert users > 0
             counts[stretch] += users
@@ -88,7 +88,10 @@ members = st.lists(
 )
 @given(asked=questions(), users=members)
 def test_a_count_is_what_a_look_at_each_user_says(
-    crowd: Crowd, store: Store, asked: tuple[list[int], list[Range]], users: list[tuple[int, ...]]
+    bulk: BulkUsers,
+    store: Store,
+    asked: tuple[list[int], list[Range]],
+    users: list[tuple[int, ...]],
 ) -> None:
     for key in store.scan_iter():
         store.delete(key.decode())
@@ -98,24 +101,24 @@ def test_a_count_is_what_a_look_at_each_user_says(
     ]
     # The same users again in another bucket.
     others = [row._replace(user=f"{row.user}-other") for row in rows]
-    crowd.write([*rows, *others], STEPS)
+    bulk.write([*rows, *others], THRESHOLDS)
     bounds, ranges = asked
     buckets = list({BUCKETS.of(row.user) for row in (*rows, *others)})
-    assert counted(crowd, Question(bounds, ranges), buckets) == naive(
+    assert counted(bulk, Question(bounds, ranges), buckets) == naive(
         [*rows, *others], bounds, ranges
     )
 
 
-def test_a_count_that_takes_many_steps_is_shared_out_over_several_calls(crowd: Crowd) -> None:
+def test_a_count_that_takes_many_steps_is_shared_out_over_several_calls(bulk: BulkUsers) -> None:
     rows = [member(name, number * 7 % 500, LEVELS[number % 3]) for number, name in enumerate(NAMES)]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     # More stretches than one range of the script may have, and more ranges than one call counts.
     bounds = list(range(501))
     ranges = [Range(False, level, 0, 1) for level in range(10, 400)]
     ranges += [Range(by_hand, level, 0, 500) for level in LEVELS for by_hand in (False, True)]
     calls: list[None] = []
     question = Question(bounds, ranges)
-    found = list(crowd.indexes.count(question, lambda: calls.append(None), [BUCKET]))
+    found = list(bulk.indexes.count(question, lambda: calls.append(None), [BUCKET]))
     counts = [0] * question.first_stretches[-1]
     for stretch, users in found[0].stretches:
         counts[stretch] += users
@@ -123,7 +126,7 @@ def test_a_count_that_takes_many_steps_is_shared_out_over_several_calls(crowd: C
     assert len(calls) > 2
 
 
-def test_a_count_ends_when_nobody_waits_for_it(crowd: Crowd) -> None:
+def test_a_count_ends_when_nobody_waits_for_it(bulk: BulkUsers) -> None:
     calls: list[None] = []
 
     def proceed() -> None:
@@ -132,12 +135,12 @@ def test_a_count_ends_when_nobody_waits_for_it(crowd: Crowd) -> None:
             raise CallerLeftError
 
     with pytest.raises(CallerLeftError):
-        list(crowd.indexes.count(Question([0, 9], [Range(False, 0, 0, 1)]), proceed))
+        list(bulk.indexes.count(Question([0, 9], [Range(False, 0, 0, 1)]), proceed))
     assert len(calls) == 3
 
 
 def test_due_users_of_several_buckets_are_those_past_protection_and_those_below_the_floor(
-    crowd: Crowd,
+    bulk: BulkUsers,
 ) -> None:
     rows = [
         member(NAMES[0], 499, 1),
@@ -146,23 +149,25 @@ def test_due_users_of_several_buckets_are_those_past_protection_and_those_below_
         member("elsewhere", 10, 3),
         member("elsewhere-by-hand", 10, 3, by_hand=True),
     ]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     spans = [Span(False, 1, 0, 500), Span(False, 3, 0, 1200)]
     buckets = [BUCKET, BUCKETS.of("elsewhere"), BUCKETS.of("elsewhere-by-hand")]
     places = [(bucket, spans) for bucket in buckets]
-    found = crowd.indexes.due(places, 9)
+    found = bulk.indexes.due(places, 9)
     assert {user: record.points for user, record in found} == {
         NAMES[0]: 499,
         NAMES[2]: 5000,
         "elsewhere": 10,
     }
-    assert len(crowd.indexes.due(places, 2)) == 2
+    assert len(bulk.indexes.due(places, 2)) == 2
 
 
-def test_a_page_of_several_spans_has_no_more_than_its_limit(crowd: Crowd) -> None:
-    crowd.write([member(name, 10, LEVELS[number % 3]) for number, name in enumerate(NAMES)], STEPS)
+def test_a_page_of_several_spans_has_no_more_than_its_limit(bulk: BulkUsers) -> None:
+    bulk.write(
+        [member(name, 10, LEVELS[number % 3]) for number, name in enumerate(NAMES)], THRESHOLDS
+    )
     place = (BUCKET, [Span(False, level, 0, 99) for level in LEVELS], "")
-    (page,) = crowd.indexes.pages([place], 200)
+    (page,) = bulk.indexes.pages([place], 200)
     assert len(page) == 200
     assert {entry.span for entry in page} == {0, 1}
 
@@ -179,11 +184,11 @@ BOOK = book(LADDER)
 
 
 @pytest.mark.parametrize("size", [1, 3, 50, 1_000])
-def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, size: int) -> None:
+def test_pages_of_members_at_risk_have_everybody_once_in_order(bulk: BulkUsers, size: int) -> None:
     rows = [member(name, 8 + number % 20, number % 4) for number, name in enumerate(NAMES)]
     rows += [member(f"m{number}", number % 40, number % 4) for number in range(80)]
     rows.append(member("hand", 10, 1, by_hand=True))
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     # Who has level 2 keeps it from the points of level 3 on, and loses it below them.
     floors, least = {1: 10, 2: 20, 3: 20}, {1: 0, 2: -20, 3: 0}
     wanted = sorted(
@@ -194,7 +199,7 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     got: list[AtRiskMember] = []
     cursor = ""
     while True:
-        page = RiskPages(crowd).page(BOOK, 5, size, cursor, go_on)
+        page = RiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
         got += page.members
         cursor = page.next_cursor
         if not cursor:
@@ -208,14 +213,14 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
 
 @pytest.mark.parametrize("size", [99, 1_000])
 def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
-    crowd: Crowd, size: int
+    bulk: BulkUsers, size: int
 ) -> None:
     levels = range(10, 260)
     rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
     while True:
-        page = RiskPages(crowd).page(many, 1, size, cursor, go_on)
+        page = RiskPages(bulk).page(many, 1, size, cursor, go_on)
         got += [each.level for each in page.members]
         cursor = page.next_cursor
         if not cursor:
@@ -223,42 +228,42 @@ def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
     assert got == list(levels)
 
 
-def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(crowd: Crowd) -> None:
+def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(bulk: BulkUsers) -> None:
     # The names of one level say nothing about those of the next one.
     earlier, later = sorted(NAMES[:2])
-    crowd.write([member(later, 10, 1), member(earlier, 20, 3)], STEPS)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    bulk.write([member(later, 10, 1), member(earlier, 20, 3)], THRESHOLDS)
+    page = RiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert [each.user_id for each in page.members] == [later]
-    crowd.write([member(later, 100, 0)], STEPS)
-    rest = RiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
+    bulk.write([member(later, 100, 0)], THRESHOLDS)
+    rest = RiskPages(bulk).page(BOOK, 5, 1, page.next_cursor, go_on)
     assert [each.user_id for each in rest.members] == [earlier]
 
 
 def test_a_small_page_of_many_members_asks_for_few(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+    bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd.write([member(f"m{number}", 12, 1) for number in range(2_000)], STEPS)
+    bulk.write([member(f"m{number}", 12, 1) for number in range(2_000)], THRESHOLDS)
     asked: list[int] = []
-    pages = crowd.indexes.pages
+    pages = bulk.indexes.pages
 
     def noted(places: Sequence[Any], limit: int) -> Any:
         asked.append(len(places))
         return pages(places, limit)
 
-    monkeypatch.setattr(crowd.indexes, "pages", noted)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    monkeypatch.setattr(bulk.indexes, "pages", noted)
+    page = RiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert len(page.members) == 1
     assert asked == [1]
 
 
-def test_a_page_goes_on_where_the_rules_have_changed_since(crowd: Crowd) -> None:
+def test_a_page_goes_on_where_the_rules_have_changed_since(bulk: BulkUsers) -> None:
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))
-    crowd.write(rows, STEPS)
-    cursor = RiskPages(crowd).page(BOOK, 20, 2, "", go_on).next_cursor
+    bulk.write(rows, THRESHOLDS)
+    cursor = RiskPages(bulk).page(BOOK, 20, 2, "", go_on).next_cursor
 
     def rest(ladder: Ladder) -> list[tuple[int, int]]:
-        page = RiskPages(crowd).page(book(ladder), 20, 9, cursor, go_on)
+        page = RiskPages(bulk).page(book(ladder), 20, 9, cursor, go_on)
         return [(each.level, each.points) for each in page.members]
 
     assert rest(LADDER) == [(1, 23), (1, 24), (3, 20)]

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
 from services.user_state.history import changes_of
 from services.user_state.record import MAX_VERSION, Record, Source
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
-from tests.support.levels import BUCKETS, NOW, STEPS, found, started
+from tests.support.levels import BUCKETS, NOW, THRESHOLDS, found, started
 
 BUCKET = BUCKETS.of("u")
 I2, I4 = 2**16 - 1, 2**32 - 1
@@ -26,7 +26,7 @@ ENTRY = 15
 class State(NamedTuple):
     store: Store
     users: UserState
-    crowd: Crowd
+    bulk: BulkUsers
 
     def record(self) -> Record:
         return found(self.users, "u")
@@ -41,26 +41,26 @@ def state(store: Store) -> State:
     return State(
         store,
         UserState(store, BUCKETS, now=lambda: NOW),
-        Crowd(store, BUCKETS, now=lambda: NOW),
+        BulkUsers(store, BUCKETS, now=lambda: NOW),
     )
 
 
-def one_step(level: int = 0, rule: int = 1) -> Steps:
-    return Steps(1, [Step(level, 0, rule)])
+def one_step(level: int = 0, rule: int = 1) -> LevelThresholds:
+    return LevelThresholds(1, [LevelThreshold(level, 0, rule)])
 
 
 def next_version(state: State, version: int) -> None:
     state.store.set(BUCKET.versions, version - 1)
-    state.users.set_points("u", 9, STEPS)
+    state.users.set_points("u", 9, THRESHOLDS)
 
 
 def by_hand(state: State, level: int = 0, until: int = 0, partner: str = "p") -> None:
-    state.users.set_by_hand("u", level, partner, until)
+    state.users.set_manually("u", level, partner, until)
 
 
 def named_app(state: State, length: int) -> None:
     numbers = length - ENTRY
-    state.users.add_points("u", 1, Bill("b", "a" * numbers), STEPS)
+    state.users.add_points("u", 1, Bill("b", "a" * numbers), THRESHOLDS)
 
 
 def entry_length(state: State) -> int:
@@ -95,17 +95,17 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
     "length of an entry of the history": (named_app, I2, entry_length),
     "version": (next_version, MAX_VERSION, lambda state: state.record().version),
     "imported points": (
-        lambda state, number: state.crowd.write([Row("u", number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", number)], THRESHOLDS),
         I4,
         lambda state: state.record().points,
     ),
     "imported level": (
-        lambda state, number: state.crowd.write([Row("u", 5, number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", 5, number)], THRESHOLDS),
         I4,
         lambda state: state.record().level,
     ),
     "imported end of a protection": (
-        lambda state, number: state.crowd.write([Row("u", 5, 0, Source.MANUAL, number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", 5, 0, Source.MANUAL, number)], THRESHOLDS),
         I4,
         lambda state: state.record().protected_until,
     ),
@@ -120,10 +120,10 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
         lambda state: changes_of(state.record())[0].rule,
     ),
     "answer of AddPoints": (
-        lambda state, number: state.users.add_points("u", number, Bill("b", "app"), STEPS),
+        lambda state, number: state.users.add_points("u", number, Bill("b", "app"), THRESHOLDS),
         2**31 - 1,
         lambda state: getattr(
-            state.users.add_points("u", 1, Bill("b", "app"), STEPS).added, "points", -1
+            state.users.add_points("u", 1, Bill("b", "app"), THRESHOLDS).added, "points", -1
         ),
     ),
 }

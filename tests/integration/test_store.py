@@ -65,11 +65,12 @@ def test_nothing_is_asked_after_the_deadline(store: Store) -> None:
 
 def test_a_change_that_loses_every_race_ends_by_the_deadline(store: Store) -> None:
     def decide(_read: bytes | None) -> bytes:
-        store.set("key", f"another writer's {time.monotonic_ns()}")
+        with deadline.within(None):
+            store.set("key", f"another writer's {time.monotonic_ns()}")
         return b"ours"
 
-    with deadline.within(0.2), pytest.raises(deadline.DeadlinePassedError):
-        CompareAndSet(store).change("key", decide)
+    with deadline.within(0.2):
+        assert seconds_to_fail(lambda: CompareAndSet(store).change("key", decide)) < 5
     assert store.get("key") != b"ours"
 
 

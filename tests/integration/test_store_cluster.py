@@ -11,12 +11,12 @@ import redis
 from services.store.client import connect, is_unavailable
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.state import UserState
 from tests.integration.conftest import store_settings
 from tests.stack.waiting import free_ports, until
 from tests.support.cluster import PRIMARIES, Cluster, running_cluster
-from tests.support.levels import STEPS, started
+from tests.support.levels import THRESHOLDS, started
 
 TIMEOUT_SECONDS = 0.4
 
@@ -82,7 +82,7 @@ def test_a_dead_primary_fails_its_own_slots_at_once_and_comes_back_by_itself(
         cluster.restart(victim)
         until(lambda: _answers(users, names[victim]), "the slots of the victim")  # noqa: B023
         # It forgot the scripts, and is sent them again.
-        assert users.set_points(names[victim], 700 + victim, STEPS) is not None
+        assert users.set_points(names[victim], 700 + victim, THRESHOLDS) is not None
 
 
 def _answers(users: UserState, user: str) -> bool:
@@ -121,10 +121,10 @@ def test_slots_that_moved_are_found(cluster: Cluster, store: Store) -> None:
     try:
         record = users.get("mover")
         assert record is not None
-        upgrade = users.set_points("mover", 1_300, STEPS)
+        upgrade = users.set_points("mover", 1_300, THRESHOLDS)
         assert upgrade is not None
         assert upgrade.rose
-        assert len(list(Crowd(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
+        assert len(list(BulkUsers(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
     finally:
         move_slot(cluster, key, other, home)
     assert users.get("mover") is not None

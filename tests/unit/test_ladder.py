@@ -91,7 +91,7 @@ def test_a_level_is_kept_exactly_while_points_earn_no_lower_one(
 ) -> None:
     earned = ladder.level_for(points)
     assert earned is not None
-    assert (points < ladder.keeps_from(level)) == (earned < level)
+    assert (points < ladder.points_to_keep(level)) == (earned < level)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_a_level_is_kept_exactly_while_points_earn_no_lower_one(
     ],
 )
 def test_the_fewest_points_that_keep_a_level(level: int, points: int) -> None:
-    assert EXAMPLE.keeps_from(level) == points
-    assert Ladder().keeps_from(level) == 0
+    assert EXAMPLE.points_to_keep(level) == points
+    assert Ladder().points_to_keep(level) == 0
 
 
 @given(ladders(), POINTS, POINTS)
