@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from services.access import earlier
+from services.access import earlier_apps
 from services.access.apps import Apps
 from services.access.secrets import digest, new_secret
 from services.access.tokens import Tokens
@@ -34,7 +34,7 @@ def test_apps_of_an_earlier_release_are_moved_with_the_secrets_that_still_work(
     works, scrypt = store_as_earlier(store, "b", is_scrypt=False), store_as_earlier(store, "a")
     store_as_earlier(store, "taken")
     taken = apps.create("taken", ["shop:read"])
-    earlier.move(store)
+    earlier_apps.move(store)
     assert [app.appid for app in apps.list()] == ["a", "b", "taken"]
     assert apps.authenticate("a", scrypt) is None
     assert apps.authenticate("a", apps.rotate("a")) is not None
