@@ -1,4 +1,4 @@
-"""What was written is in every read that begins after the write has returned."""
+"""A write is visible to every read that begins after the write has returned."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +53,7 @@ def both(running: ServerProcess) -> Iterator[Both]:
         yield Both(store, reads, others)
 
 
-def test_every_transition_of_a_user_is_seen_at_once(both: Both) -> None:
+def test_every_transition_of_a_user_is_immediately_visible(both: Both) -> None:
     key = ALL.record("u")
     users, bulk = UserState(both.store, BUCKETS), BulkUsers(both.store, BUCKETS)
     seen = UserState(both.store, BUCKETS, reads=both.reads)
@@ -76,7 +76,7 @@ def test_every_transition_of_a_user_is_seen_at_once(both: Both) -> None:
         assert seen.get("u") == users.get("u") != before, name
 
 
-def test_every_change_of_a_fact_is_seen_at_once(both: Both) -> None:
+def test_every_change_of_a_fact_is_immediately_visible(both: Both) -> None:
     key = ALL.facts("u")
     facts, seen = Facts(both.store, BUCKETS), Facts(both.store, BUCKETS, both.reads)
     fact = GameFact(code="x")
@@ -107,12 +107,12 @@ def test_a_write_whose_confirmation_fails_is_an_error(both: Both, running: Serve
         client.execute_command("ACL", "SETUSER", "default", "-ping")
     with pytest.raises(redis.exceptions.NoPermissionError):
         users.initialise("u", LOWEST, 1)
-    # It was done: who repeats it finds it so.
+    # The write was executed, so a repeat finds the user.
     assert users.get("u") is not None
 
 
 @pytest.mark.parametrize(("cache_values", "pings"), [(1_000, 1), (0, 0)])
-def test_a_write_costs_a_round_trip_more_only_where_reads_are_remembered(
+def test_a_write_needs_another_round_trip_only_if_reads_are_remembered(
     running: ServerProcess, cache_values: int, pings: int
 ) -> None:
     settings = store_settings(running.port).model_copy(update={"cache_values": cache_values})

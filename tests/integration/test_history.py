@@ -1,4 +1,4 @@
-"""What a change leaves behind: what was, what came of it, when, who asked and why."""
+"""The history and the feed: what each change was, when, who asked for it and why."""
 
 import struct
 from collections.abc import Iterator
@@ -28,16 +28,6 @@ from tests.support.levels import (
 BUCKET = BUCKETS.of("u")
 
 
-@pytest.fixture
-def users(store: Store) -> UserState:
-    return UserState(store, BUCKETS, now=lambda: NOW)
-
-
-@pytest.fixture
-def bulk(store: Store) -> BulkUsers:
-    return BulkUsers(store, BUCKETS, now=lambda: NOW)
-
-
 def earned(level: int, points: int) -> State:
     return State(level, points, Source.EARNED)
 
@@ -49,7 +39,7 @@ def change(
     return Change(number, NOW * 1_000, kind, before, after, number - 1, **who)  # type: ignore[arg-type]
 
 
-def test_every_transition_says_what_it_did_who_asked_and_why(
+def test_every_transition_records_what_it_did_which_app_asked_and_why(
     users: UserState, bulk: BulkUsers
 ) -> None:
     users.initialise("u", THRESHOLDS.levels[0], 7, "app")
@@ -80,7 +70,7 @@ def test_every_transition_says_what_it_did_who_asked_and_why(
     ]
 
 
-def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, store: Store) -> None:
+def test_the_feed_has_the_same_changes_and_the_deletion(users: UserState, store: Store) -> None:
     started(users, "u", 600)
     kept = list(reversed(changes_of(found(users, "u"))))
     users.delete("u", "app")
@@ -90,7 +80,7 @@ def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, stor
     assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
 
 
-def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> None:
+def test_the_feed_continues_after_a_version(users: UserState, store: Store) -> None:
     started(users, "u", 600)
     feed = Feed(store, BUCKETS)
     assert [each.change.version for each in feed.changes(BUCKET, 1)] == [2]
@@ -98,7 +88,7 @@ def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> No
     assert feed.versions()[BUCKET.number] == feed.version(BUCKET) == 2
 
 
-def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
+def test_trimmed_changes_are_detected(store: Store) -> None:
     users = UserState(store, BUCKETS, retention=Retention(feed=16, feed_seconds=0))
     started(users, "u")
     for points in range(1, 400):
@@ -114,7 +104,7 @@ def kept_in_feed(store: Store) -> int:
     return int(script([BUCKET.feed]))
 
 
-def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
+def test_the_feed_retains_recent_changes_and_the_last_few_and_shrinks_in_steps(
     store: Store,
 ) -> None:
     now = float(NOW)
@@ -132,7 +122,7 @@ def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
         lengths.append(kept_in_feed(store))
     removed = [before + 1 - after for before, after in pairwise(lengths)]
     assert max(removed) == 64
-    # The one change of a minute ago and those of now are younger than a minute.
+    # The change of a minute ago and the new ones are not older than a minute.
     assert removed[:7] == [64] * 7
     assert lengths[-1] == 501 + 19 - 7 * 64
     now += 3_600
@@ -159,13 +149,13 @@ def test_the_feed_of_a_busy_bucket_is_bounded(
     assert kept_in_feed(store) <= 100
 
 
-def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
+def test_a_version_that_was_never_given_is_detected(users: UserState, store: Store) -> None:
     started(users, "u")
     with pytest.raises(FeedAheadError):
         Feed(store, BUCKETS).changes(BUCKET, 99)
 
 
-def test_an_import_with_a_higher_version_is_no_gap(
+def test_an_import_with_a_higher_version_does_not_look_like_trimmed_changes(
     users: UserState, bulk: BulkUsers, store: Store
 ) -> None:
     started(users, "u", 600)
@@ -184,7 +174,7 @@ def old_records() -> Iterator[tuple[bytes, Record]]:
 
 
 @pytest.mark.parametrize(("packed", "record"), list(old_records()))
-def test_a_record_of_the_format_before_is_read_and_goes_on(
+def test_a_record_of_the_earlier_format_can_be_read_and_changed(
     users: UserState, store: Store, packed: bytes, record: Record
 ) -> None:
     assert unpack(packed) == record

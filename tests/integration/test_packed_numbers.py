@@ -1,4 +1,4 @@
-"""What scripts pack comes back at the width of its field; a larger number changes nothing."""
+"""Scripts store numbers up to the width of their field; a larger number changes nothing."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from tests.support.levels import BUCKETS, NOW, THRESHOLDS, found, started
 
 BUCKET = BUCKETS.of("u")
 I2, I4 = 2**16 - 1, 2**32 - 1
-# What an entry of the history holds beside the name of the app.
+# The bytes of a history entry besides the name of the app.
 ENTRY = 15
 
 
@@ -54,7 +54,7 @@ def next_version(state: State, version: int) -> None:
     state.users.set_points("u", 9, THRESHOLDS)
 
 
-def by_hand(state: State, level: int = 0, until: int = 0, partner: str = "p") -> None:
+def set_level(state: State, level: int = 0, until: int = 0, partner: str = "p") -> None:
     state.users.set_manually("u", level, partner, until)
 
 
@@ -68,7 +68,7 @@ def entry_length(state: State) -> int:
 
 
 CASES: Mapping[str, tuple[Write, int, Read]] = {
-    "level": (by_hand, I4, lambda state: state.record().level),
+    "level": (set_level, I4, lambda state: state.record().level),
     "points": (
         lambda state, number: state.users.set_points("u", number, one_step()),
         I4,
@@ -82,13 +82,13 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
         ),
     ),
     "end of a protection": (
-        lambda state, number: by_hand(state, until=number),
+        lambda state, number: set_level(state, until=number),
         I4,
         lambda state: state.record().protected_until,
     ),
     "length of a partner": (
-        # The history has the partner, too, with its other numbers.
-        lambda state, number: by_hand(state, partner="p" * number),
+        # The history entry contains the partner as well.
+        lambda state, number: set_level(state, partner="p" * number),
         I2 - ENTRY,
         lambda state: len(state.record().partner),
     ),
@@ -135,7 +135,7 @@ def everything(store: Store) -> Mapping[bytes, object]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_number_comes_back_at_its_width_and_is_refused_beyond_it(state: State, name: str) -> None:
+def test_a_number_is_stored_up_to_its_width_and_refused_above_it(state: State, name: str) -> None:
     write, most, read = CASES[name]
     started(state.users, "u")
     before = everything(state.store)
@@ -144,7 +144,7 @@ def test_a_number_comes_back_at_its_width_and_is_refused_beyond_it(state: State,
     except (redis.ResponseError, struct.error):
         assert name != "answer of AddPoints"
     else:
-        # It answers that the total is out of range.
+        # The answer is that the total is out of range.
         assert name == "answer of AddPoints"
     if name != "version":
         assert everything(state.store) == before

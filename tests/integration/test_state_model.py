@@ -1,4 +1,4 @@
-"""The scripts against a model in plain Python: the same answers, whatever comes in what order."""
+"""The scripts give the same answers as a model in plain Python, for any order of calls."""
 
 from dataclasses import dataclass, field, replace
 
@@ -34,7 +34,7 @@ from tests.support.levels import (
 )
 
 MAX_POINTS = 2**31 - 1
-# Users who share a bucket, and with it its counter, its indexes and its feed; and one who does not.
+# Users who share a bucket, with its counter, indexes and feed, and one user of another bucket.
 USERS = [*same_bucket(3), "elsewhere"]
 BY_NAME = st.sampled_from(USERS)
 POINTS = st.one_of(st.integers(0, 60), st.just(MAX_POINTS))
@@ -42,17 +42,17 @@ POINTS = st.one_of(st.integers(0, 60), st.just(MAX_POINTS))
 
 @dataclass(frozen=True)
 class Member:
-    """What the design says a user holds."""
+    """The state of a user according to the design."""
 
     level: int
     points: int = 0
-    by_hand: bool = False
+    manual: bool = False
     protected_until: int = 0
 
 
 @dataclass
 class Model:
-    """The design's rules, with the store left out."""
+    """The rules of the design without a store."""
 
     ladder: Ladder = LADDER
     now: int = 1_000_000
@@ -69,7 +69,7 @@ class Model:
         return Member(earned, points) if earned > member.level else replace(member, points=points)
 
     def demoted(self, member: Member) -> Member:
-        if member.by_hand and member.protected_until > self.now:
+        if member.manual and member.protected_until > self.now:
             return member
         return Member(min(member.level, self.fitted(member.points)), member.points)
 
@@ -93,7 +93,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule(ladder=ladders(max_point=60))
         def change_rules(self, ladder: Ladder) -> None:
-            """Of levels that lose their rule by this, some have members."""
+            """Some of the levels that lose their rule have members."""
             self.model.ladder = ladder
 
         @precondition(lambda self: len(self.model.ladder.rules) > 1)
@@ -165,7 +165,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule()
         def demote(self) -> None:
-            """Afterwards nobody is due any more: otherwise a run would never end."""
+            """Afterwards no user is due; otherwise a run would never end."""
             buckets = {BUCKETS.of(user) for user in USERS}
             demotion_thresholds = demotion_thresholds_of(self.model.ladder, range(51))
             self.bulk.demote(buckets, self.thresholds, demotion_thresholds, "run")
@@ -181,8 +181,8 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 assert (record is None) == (member is None)
                 if record is None or member is None:
                     continue
-                by_hand = record.source is Source.MANUAL
-                found = Member(record.level, record.points, by_hand, record.protected_until)
+                manual = record.source is Source.MANUAL
+                found = Member(record.level, record.points, manual, record.protected_until)
                 assert found == member
                 assert record.version >= self.versions[user]
                 self.versions[user] = record.version
@@ -193,7 +193,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 member = self.model.members.get(user)
                 if member is None:
                     wanted = {}
-                elif member.by_hand:
+                elif member.manual:
                     wanted = {
                         "manual": member.protected_until,
                         f"hand:{member.level}": member.points,
