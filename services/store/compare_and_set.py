@@ -6,7 +6,7 @@ from typing import NamedTuple
 from services.store import deadline
 from services.store.store import Store, Value
 
-# Replaces the value only if it is still the one that was read; "" stands for an absent key.
+# Replaces the value only if it is still the one that was read; "" means an absent key.
 # With a second key, the hash there gets the new value too, under one field, and loses another.
 _REPLACE = """
 local read, value, field, expired_field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
