@@ -105,21 +105,15 @@ class Indexes:
         self._count_script = NamedScript(
             store,
             lua_constants({"BOUND": _BOUND, "RANGE": _RANGE}) + script_text("count"),
-            keys=("protections_key",),
-            arguments={
-                "level_prefix": str,
-                "manual_prefix": str,
-                "now": int,
-                "bounds": bytes,
-                "ranges": bytes,
-            },
+            keys="protections_key",
+            arguments="level_prefix manual_prefix now:int bounds ranges",
             writes=False,
         )
         self._page_script = NamedScript(
             store,
             script_text("page"),
-            keys="indexes",
-            arguments={"limit": int, "after": str, "bounds": list},
+            keys="*indexes",
+            arguments="limit:int after *bounds",
             writes=False,
         )
 

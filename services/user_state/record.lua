@@ -198,7 +198,7 @@ local function set_earned(r, level)
   r.level, r.source, r.protected_until, r.partner = level, EARNED, 0, ''
 end
 
--- The rules as LevelThresholds.packed writes them, by rising level.
+-- The rules as LevelThresholds packs them, by rising level.
 local function read_thresholds(packed, rules_version)
   local levels, at = {}, 1
   while at <= #packed do

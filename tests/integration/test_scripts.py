@@ -10,8 +10,8 @@ def test_a_script_gets_its_keys_and_arguments_by_name(store: Store) -> None:
     script = NamedScript(
         store,
         "return { first_key, second_key, number + 1, text, #words, words[2] }",
-        keys=("first_key", "second_key"),
-        arguments={"number": int, "text": str, "words": list},
+        keys="first_key second_key",
+        arguments="number:int text *words",
     )
     values = {
         "words": ["a", "b"],
@@ -30,6 +30,6 @@ def test_a_script_gets_its_keys_and_arguments_by_name(store: Store) -> None:
 
 def test_a_script_with_any_number_of_keys_gets_them_as_a_table(store: Store) -> None:
     script = NamedScript(
-        store, "return { #names, names[3], text }", keys="names", arguments={"text": str}
+        store, "return { #names, names[3], text }", keys="*names", arguments="text"
     )
-    assert script({"names": ["{x}1", "{x}2", "{x}3"], "text": "t"}) == [3, b"{x}3", b"t"]
+    assert script(names=["{x}1", "{x}2", "{x}3"], text="t") == [3, b"{x}3", b"t"]
