@@ -4,8 +4,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import Reason
 from services.runtime.errors import Failure
 
@@ -17,13 +15,13 @@ class Admission:
         """`what` names the calls in the message of a refusal, as "streams"."""
         self._free = threading.BoundedSemaphore(most)
         self._reason = reason
-        self._message = f"this instance answers {most} {what} at a time, and so many are under way"
+        self._message = f"this instance answers {most} {what} at a time; all are in use"
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Raises Failure RESOURCE_EXHAUSTED where no slot is free."""
         if not self._free.acquire(blocking=False):
-            raise Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, self._reason, self._message)
+            raise Failure(self._reason, self._message)
         try:
             yield
         finally:
