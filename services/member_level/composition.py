@@ -22,9 +22,9 @@ from services.member_level.validation import CHECKS
 from services.rules.rule_book import RuleBook
 from services.runtime.service import Service
 from services.runtime.settings import load
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import UserState
 
 
@@ -34,13 +34,13 @@ def build() -> Service:
     store, buckets, server = service.store, service.buckets, service.server
     stopping = service.shutdown.stopping
 
-    kept = Kept(settings.history, settings.feed, settings.feed_seconds)
-    users = UserState(store, buckets, kept)
-    crowd = Crowd(store, buckets, kept)
+    retention = Retention(settings.history, settings.feed, settings.feed_seconds)
+    users = UserState(store, buckets, retention)
+    bulk = BulkUsers(store, buckets, retention)
     rules = RuleBook(store)
     runs = DemotionRuns(store)
     progress = RunProgress(runs)
-    driver = DemotionDriver(crowd, progress, rules, rate=settings.demotion_rate, stopping=stopping)
+    driver = DemotionDriver(bulk, progress, rules, rate=settings.demotion_rate, stopping=stopping)
     demotions = Demotions(progress, rules, driver, stopping)
     history = MemberHistory(
         users,
@@ -50,12 +50,12 @@ def build() -> Service:
     )
 
     add_MemberLevelServicer_to_server(
-        MemberLevel(users, crowd, rules, demotions, manual_level_days=settings.manual_level_days),
+        MemberLevel(users, bulk, rules, demotions, manual_level_days=settings.manual_level_days),
         server,
     )
     add_MemberHistoryServicer_to_server(history, server)
-    add_DemotionServicer_to_server(Demotion(crowd, rules, runs, demotions), server)
-    add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, service.validator), server)
+    add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
+    add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 
     service.add_background(driver.start, partial(driver.join, settings.grace_seconds))
     if settings.demotion_schedule:

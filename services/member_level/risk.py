@@ -8,7 +8,7 @@ from services.member_level.cursors import CursorError, RiskCursor
 from services.rules.rule_book import Book
 from services.store.batches import batched
 from services.store.keys import Bucket
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
 
 # Of a member whom the next demotion lowers although no more points go.
@@ -22,9 +22,9 @@ _Place = tuple[Bucket, Sequence[Span], str]
 class RiskPages:
     """The order is bucket by bucket, by rising level, points and user; it survives changes."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._buckets = crowd.buckets
-        self._indexes = crowd.indexes
+    def __init__(self, bulk: BulkUsers) -> None:
+        self._buckets = bulk.buckets
+        self._indexes = bulk.indexes
 
     def page(
         self, book: Book, points: int, size: int, cursor: str, proceed: Callable[[], None]
@@ -35,7 +35,7 @@ class RiskPages:
         `proceed` is called between the steps, and ends the work by raising. Raises Failure for a
         cursor that is none.
         """
-        falls = book.falls
+        falls = book.demotion_thresholds
         floors = dict(falls)
         has_rule = {rule.level for rule in book.ladder.rules}
         spans = [

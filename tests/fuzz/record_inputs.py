@@ -8,7 +8,7 @@ from tests.fuzz.inputs import RecordInput
 from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
 
 STEPS = (
-    *("get", "show", "check", "history", "initialise", "set_points", "add_points", "set_by_hand"),
+    *("get", "show", "check", "history", "initialise", "set_points", "add_points", "set_manually"),
     *("delete", "demote", "import", "page", "count", "restore", "export"),
 )
 _ENTRY = bytes.fromhex("0012") + b"\x06\x80\xb0\xd5\xa7\x9f\x33\x01\xf4\x03\x02\x00\x00\x04demo\x00"

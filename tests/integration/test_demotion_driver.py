@@ -52,7 +52,7 @@ class Pause:
 
 
 def write_due(instance: Instance, users: list[str], level: int = 3) -> None:
-    instance.crowd.write([Row(user, 600, level) for user in users], instance.rules.book().steps)
+    instance.bulk.write([Row(user, 600, level) for user in users], instance.rules.book().thresholds)
 
 
 def levels(store: Store, names: list[str]) -> set[int | None]:
@@ -108,7 +108,7 @@ def test_a_bucket_with_more_members_than_a_step_takes_is_gone_through_again(
 def test_how_far_a_run_has_come(
     instance: Instance, bucket: int, rounds: int, state: RunState, percent: int
 ) -> None:
-    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     run = Run("run", "app", 1, state, bucket, rounds)
     assert demotion._progress(run).percent == percent
 
@@ -131,7 +131,7 @@ def test_a_run_stops_when_the_rules_change(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demotion_driver, "_NOTE_SECONDS", 0)
-    pause = Pause(monkeypatch, instance.crowd, "demote")
+    pause = Pause(monkeypatch, instance.bulk, "demote")
     instance.begun()
     with instance.driving():
         pause.wait()
@@ -146,7 +146,7 @@ def test_a_driver_that_lost_its_lease_writes_nothing_over_what_its_successor_not
     names = [f"u{number}" for number in range(300)]
     write_due(instance, names)
     run = instance.begun()
-    pause = Pause(monkeypatch, instance.crowd, "demote")
+    pause = Pause(monkeypatch, instance.bulk, "demote")
     with given_back(monkeypatch, instance) as stopped, instance.driving():
         pause.wait()
         assert not instance.runs.take("successor")
@@ -162,7 +162,7 @@ def test_a_driver_that_lost_its_lease_writes_nothing_over_what_its_successor_not
         instance.runs.release("successor")
         ended = wait_until_ended(instance)
     # The buckets count, not the notes: what was re-fitted without a note is in, and no more.
-    assert (ended.state, ended.users) == (RunState.DONE, instance.crowd.demoted_by(run.id))
+    assert (ended.state, ended.users) == (RunState.DONE, instance.bulk.demoted_by(run.id))
     assert 0 < ended.users <= len(names)
 
 

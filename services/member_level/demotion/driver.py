@@ -17,7 +17,7 @@ from services.member_level.demotion.progress import RunProgress
 from services.member_level.demotion.runs import Run, RunState
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
-from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, Crowd
+from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, BulkUsers
 
 _LOOK_SECONDS = 1.0
 # How often the cursor is noted; a driver that dies is followed by one that repeats so much at
@@ -30,14 +30,14 @@ class DemotionDriver:
 
     def __init__(
         self,
-        crowd: Crowd,
+        bulk: BulkUsers,
         progress: RunProgress,
         rules: RuleBook,
         *,
         rate: int,
         stopping: threading.Event,
     ) -> None:
-        self._crowd = crowd
+        self._bulk = bulk
         self._runs = progress.runs
         self._progress = progress
         self._rules = rules
@@ -97,13 +97,13 @@ class DemotionDriver:
         book = self._rules.book()
         if book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
-        falls = book.falls
+        thresholds = book.demotion_thresholds
         note_at = time.monotonic() + _NOTE_SECONDS
-        for buckets in batched(self._crowd.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
+        for buckets in batched(self._bulk.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
             if time.monotonic() >= self._leased_until:
                 # This process was paused: another one may drive by now, under other rules.
                 return self._noted(run)
-            demoted = self._crowd.demote(buckets, book.steps, falls, run.id, run.app)
+            demoted = self._bulk.demote(buckets, book.thresholds, thresholds, run.id, run.app)
             users = sum(each.now for each in demoted)
             run = replace(
                 run,
@@ -136,7 +136,7 @@ class DemotionDriver:
         return run
 
     def _end(self, run: Run) -> Run | None:
-        ended = replace(run, users=self._crowd.demoted_by(run.id))
+        ended = replace(run, users=self._bulk.demoted_by(run.id))
         since = time.monotonic()
         if not self._runs.finish(self._name, ended):
             return None

@@ -21,7 +21,7 @@ from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
 from services.store.batches import batched
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
 from services.user_state.record import Record
 
@@ -40,17 +40,17 @@ class Demotion(DemotionServicer):
 
     def __init__(
         self,
-        crowd: Crowd,
+        bulk: BulkUsers,
         rules: RuleBook,
         runs: DemotionRuns,
         demotions: Demotions,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._crowd = crowd
+        self._bulk = bulk
         self._rules = rules
         self._runs = runs
         self._demotions = demotions
-        self._pages = RiskPages(crowd)
+        self._pages = RiskPages(bulk)
         self._now = now
 
     def PlanDemotion(
@@ -58,8 +58,8 @@ class Demotion(DemotionServicer):
     ) -> pb.PlanDemotionResponse:
         proceed = partial(require_caller, context)
         book = self._book()
-        asked = preview.due(book.ladder, book.falls)
-        found = list(self._crowd.indexes.count(asked.question, proceed))
+        asked = preview.due(book.ladder, book.demotion_thresholds)
+        found = list(self._bulk.indexes.count(asked.question, proceed))
         counts = asked.counts(found)
         ended = sum(each.protection_ended for each in found)
         size = request.sample_size if request.HasField("sample_size") else _DEFAULT_SAMPLE
@@ -125,7 +125,7 @@ class Demotion(DemotionServicer):
         return run
 
     def _progress(self, run: Run) -> pb.RunDemotionResponse:
-        part = 99 if run.rounds else 100 * run.bucket // self._crowd.buckets.count
+        part = 99 if run.rounds else 100 * run.bucket // self._bulk.buckets.count
         percent = min(part, 99) if run.state is RunState.RUNNING else 100
         return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
 
@@ -138,7 +138,7 @@ class Demotion(DemotionServicer):
         proceed: Callable[[], None],
     ) -> list[pb.DueMember]:
         """Some of those who are due, from anywhere in the store."""
-        below = dict(book.falls)
+        below = dict(book.demotion_thresholds)
         places = []
         for each in found:
             levels = sorted({asked.pairs[stretch][0] for stretch, _ in each.stretches})
@@ -152,7 +152,7 @@ class Demotion(DemotionServicer):
             if len(sample) >= size:
                 break
             proceed()
-            due = self._crowd.indexes.due(some, size - len(sample))
+            due = self._bulk.indexes.due(some, size - len(sample))
             sample += (_due_member(book.ladder, *each) for each in due)
         return sample
 
