@@ -5,10 +5,11 @@ import math
 from pathlib import Path
 from string import Template
 
+from gateway.local_replies import local_replies
 from gateway.settings import GatewaySettings
+from services.runtime.error_lua import status_details_script
 
 HERE = Path(__file__).resolve().parent
-STATUS_DETAILS = HERE.parent / "services" / "runtime" / "status_details.lua"
 # Envoy fills at most every 50 ms.
 _FILLS_PER_SECOND = 20
 _BURSTS_PER_SECOND = 4
@@ -30,8 +31,9 @@ def render(settings: GatewaySettings) -> str:
         "DIRECTORY": directory,
         "GRPC_LUA": json.dumps(
             f'package.path = "{directory}/lua/?.lua" require("grpc_calls")\n'
-            + STATUS_DETAILS.read_text()
+            + status_details_script()
         ),
+        **local_replies(),
         # JSON is YAML, and quotes what has to be quoted.
         "CORS_ORIGINS": json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]

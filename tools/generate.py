@@ -1,9 +1,10 @@
-"""Everything that is generated from protos/, in one run: `make generate`.
+"""Writes all generated files in one run: `make generate`.
 
-Writes the Python stubs into clients/python/, the descriptor set that Envoy transcodes with, the
-fields that its Lua checks, and the tables of routes and settings in docs/. All of it is committed,
-so that a clone and an image need no compiler; `make check` fails when it is not what this run would
-write.
+From protos/: the Python stubs in clients/python/, the descriptor set that Envoy transcodes with,
+the fields that its Lua checks, and the table of routes in docs/. From the classes of the settings:
+their table in docs/. From the error catalogue: the table that the gateway's Lua reads, a page in
+docs/, a table in README.md and the comments of reason.proto. All of it is committed, so that a
+clone and an image need no compiler; `make check` fails if a file differs from what this run writes.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from pathlib import Path
 import google.rpc
 from grpc_tools import protoc
 
+from services.runtime.error_lua import error_table
+from tools.errors_page import errors_page, with_comments, with_table
 from tools.fields import field_module
 from tools.routes import read_routes, route_table
 
@@ -29,6 +32,11 @@ DESCRIPTORS = Path("gateway/levelgate.binpb")
 FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
 SETTINGS = Path("docs/settings.md")
+ERROR_TABLE = Path("gateway/lua/error_table.lua")
+ERRORS = Path("docs/errors.md")
+# Written by hand, except for what comes from the error catalogue.
+REASONS = Path("protos/levelgate/access/v1/reason.proto")
+README = Path("README.md")
 
 # The transcoder converts an error's details only if it knows their type; no contract imports it.
 ERROR_DETAILS = "google/rpc/error_details.proto"
@@ -81,31 +89,39 @@ def write_descriptors(path: Path, *, source_info: bool) -> None:
     )
 
 
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 def generate(root: Path) -> None:
+    # First, because protoc copies the comments of reason.proto into the stubs.
+    write(root / REASONS, with_comments((ROOT / REASONS).read_text()))
+    write(root / README, with_table((ROOT / README).read_text()))
+    write(root / ERRORS, errors_page())
+    write(root / ERROR_TABLE, error_table())
     write_stubs(root)
     write_descriptors(root / DESCRIPTORS, source_info=False)
     descriptors = (root / DESCRIPTORS).read_bytes()
-    (root / FIELDS).parent.mkdir(parents=True, exist_ok=True)
-    (root / FIELDS).write_text(field_module(descriptors))
-    (root / ROUTES).parent.mkdir(parents=True, exist_ok=True)
-    (root / ROUTES).write_text(route_table(read_routes(descriptors)))
-    # Read late: the settings' modules import the stubs that this run has just written.
+    write(root / FIELDS, field_module(descriptors))
+    write(root / ROUTES, route_table(read_routes(descriptors)))
+    # Imported late: the modules of the settings import the stubs that this run has just written.
     from tools.settings_table import settings_page  # noqa: PLC0415
 
-    (root / SETTINGS).write_text(settings_page())
+    write(root / SETTINGS, settings_page())
 
 
 def generated(root: Path) -> set[Path]:
-    files = {DESCRIPTORS, FIELDS, ROUTES, SETTINGS}
+    files = {DESCRIPTORS, FIELDS, ROUTES, SETTINGS, ERROR_TABLE, ERRORS}
     return {path.relative_to(root) for path in stubs(root)} | files
 
 
 def drift() -> list[Path]:
-    """The generated files that are missing, left over, or not what protos/ says."""
+    """The generated files that are missing, left over or out of date."""
     with tempfile.TemporaryDirectory() as directory:
         fresh = Path(directory)
         generate(fresh)
-        names = generated(fresh) | generated(ROOT)
+        names = generated(fresh) | generated(ROOT) | {REASONS, README}
         return sorted(
             name
             for name in names
@@ -116,7 +132,7 @@ def drift() -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Generate from protos/.")
+    parser = argparse.ArgumentParser(description="Write the generated files.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail on drift")
     parser.add_argument("--image", type=Path, help="write an image with comments, for buf")
     arguments = parser.parse_args()
@@ -126,7 +142,7 @@ def main() -> None:
         stale = drift()
         if stale:
             names = ", ".join(map(str, stale))
-            sys.exit(f"generate: not what protos/ says: {names}. Run `make generate`.")
+            sys.exit(f"generate: out of date: {names}. Run `make generate`.")
     else:
         for name in generated(ROOT):
             (ROOT / name).unlink(missing_ok=True)

@@ -1,16 +1,16 @@
--- A gRPC call before a service sees it. What breaks the rules of gRPC is refused here: a service may end such a call with
--- a reset, which Envoy cannot tell from a broken instance, and gRPC libraries log the values that they cannot decode.
--- The words of a refusal choose its details in status_details.lua.
+-- Checks gRPC calls before they reach a service, and refuses those that break the rules of gRPC. A service may answer them
+-- with a reset, which Envoy takes for a broken instance, and gRPC libraries log values that they cannot decode.
+-- status_details.lua chooses code, reason and message of the refusal by its grpc-message.
 
 local function is_malformed(values, may_be_empty)
-  -- The buffer filter gives every body a length.
+  -- Every body has a length here: the buffer filter adds it.
   return values[":method"] ~= "POST" or values.te ~= "trailers" or not may_be_empty and not values["content-length"]
 end
 
--- The id is given here because a route with a direct response adds no headers to what a filter answers.
+-- The request id is added here because a route with a direct response adds no headers to a filter's answer.
 local function refuse(handle, values, status, why)
   local headers = { [":status"] = status, ["grpc-message"] = why, ["x-request-id"] = values["x-request-id"] }
-  handle:respond(headers) -- no body, which an answer to HEAD would not have
+  handle:respond(headers) -- without a body, because an answer to HEAD must not have one
 end
 
 function envoy_on_request(handle)

@@ -1,61 +1,33 @@
--- The error table: what went wrong, as the document of each family writes it.
+-- Writes every answer in the form that the document of its family has; errors from the error
+-- catalogue, services/runtime/error_catalogue.py.
+local errors = require("error_table")
 local json = require("json")
 local parameters = require("parameters")
 local text = require("text")
 
 local replies = {}
 
-local BAD, BUSY = "请求参数错误，请稍后再试", "系统繁忙，请稍后再试"
-
--- By the HTTP status that a caller gets. 200: the caller's mistake, which its client finds by
--- reading the body; the documents know no HTTP status. Whatever is not here is a 500.
-local OUTCOMES = {
-  [200] = { ret = 1001, msg = BAD },
-  [401] = { ret = 1002, msg = "未授权" },
-  [403] = { ret = 1003, msg = "无权限" },
-  [404] = { ret = 1004, msg = "接口不存在" },
-  [405] = { ret = 1005, msg = "请求方法不支持" },
-  [408] = { ret = 1001, msg = BAD },
-  [413] = { ret = 1001, msg = "请求体过大" },
-  [429] = { ret = 1006, msg = "请求过于频繁，请稍后再试" },
-  [500] = { ret = 1000, msg = BUSY },
-  [503] = { ret = 1000, msg = BUSY },
-  [504] = { ret = 1000, msg = BUSY },
-}
-
--- By the gRPC code of a service; any other is a 500. At 200 the message is the service's own,
--- but for INVALID_ARGUMENT, which has one text and a field.
-local HTTP_STATUS = {
-  INVALID_ARGUMENT = 200, NOT_FOUND = 200, ALREADY_EXISTS = 200, FAILED_PRECONDITION = 200, ABORTED = 200, OUT_OF_RANGE = 200,
-  UNAUTHENTICATED = 401, PERMISSION_DENIED = 403, RESOURCE_EXHAUSTED = 429, UNAVAILABLE = 503, DEADLINE_EXCEEDED = 504,
-}
-
--- google.rpc.Code, counted from 1.
-local CODES = {
-  "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
-  "DATA_LOSS", "UNAUTHENTICATED",
-}
+local INVALID_ARGUMENT = 3
 
 local function with_field(failure)
-  return failure.field and failure.msg .. ": " .. failure.field or failure.msg
+  return failure.field and failure.text .. ": " .. failure.field or failure.text
 end
 
 local ENVELOPES = {
-  upbot = function(failure) return ('{"ret":%d,"msg":%s}'):format(failure.ret, json.quote(failure.msg)) end,
+  upbot = function(failure) return ('{"ret":%d,"msg":%s}'):format(failure.ret, json.quote(failure.text)) end,
   member = function(failure) return ('{"code":"error","msg":%s,"data":null}'):format(json.quote(with_field(failure))) end,
   shop = function(failure)
-    local msg = failure.status == 401 and "请登录" or with_field(failure)
+    local msg = failure.shop_text or with_field(failure)
     return ('{"result":0,"msg":%s,"data":[]}'):format(json.quote(msg))
   end,
   none = function(failure)
-    -- A caller of no known document has only the code to go by, and a refusal is never code 200.
-    return ('{"code":%d,"msg":%s}'):format(failure.seen, json.quote(failure.msg))
+    -- This client follows no document, so the code has to say that the call failed: never 200.
+    return ('{"code":%d,"msg":%s}'):format(failure.seen, json.quote(failure.text))
   end,
 }
 ENVELOPES.health = ENVELOPES.none
 
--- The field in a refusal of the transcoder or of ours, in the spelling of JSON: "rules[1].vipLevel".
+-- The field that a refusal of the transcoder or of this filter names, as JSON spells it: "rules[1].vipLevel".
 local function refused_field(detail)
   local field = detail:match("^([%a_][%w_.%[%]]*): ")
   return field and parameters.spelled(field)
@@ -73,26 +45,26 @@ local function error_info(members)
 end
 
 local function failure_at(status)
-  local outcome = OUTCOMES[status]
-  if not outcome then status, outcome = 500, OUTCOMES[500] end
-  return { status = status, seen = status, ret = outcome.ret, msg = outcome.msg }
+  local outcome = errors.outcomes[status]
+  if not outcome then status, outcome = 500, errors.outcomes[500] end
+  return { status = status, seen = status, ret = outcome.ret, text = outcome.text, shop_text = outcome.shop_text }
 end
 
--- What a service said, from its google.rpc.Status.
+-- The failure of a service, from its google.rpc.Status.
 local function service_failure(code, message, info)
-  local name = CODES[code] or "UNKNOWN"
-  local failure = failure_at(HTTP_STATUS[name] or 500)
+  local failure = failure_at(errors.http_status[code] or 500)
   failure.code = code
   failure.ret = tonumber(json.get(info, "ret")) or failure.ret
-  if name == "INVALID_ARGUMENT" then
+  if code == INVALID_ARGUMENT then
+    -- The message of the service is in English; the client gets the text of the catalogue and the field.
     failure.field = json.get(info, "field")
   elseif failure.status == 200 and message ~= "" then
-    failure.msg = message
+    failure.text = message
   end
   return failure
 end
 
--- What Envoy, the transcoder or this filter refused.
+-- The failure of a request that Envoy, the transcoder or this filter refused.
 local function local_failure(status, body)
   if status ~= 400 then return failure_at(status) end
   local failure = failure_at(200)
@@ -101,13 +73,13 @@ local function local_failure(status, body)
 end
 
 local function read_failure(status, headers, body)
-  -- The transcoder's content type; a local reply is text/plain.
+  -- The transcoder answers with this content type; Envoy's own answers are text/plain.
   local members = headers.content_type == "application/json" and json.object(body) or nil
   local code = members and json.get(members, "code")
   if type(code) == "number" then
     return service_failure(code, tostring(json.get(members, "message") or ""), error_info(members))
   end
-  -- The transcoder leaves a status in the headers if it has details of a type it does not know.
+  -- The transcoder leaves the status in the headers if its details have a type that it does not know.
   code = tonumber(headers.code)
   if code and code ~= 0 then return service_failure(code, text.unescape(headers.message) or "", {}) end
   return local_failure(status, body)
@@ -121,18 +93,17 @@ local function clean(headers)
   for _, name in ipairs(names) do headers:remove(name) end
 end
 
--- What is left to do to an answer that is no failure.
+-- What has to be changed in a successful answer.
 local SUCCESSES = {
   health = function() return '{"code":0,"msg":"ok"}' end,
-  -- "goods" has a second shape, and Python's protobuf crashes on two fields of one JSON name.
+  -- "goods" has a second shape. Python's protobuf crashes if two fields have the same JSON name.
   shop = function(body) return (body:gsub('"goods_other_shape":', '"goods":')) end,
 }
 
 local JSON = "application/json; charset=utf-8"
 
--- An answer to HEAD gets no body: Envoy would send it after the headers all the same, and the client take it for its next
--- answer. `requests.shape` notes the method. A call over the rate limit does not come that far, but only HEAD has no body
--- then.
+-- An answer to HEAD gets no body: Envoy would send it, and the client would read it as its next answer. `requests.shape`
+-- notes the method. A call over the rate limit does not reach it; then only an answer to HEAD has no body.
 local function is_head(handle, status, code)
   local noted = handle:streamInfo():dynamicMetadata():get("levelgate")
   return noted and noted.is_head or status == "429" and not code and not handle:body()
@@ -155,15 +126,15 @@ local function shape_failure(handle, family, status, grpc)
   local body = has_body and handle:body(true) or ""
   if has_body then body = body:getBytes(0, body:length()) end
   local failure = read_failure(tonumber(status), grpc, body)
-  -- A path of no family has no client that reads 200 as a refusal.
+  -- Clients of a path of no family do not know that HTTP 200 may be an error.
   local seen = ENVELOPES[family] == ENVELOPES.none and failure.seen or failure.status
   handle:headers():replace(":status", tostring(seen))
   if failure.code then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.code) end
   if has_body then set_body(handle, function() return ENVELOPES[family](failure) end) end
 end
 
--- What a service sends with an answer that is none of a JSON client's business. A failure may come from anywhere, with
--- anything: `clean` looks at all it has. Looking at each header of each answer would cost every call 5 us.
+-- Headers of a service that JSON clients must not see. For a failure `clean` looks at all headers, because it may come from
+-- anywhere; doing so for each answer would cost every call 5 us.
 local GRPC_HEADERS = { "grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding" }
 
 function replies.shape(handle, family)
@@ -181,7 +152,7 @@ function replies.shape(handle, family)
     content_type = headers:get("content-type"),
   }
   clean(headers)
-  -- Without a route it was refused before any filter saw it, and local_reply_config wrote the body.
+  -- Without a route the request was refused before any filter saw it, and local_reply_config wrote the body.
   if handle:streamInfo():routeName() ~= "" then shape_failure(handle, family, status, grpc) end
 end
 

@@ -1,153 +1,125 @@
-"""How calls of the member family fail; the messages are in the documents' language.
-
-JSON callers see the messages of business failures; of a wrong parameter they see its field.
-"""
+"""The failures of the member family. Codes and messages come from the error catalogue."""
 
 import re
-
-import grpc
 
 from levelgate.access.v1 import reason_pb2 as reasons
 from services.rules.ladder import Conflict
 from services.runtime.errors import Failure, Violation
 
-_NOT_FOUND = grpc.StatusCode.NOT_FOUND
-_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
-_INVALID = grpc.StatusCode.INVALID_ARGUMENT
-_OUT_OF_RANGE = grpc.StatusCode.OUT_OF_RANGE
+_DOES_NOT_EXIST = "does not exist"
 
 
 def user_not_found() -> Failure:
-    return Failure(_NOT_FOUND, reasons.REASON_USER_NOT_FOUND, "用户不存在", _names("user_id"))
+    return _failure(reasons.REASON_USER_NOT_FOUND, "user_id", _DOES_NOT_EXIST)
 
 
 def level_not_found() -> Failure:
-    return Failure(_NOT_FOUND, reasons.REASON_LEVEL_NOT_FOUND, "等级不存在", _names("vip_level"))
+    return _failure(reasons.REASON_LEVEL_NOT_FOUND, "vip_level", _DOES_NOT_EXIST)
 
 
 def rule_not_found(field: str) -> Failure:
-    return Failure(_NOT_FOUND, reasons.REASON_RULE_NOT_FOUND, "等级规则不存在", _names(field))
+    return _failure(reasons.REASON_RULE_NOT_FOUND, field, _DOES_NOT_EXIST)
 
 
 def rule_version_not_found() -> Failure:
-    reason = reasons.REASON_RULE_VERSION_NOT_FOUND
-    return Failure(_NOT_FOUND, reason, "等级规则版本不存在", _names("version"))
+    return _failure(reasons.REASON_RULE_VERSION_NOT_FOUND, "version", _DOES_NOT_EXIST)
 
 
 def no_rules() -> Failure:
-    return Failure(_PRECONDITION, reasons.REASON_NO_RULES, "未进行等级设置")
+    return Failure(reasons.REASON_NO_RULES)
 
 
 def version_mismatch(version: int) -> Failure:
-    return Failure(
-        grpc.StatusCode.ABORTED,
-        reasons.REASON_VERSION_MISMATCH,
-        "用户版本已变更",
-        [_violation("expected_version", f"must be the user's version, which is {version}")],
-        {"version": str(version)},
-    )
+    description = f"must be the user's version, which is {version}"
+    violations = [_violation("expected_version", description)]
+    metadata = {"version": str(version)}
+    return Failure(reasons.REASON_VERSION_MISMATCH, violations=violations, metadata=metadata)
 
 
 def bill_no_used(delta: int) -> Failure:
-    return Failure(
-        grpc.StatusCode.ALREADY_EXISTS,
-        reasons.REASON_BILL_NO_USED,
-        "流水号已用于其他变更",
-        [_violation("bill_no", f"stands for another change of this user: delta {delta}")],
-    )
+    description = f"was already used for another change of this user: delta {delta}"
+    return _failure(reasons.REASON_BILL_NO_USED, "bill_no", description)
 
 
 def points_out_of_range(points: int) -> Failure:
-    return Failure(
-        _PRECONDITION,
-        reasons.REASON_POINTS_OUT_OF_RANGE,
-        "积分超出范围",
-        [_violation("delta", f"must leave a total of 0..2147483647; the user has {points}")],
-    )
+    description = f"must leave a total of 0..2147483647; the user has {points}"
+    return _failure(reasons.REASON_POINTS_OUT_OF_RANGE, "delta", description)
 
 
 def history_too_short(oldest: str) -> Failure:
-    return Failure(
-        _OUT_OF_RANGE,
-        reasons.REASON_HISTORY_TOO_SHORT,
-        "历史记录已不保留",
-        [_violation("time", f"must not be before the oldest change that is kept, of {oldest}")],
-    )
+    description = f"must not be before the oldest retained change, made at {oldest}"
+    return _failure(reasons.REASON_HISTORY_TOO_SHORT, "time", description)
 
 
 def not_yet_a_member(since: str) -> Failure:
-    violation = _violation("time", f"must not be before the user began, at {since}")
-    return Failure(_NOT_FOUND, reasons.REASON_USER_NOT_FOUND, "用户不存在", [violation])
+    description = f"must not be before the user was initialised, at {since}"
+    return _failure(reasons.REASON_USER_NOT_FOUND, "time", description)
 
 
 def cursor_invalid() -> Failure:
     description = "must be empty, or a cursor that this call returned for this store"
-    violations = [_violation("cursor", description)]
-    return Failure(_INVALID, reasons.REASON_CURSOR_INVALID, f"cursor: {description}", violations)
+    return _invalid(reasons.REASON_CURSOR_INVALID, "cursor", description)
 
 
 def cursor_expired() -> Failure:
-    return Failure(
-        _OUT_OF_RANGE,
-        reasons.REASON_CURSOR_EXPIRED,
-        "游标已过期",
-        [_violation("cursor", "changes behind it are no longer kept: export, then watch anew")],
-    )
+    description = "changes after this cursor were trimmed; export, then start a new watch"
+    return _failure(reasons.REASON_CURSOR_EXPIRED, "cursor", description)
 
 
 def rules_full(most: int) -> Failure:
-    reason = reasons.REASON_LIMIT_REACHED
-    violation = _violation("vip_level", f"must not be one more: there are {most} rules, the most")
-    return Failure(_PRECONDITION, reason, "等级规则数量已达上限", [violation])
+    violation = _violation(
+        "vip_level", f"must not be a new level: there are {most} rules, the most"
+    )
+    return Failure(reasons.REASON_LIMIT_REACHED, "等级规则数量已达上限", [violation])
 
 
 def levels_full(most: int) -> Failure:
     description = f"must be a level that has had a rule: {most} levels have, which is the most"
-    violations = [_violation("vip_level", description)]
-    return Failure(_PRECONDITION, reasons.REASON_LIMIT_REACHED, "等级数量已达上限", violations)
+    violation = _violation("vip_level", description)
+    return Failure(reasons.REASON_LIMIT_REACHED, "等级数量已达上限", [violation])
 
 
 def rules_conflict(conflict: Conflict, field: str) -> Failure:
-    reason, description = {
-        Conflict.LEVEL: (reasons.REASON_LEVEL_CONFLICT, "another rule has the same level"),
-        Conflict.POINT: (
-            reasons.REASON_POINT_CONFLICT,
-            "must be 0 or more and below up_point, overlap no other rule, and rise with vip_level",
-        ),
-    }[conflict]
-    violations = [_violation(field, description)]
-    return Failure(_INVALID, reason, f"{field}: {description}", violations)
+    if conflict is Conflict.LEVEL:
+        description = "another rule has the same level"
+        return _invalid(reasons.REASON_LEVEL_CONFLICT, field, description)
+    description = (
+        "must be 0 or more and below up_point, overlap no other rule, and rise with vip_level"
+    )
+    return _invalid(reasons.REASON_POINT_CONFLICT, field, description)
 
 
 def plan_not_found() -> Failure:
-    return Failure(_NOT_FOUND, reasons.REASON_PLAN_NOT_FOUND, "降级方案不存在", _names("plan_id"))
+    return _failure(reasons.REASON_PLAN_NOT_FOUND, "plan_id", _DOES_NOT_EXIST)
 
 
 def plan_stale() -> Failure:
-    reason = reasons.REASON_PLAN_STALE
-    return Failure(_PRECONDITION, reason, "等级规则已变更，请重新制定方案", _names("plan_id"))
+    description = "the rules changed after this plan was made"
+    return _failure(reasons.REASON_PLAN_STALE, "plan_id", description)
 
 
 def demotion_running() -> Failure:
-    reason = reasons.REASON_DEMOTION_RUNNING
-    return Failure(_PRECONDITION, reason, "已有降级正在执行", _names("plan_id"))
+    description = "cannot be applied while another demotion is running"
+    return _failure(reasons.REASON_DEMOTION_RUNNING, "plan_id", description)
 
 
 def too_many_streams(limit: int) -> Failure:
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    message = f"this instance streams to {limit} callers, which is all it may"
-    return Failure(code, reasons.REASON_TOO_MANY_STREAMS, message)
+    message = f"this instance has {limit} streams open, which is the most"
+    return Failure(reasons.REASON_TOO_MANY_STREAMS, message)
 
 
 def going_down() -> Failure:
-    code = grpc.StatusCode.UNAVAILABLE
-    return Failure(code, reasons.REASON_SHUTTING_DOWN, "this instance is shutting down")
+    return Failure(reasons.REASON_SHUTTING_DOWN)
 
 
-def _names(field: str) -> list[Violation]:
-    return [_violation(field, "names nothing that is there")]
+def _failure(reason: "reasons.Reason.ValueType", field: str, description: str) -> Failure:
+    return Failure(reason, violations=[_violation(field, description)])
+
+
+def _invalid(reason: "reasons.Reason.ValueType", field: str, description: str) -> Failure:
+    return Failure(reason, f"{field}: {description}", [_violation(field, description)])
 
 
 def _violation(field: str, description: str) -> Violation:
-    # Of a contract of this family, a field's JSON name is its lowerCamelCase.
+    # In the contracts of this family the JSON name of a field is its lowerCamelCase.
     return Violation(field, description, re.sub("_([a-z])", lambda found: found[1].upper(), field))

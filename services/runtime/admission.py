@@ -4,8 +4,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import Reason
 from services.runtime.errors import Failure
 
@@ -23,7 +21,7 @@ class Admission:
     def slot(self) -> Iterator[None]:
         """Raises Failure RESOURCE_EXHAUSTED where no slot is free."""
         if not self._free.acquire(blocking=False):
-            raise Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, self._reason, self._message)
+            raise Failure(self._reason, self._message)
         try:
             yield
         finally:

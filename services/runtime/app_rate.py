@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import REASON_APP_RATE_LIMITED
 from services.runtime.errors import Failure
 
@@ -35,8 +33,5 @@ class AppRate:
             is_left = left >= 1
             self._left[appid] = (left - is_left, now)
         if not is_left:
-            raise Failure(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                REASON_APP_RATE_LIMITED,
-                f"an app may make {self._rate} calls a second here",
-            )
+            message = f"an app may make {self._rate} calls a second here"
+            raise Failure(REASON_APP_RATE_LIMITED, message)

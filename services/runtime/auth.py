@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from levelgate.access.v1.reason_pb2 import (
     REASON_SCOPE_MISSING,
     REASON_TOKEN_INVALID,
     REASON_TOKEN_MISSING,
-    Reason,
 )
 from services.access.known_tokens import Finder
 from services.access.scopes import access_of
@@ -68,13 +66,13 @@ class Policy:
         if token is None:
             if rule.is_open:
                 return ANYBODY
-            raise _unauthenticated(REASON_TOKEN_MISSING, "send an access token in `authorization`")
+            raise Failure(REASON_TOKEN_MISSING)
         grant = self._tokens.find(token) if len(token) <= _LONGEST_TOKEN else None
         if grant is None:
-            raise _unauthenticated(REASON_TOKEN_INVALID, "the token is unknown or expired")
+            raise Failure(REASON_TOKEN_INVALID)
         if not rule.is_open and not rule.allows(grant):
             message = f"the token does not hold the scope {rule.scope}"
-            raise Failure(grpc.StatusCode.PERMISSION_DENIED, REASON_SCOPE_MISSING, message)
+            raise Failure(REASON_SCOPE_MISSING, message)
         return Caller(grant.appid, grant.member, grant.generation)
 
 
@@ -99,7 +97,3 @@ def _without_scheme(value: str) -> str:
 def _family(method: str) -> str:
     # /levelgate.member.v1.MemberLevel/ShowUser
     return method.split(".")[1]
-
-
-def _unauthenticated(reason: "Reason.ValueType", message: str) -> Failure:
-    return Failure(grpc.StatusCode.UNAUTHENTICATED, reason, message)

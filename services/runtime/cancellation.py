@@ -1,7 +1,5 @@
 """How work that takes long learns that nobody waits for its answer any more."""
 
-import grpc
-
 from levelgate.access.v1.reason_pb2 import REASON_CANCELLED
 from services.runtime.call import Context
 from services.runtime.errors import Failure
@@ -14,4 +12,4 @@ def require_caller(context: Context) -> None:
 
 
 def caller_left() -> Failure:
-    return Failure(grpc.StatusCode.CANCELLED, REASON_CANCELLED, "the caller left")
+    return Failure(REASON_CANCELLED)

@@ -1,4 +1,4 @@
-"""The one way in which a call fails: a Failure, and the gRPC status that it becomes."""
+"""How a call fails: a Failure is raised, and becomes a gRPC status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,57 +16,73 @@ from levelgate.access.v1.reason_pb2 import (
     REASON_STORE_UNAVAILABLE,
     Reason,
 )
+from services.runtime.error_catalogue import REASONS, Entry
 from services.store.client import is_unavailable
 from services.store.deadline import DeadlinePassedError
 
 DOMAIN = "levelgate"
 
-# A status travels in headers. The gateway ends the whole connection to a service that sends more
-# than 60 KiB of them, with the calls of everybody on it, and clients of grpcio refuse 8 KiB. There
-# the details are a third longer, and the message up to three times. In bytes:
+# A status is sent in headers, where the details become a third longer and the message up to three
+# times. Clients of grpcio refuse more than 8 KiB of headers. For more than 60 KiB the gateway
+# closes its connection to the service, with all other calls on it. In bytes:
 _LONGEST_STATUS = 3_072
 _LONGEST_MESSAGE = 512
 _LONGEST_PART = 256
 _MOST_METADATA = 4
-# The end of a message that counts what it does not name.
+# The end of a message, which counts the violations that the message does not name.
 _COUNT = len("; and 1000 or more")
-# In a status; what is wrong beside them is counted.
+# A status names at most so many; the others are only counted.
 MOST_VIOLATIONS = 8
-# Counting takes time: 5,700 violations in nested conditions took 100 ms.
+# Counting stops here because it takes time: 5,700 violations in nested conditions took 100 ms.
 MOST_COUNTED = 1_000
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong with one field of a request."""
+    """Why one field of a request is refused."""
 
     field: str
-    """The path in the message, as "compare_info.value"."""
+    """The path in the message, for example "compare_info.value"."""
     description: str
-    """What is accepted and what was given."""
+    """Which values are accepted and which value was sent."""
     json_field: str = ""
-    """The path as JSON callers spell it."""
+    """The path in the spelling of JSON."""
 
 
 @dataclass(eq=False)
 class Failure(Exception):  # noqa: N818  (an Error is a bug; this is an answer)
     """A call that is answered with a status instead of a reply.
 
-    The message is for the caller: callers of the JSON door see it where the code is that of a
-    business answer (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION), in the documents' language.
-    Made anew for each raise: a shared exception would gather the tracebacks of all calls.
+    The error catalogue has the gRPC code of each reason, and its message where a failure gives
+    none. Raise a new instance each time: a shared exception would collect the tracebacks of all
+    calls.
     """
 
-    code: grpc.StatusCode
     reason: "Reason.ValueType"
-    message: str
+    message: str = ""
     violations: Sequence[Violation] = field(default=())
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What else a program may want to know, for the ErrorInfo."""
+    """More values for programs, sent in the ErrorInfo."""
+
+    def __post_init__(self) -> None:
+        self.message = self.message or self._entry.message
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        return self._entry.code
+
+    @property
+    def _entry(self) -> Entry:
+        return REASONS[reason_name(self.reason)]
+
+
+def reason_name(reason: "Reason.ValueType") -> str:
+    """The name as the ErrorInfo and the catalogue have it, for example "USER_NOT_FOUND"."""
+    return Reason.Name(reason).removeprefix("REASON_")
 
 
 class CallEndedError(Exception):
-    """A call that failed, and was counted and logged: the transport sends the status."""
+    """A call that failed and has been counted and logged: the transport sends the status."""
 
     def __init__(self, status: grpc.Status) -> None:
         super().__init__()
@@ -74,9 +90,9 @@ class CallEndedError(Exception):
 
 
 def invalid(violations: Sequence[Violation], more: int = 0) -> Failure:
-    """What is wrong with a request: the first violations, and how many more there are.
+    """The failure of a request with these violations, and `more` that are only counted.
 
-    The message has as many as fit, at least one, and counts the others.
+    The message names as many violations as fit, at least one, and counts the others.
     """
     message, named = "", 0
     total = len(violations) + more
@@ -88,34 +104,27 @@ def invalid(violations: Sequence[Violation], more: int = 0) -> Failure:
     if named < total:
         or_more = " or" if more == MOST_COUNTED else ""
         message = f"{_cut(message, _LONGEST_MESSAGE - _COUNT)}; and {total - named}{or_more} more"
-    code = grpc.StatusCode.INVALID_ARGUMENT
     metadata = {"violations": str(total)}
-    return Failure(code, REASON_INVALID_PARAMETER, message, violations, metadata)
+    return Failure(REASON_INVALID_PARAMETER, message, violations, metadata)
 
 
 def as_failure(error: Exception) -> Failure:
-    """What a caller may know of an exception: never its text."""
+    """The failure that a caller sees for an exception: never the exception's text."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, DecodeError):
-        # Also where a string is not UTF-8. The decoder does not say which field it is.
-        code = grpc.StatusCode.INVALID_ARGUMENT
-        return Failure(code, REASON_INVALID_PARAMETER, "the message cannot be decoded")
+        # A string that is not UTF-8 is such an error too. The decoder does not name the field.
+        return Failure(REASON_INVALID_PARAMETER, "the message cannot be decoded")
     if isinstance(error, DeadlinePassedError):
-        code = grpc.StatusCode.DEADLINE_EXCEEDED
-        return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
+        return Failure(REASON_DEADLINE_EXCEEDED)
     if is_unavailable(error):
-        return Failure(
-            grpc.StatusCode.UNAVAILABLE, REASON_STORE_UNAVAILABLE, "the store does not answer"
-        )
-    return Failure(grpc.StatusCode.INTERNAL, REASON_INTERNAL, "internal error")
+        return Failure(REASON_STORE_UNAVAILABLE)
+    return Failure(REASON_INTERNAL)
 
 
 def to_status(failure: Failure, request_id: str) -> grpc.Status:
     """The canonical status, with ErrorInfo, BadRequest and RequestInfo, of bounded size."""
-    info = error_details_pb2.ErrorInfo(
-        reason=Reason.Name(failure.reason).removeprefix("REASON_"), domain=DOMAIN
-    )
+    info = error_details_pb2.ErrorInfo(reason=reason_name(failure.reason), domain=DOMAIN)
     for name, value in islice(failure.metadata.items(), _MOST_METADATA):
         info.metadata[_cut(name, 64)] = _cut(value, 128)
     if failure.violations:
@@ -134,8 +143,8 @@ def to_status(failure: Failure, request_id: str) -> grpc.Status:
 
 
 def _bad_request(violations: Sequence[Violation], most: int) -> error_details_pb2.BadRequest:
-    """The first violations, in at most so many bytes when they are packed."""
-    most -= 64  # The name of the type, and lengths.
+    """The first violations that fit into `most` bytes when they are packed."""
+    most -= 64  # for the name of the type and the lengths
     found = error_details_pb2.BadRequest()
     for each in violations[:MOST_VIOLATIONS]:
         found.field_violations.add(field=_cut(each.field), description=_cut(each.description))
@@ -146,7 +155,7 @@ def _bad_request(violations: Sequence[Violation], most: int) -> error_details_pb
 
 
 def _cut(text: str, most: int = _LONGEST_PART) -> str:
-    """A text in at most so many bytes of UTF-8."""
+    """The text, cut to at most `most` bytes of UTF-8."""
     encoded = text.encode(errors="replace")
     if len(encoded) <= most:
         return encoded.decode()

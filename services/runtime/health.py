@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable
 
-import grpc
 import redis
 import structlog
 from grpc_health.v1 import health, health_pb2
@@ -69,8 +68,7 @@ class StoreWatch:
     def require_available(self) -> None:
         """Raises Failure UNAVAILABLE while the store is known to be away."""
         if not self._available:
-            code = grpc.StatusCode.UNAVAILABLE
-            raise Failure(code, REASON_STORE_UNAVAILABLE, "the store does not answer")
+            raise Failure(REASON_STORE_UNAVAILABLE)
 
     def suspect(self) -> None:
         """A call found the store away: look at once, and let that count as the first failure.

@@ -197,9 +197,7 @@ class Pipeline:
 
     def refuse_unknown(self, call: Call) -> CallEndedError:
         """As `refuse`, for a path that no method has."""
-        message = "this service has no such method"
-        failure = Failure(grpc.StatusCode.UNIMPLEMENTED, REASON_METHOD_UNKNOWN, message)
-        return self.refuse(call, failure, known=False)
+        return self.refuse(call, Failure(REASON_METHOD_UNKNOWN), known=False)
 
     def failed(self, call: Call, error: Exception) -> CallEndedError:
         """As `refuse`, for an exception of the transport itself."""
@@ -213,7 +211,7 @@ class Pipeline:
         if failure.reason == REASON_STORE_UNAVAILABLE:
             if left is not None and left <= _CLOCK_SECONDS:
                 # A wait for the store ends with the caller's time, which says nothing of the store.
-                failure = _deadline_passed()
+                failure = Failure(REASON_DEADLINE_EXCEEDED)
             else:
                 self._gate.watch.suspect()
         self._telemetry.finished(call, started, failure, error)
@@ -252,13 +250,8 @@ def _left(context: Context) -> Failure:
     """Why a call is over before it was answered."""
     left = context.time_remaining()
     if left is not None and left <= _CLOCK_SECONDS:
-        return _deadline_passed()
+        return Failure(REASON_DEADLINE_EXCEEDED)
     return caller_left()
-
-
-def _deadline_passed() -> Failure:
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
-    return Failure(code, REASON_DEADLINE_EXCEEDED, "the deadline passed")
 
 
 def _known(part: Callable[..., Any] | None) -> Callable[..., Any]:

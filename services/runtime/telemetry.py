@@ -98,13 +98,12 @@ class Telemetry:
             self._log.info("call refused", **fields, why=failure.message)
 
     def refused_by_envoy(
-        self, call: Call, milliseconds: float, failure: Failure, *, is_logged: bool
+        self, call: Call, milliseconds: float, code: grpc.StatusCode, why: str, *, is_logged: bool
     ) -> None:
         """Counts a call that Envoy ended by itself; whatever its code, its caller caused that."""
-        self._uncounted.append((call.method, failure.code.name, milliseconds / 1_000))
+        self._uncounted.append((call.method, code.name, milliseconds / 1_000))
         if is_logged:
-            fields = {"method": call.method, "code": failure.code.name, "ms": milliseconds}
-            why = failure.message
+            fields = {"method": call.method, "code": code.name, "ms": milliseconds}
             self._log.info("call refused", **fields, request_id=call.request_id, why=why)
 
     def _count(self) -> None:

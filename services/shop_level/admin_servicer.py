@@ -43,21 +43,17 @@ class ShopAdmin(ShopAdminServicer):
         except ShopNotSetError:
             raise not_set() from None
         except WeightTakenError:
-            code = grpc.StatusCode.ALREADY_EXISTS
-            message = "another level of the shop has this weight"
-            raise Failure(code, REASON_WEIGHT_TAKEN, message) from None
+            raise Failure(REASON_WEIGHT_TAKEN) from None
         except LevelsFullError:
-            code = grpc.StatusCode.FAILED_PRECONDITION
             message = f"a shop has at most {MOST_LEVELS} levels, of {LARGEST_LEVELS} bytes together"
-            raise Failure(code, REASON_LIMIT_REACHED, message) from None
+            raise Failure(REASON_LIMIT_REACHED, message) from None
         return pb.PutLevelResponse()
 
     def DeleteLevel(
         self, request: pb.DeleteLevelRequest, _context: grpc.ServicerContext
     ) -> pb.DeleteLevelResponse:
         if not self._shops.delete_level(request.shop_id, request.level_id):
-            code = grpc.StatusCode.NOT_FOUND
-            raise Failure(code, REASON_SHOP_LEVEL_NOT_FOUND, "the shop has no such level")
+            raise Failure(REASON_SHOP_LEVEL_NOT_FOUND)
         return pb.DeleteLevelResponse()
 
     def PutMember(

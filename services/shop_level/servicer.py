@@ -17,12 +17,12 @@ from services.user_state.state import UserState
 
 def not_set() -> Failure:
     """The documented error of a shop without settings."""
-    return Failure(grpc.StatusCode.NOT_FOUND, REASON_SHOP_NOT_SET, "未进行等级设置")
+    return Failure(REASON_SHOP_NOT_SET)
 
 
 def _nobody_named() -> Failure:
     message = "send a member's session token in `authorization`, or name a member in `uid`"
-    return Failure(grpc.StatusCode.UNAUTHENTICATED, REASON_TOKEN_MISSING, message)
+    return Failure(REASON_TOKEN_MISSING, message)
 
 
 class ShopLevel(ShopLevelServicer):

@@ -98,10 +98,9 @@ def _limited(field: str) -> Iterator[None]:
     try:
         yield
     except FactsFullError:
-        code = grpc.StatusCode.FAILED_PRECONDITION
         message = f"a user has at most {MOST_FACTS} lit stars and game facts"
         violation = Violation(field, message, json_path(pb.ImportFactsRequest.DESCRIPTOR, field))
-        raise Failure(code, REASON_LIMIT_REACHED, message, [violation]) from None
+        raise Failure(REASON_LIMIT_REACHED, message, [violation]) from None
 
 
 def _game_info(key: GameKey, fact: GameFact) -> pb.GameInfo:

@@ -37,16 +37,14 @@ class AccessTokens(AccessTokensServicer):
         caller = current_caller()
         token = self._tokens.issue_member(caller.appid or "", caller.generation, request.user_id)
         if token is None:
-            code = grpc.StatusCode.UNAUTHENTICATED
-            raise Failure(code, REASON_TOKEN_INVALID, "the token's app was revoked")
+            raise Failure(REASON_TOKEN_INVALID, "the app of the token was revoked")
         return pb.IssueMemberTokenResponse(member_token=token, expires_in=MEMBER_SECONDS)
 
 
 def _data(pair: Pair | None, wrong: str) -> pb.TokenPair:
     if pair is None:
-        code = grpc.StatusCode.UNAUTHENTICATED
-        # Which of the two is wrong is not told: it would help to find appids.
-        raise Failure(code, REASON_CREDENTIALS_INVALID, f"{wrong} is wrong")
+        # The message does not say which of the two is wrong: that would help to guess appids.
+        raise Failure(REASON_CREDENTIALS_INVALID, f"{wrong} is wrong")
     return pb.TokenPair(
         access_token=pair.access_token,
         expires_in=ACCESS_SECONDS,

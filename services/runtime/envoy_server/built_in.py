@@ -48,8 +48,7 @@ class BuiltIn:
             await self._unary(method, exchange)
         elif len(self._streams[method.path]) >= _MOST_STREAMS:
             message = f"this instance has {_MOST_STREAMS} streams of this method open"
-            code = grpc.StatusCode.RESOURCE_EXHAUSTED
-            raise Failure(code, REASON_TOO_MANY_STREAMS, message)
+            raise Failure(REASON_TOO_MANY_STREAMS, message)
         else:
             await self._until_closing(method, exchange)
 

@@ -1,7 +1,6 @@
 """The configuration of the Envoy that a service runs in, from the service's settings."""
 
 import json
-from importlib.resources import files
 from typing import Any
 
 from pyvoy import PyvoyServer
@@ -13,6 +12,7 @@ from services.runtime.envoy_server.limits import (
     overloaded,
     refusals_log,
 )
+from services.runtime.error_lua import status_details_script
 from services.runtime.methods import Contract, Kind, kind_of
 from services.runtime.settings import ServerSettings
 
@@ -24,7 +24,6 @@ _BUFFER = "envoy.filters.http.buffer"
 _BRIDGE = "envoy.filters.http.grpc_http1_reverse_bridge"
 _CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
 _LONG_CALLS = "long_calls"
-_STATUS_DETAILS = "status_details.lua"
 
 _ON: dict[str, Any] = {
     "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -145,11 +144,9 @@ def _nowhere(seconds: int | None) -> dict[str, Any]:
 def _filters(settings: ServerSettings, application: str) -> list[dict[str, Any]]:
     most = settings.maximum_message_bytes + 5  # the prefix of a message: wire.py
     limit = settings.maximum_concurrent_rpcs
-    script = files("services.runtime").joinpath(_STATUS_DETAILS).read_text()
+    script = {"inline_string": status_details_script()}
     return [
-        _filter(
-            "envoy.filters.http.lua", "lua.v3.Lua", default_source_code={"inline_string": script}
-        ),
+        _filter("envoy.filters.http.lua", "lua.v3.Lua", default_source_code=script),
         _filter(_BUFFER, "buffer.v3.Buffer", max_request_bytes=most),
         # Counts complete calls that wait for a thread or have one. A fixed minimum round trip time
         # far above any real one makes the limit a constant.

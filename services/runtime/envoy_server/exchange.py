@@ -115,8 +115,7 @@ class Exchange:
             )
         except TimeoutError:
             message = f"no message came for {silent_seconds:.0f} s"
-            code = grpc.StatusCode.DEADLINE_EXCEEDED
-            raise Failure(code, REASON_DEADLINE_EXCEEDED, message) from None
+            raise Failure(REASON_DEADLINE_EXCEEDED, message) from None
         return event
 
     async def _wait_until_left(self) -> None:

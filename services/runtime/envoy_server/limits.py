@@ -4,7 +4,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from services.runtime.error_catalogue import REASONS
+
+TOO_MANY_CALLS = REASONS["TOO_MANY_CALLS"]
 
 _IS_GRPC = {
     "header_filter": {
@@ -66,12 +70,12 @@ def refusals_log(log: str) -> Mapping[str, Any]:
 
 def overloaded() -> dict[str, Any]:
     """What Envoy answers where its memory is full, before any filter sees the call."""
-    message = "too many calls are under way; call again later"
+    code, message = TOO_MANY_CALLS.code.value[0], TOO_MANY_CALLS.message
     info = error_details_pb2.ErrorInfo(reason="TOO_MANY_CALLS", domain="levelgate")
-    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message)
+    status = status_pb2.Status(code=code, message=message)
     status.details.add().Pack(info)
     headers = {
-        "grpc-status": str(code_pb2.RESOURCE_EXHAUSTED),
+        "grpc-status": str(code),
         "grpc-status-details-bin": b64encode(status.SerializeToString()).decode(),
     }
     is_503 = {"comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "unused"}}}

@@ -10,9 +10,7 @@ from typing import Any
 
 import grpc
 
-from levelgate.access.v1.reason_pb2 import REASON_UNSPECIFIED
 from services.runtime.call import Call
-from services.runtime.errors import Failure
 from services.runtime.pipeline import UNKNOWN_METHOD
 from services.runtime.telemetry import Telemetry
 
@@ -47,10 +45,10 @@ class Refusals:
         path = refusal["path"] if refusal["path"] in self._paths else UNKNOWN_METHOD
         code = _CODES.get(refusal["code"], grpc.StatusCode.UNKNOWN)
         call = Call(path, refusal["request_id"] or "", (), None)
-        # Envoy's word for it, as "request_payload_too_large": nothing that a caller sent.
-        failure = Failure(code, REASON_UNSPECIFIED, refusal["why"])
+        # Envoy's own word, for example "request_payload_too_large": nothing that a caller sent.
+        why = refusal["why"]
         is_logged = self._is_logged()
-        self._telemetry.refused_by_envoy(call, refusal["ms"], failure, is_logged=is_logged)
+        self._telemetry.refused_by_envoy(call, refusal["ms"], code, why, is_logged=is_logged)
 
     def _is_logged(self) -> bool:
         second = int(time.monotonic())

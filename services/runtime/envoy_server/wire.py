@@ -50,11 +50,7 @@ def unpacked(flag: int, message: bytes, encoding: str | None, most: int) -> byte
     if flag == 0:
         return message
     if encoding not in {"gzip", "deflate"} or flag != 1:
-        raise Failure(
-            grpc.StatusCode.UNIMPLEMENTED,
-            REASON_COMPRESSION_UNSUPPORTED,
-            "this compression is not supported: gzip, deflate and identity are",
-        )
+        raise Failure(REASON_COMPRESSION_UNSUPPORTED)
     unpacker = zlib.decompressobj(_ANY_ZLIB_HEADER)
     try:
         plain = unpacker.decompress(message, most + 1)
@@ -88,16 +84,8 @@ def status_headers(status: grpc.Status) -> list[tuple[str, str]]:
 
 
 def _malformed() -> Failure:
-    return Failure(
-        grpc.StatusCode.INVALID_ARGUMENT,
-        REASON_INVALID_PARAMETER,
-        "the body is not one complete gRPC message",
-    )
+    return Failure(REASON_INVALID_PARAMETER, "the body is not one complete gRPC message")
 
 
 def _too_large(most: int) -> Failure:
-    return Failure(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        REASON_MESSAGE_TOO_LARGE,
-        f"a message may have at most {most} bytes",
-    )
+    return Failure(REASON_MESSAGE_TOO_LARGE, f"a message may have at most {most} bytes")

@@ -140,10 +140,6 @@ def _fill(
 
 
 def _version_not_reached(field: str, version: int) -> Failure:
-    description = f"must be a version that the store gave this user; got {version}"
-    return Failure(
-        grpc.StatusCode.FAILED_PRECONDITION,
-        REASON_VERSION_NOT_REACHED,
-        "版本不存在",
-        [Violation(field, description, field)],
-    )
+    description = f"must be a version that the user has reached; got {version}"
+    violations = [Violation(field, description, field)]
+    return Failure(REASON_VERSION_NOT_REACHED, violations=violations)

@@ -24,88 +24,138 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     DESCRIPTOR: _descriptor.EnumDescriptor
     REASON_UNSPECIFIED: _Reason.ValueType  # 0
     REASON_INVALID_PARAMETER: _Reason.ValueType  # 1
-    """INVALID_ARGUMENT: a google.rpc.BadRequest names the field and says what is accepted."""
+    """INVALID_ARGUMENT: A parameter is missing, malformed or out of range. Correct the fields that
+    the BadRequest names.
+    """
     REASON_USER_NOT_FOUND: _Reason.ValueType  # 2
-    """NOT_FOUND: no such user; initialise it first."""
+    """NOT_FOUND: The user does not exist, or did not exist yet at the time in the request. Initialise
+    the user first.
+    """
     REASON_LEVEL_NOT_FOUND: _Reason.ValueType  # 3
-    """NOT_FOUND: no rule has this level."""
+    """NOT_FOUND: No rule has this level. Use a level that ListRules returns."""
     REASON_RULE_NOT_FOUND: _Reason.ValueType  # 4
-    """NOT_FOUND: no rule has this id (or, for an update without id, this level)."""
+    """NOT_FOUND: No rule has this id or, for an update without an id, this level. Use an id that
+    ListRules returns.
+    """
     REASON_NO_RULES: _Reason.ValueType  # 5
-    """FAILED_PRECONDITION: no rule exists yet, so no level can be given."""
+    """FAILED_PRECONDITION: There are no rules yet, so a user cannot get a level. Create the rules
+    first.
+    """
     REASON_SHOP_NOT_SET: _Reason.ValueType  # 6
-    """NOT_FOUND: the shop has no settings."""
+    """NOT_FOUND: The shop has no settings. Check the shop's id; operators create the settings with
+    PutShop.
+    """
     REASON_SHOP_LEVEL_NOT_FOUND: _Reason.ValueType  # 7
-    """NOT_FOUND: the shop has no level with this id."""
+    """NOT_FOUND: The shop has no level with this id. Use an id that GetShop returns."""
     REASON_WEIGHT_TAKEN: _Reason.ValueType  # 8
-    """ALREADY_EXISTS: another level of the shop has this weight."""
+    """ALREADY_EXISTS: Another level of the shop has this weight. Choose another weight, or change the
+    other level first.
+    """
     REASON_TOKEN_MISSING: _Reason.ValueType  # 9
-    """UNAUTHENTICATED: the call carries no token, or names no member."""
+    """UNAUTHENTICATED: The call has no token, or names no member. Send a token; for the page of a
+    shop, a member's session token or `uid`.
+    """
     REASON_TOKEN_INVALID: _Reason.ValueType  # 10
-    """UNAUTHENTICATED: the token is unknown, expired or revoked."""
+    """UNAUTHENTICATED: The token is unknown, expired or revoked. Get a new token."""
     REASON_CREDENTIALS_INVALID: _Reason.ValueType  # 11
-    """UNAUTHENTICATED: appid, app_secret or refresh_token is wrong, or the app is revoked."""
+    """UNAUTHENTICATED: The appid, the app_secret or the refresh_token is wrong, or the app is
+    revoked. Check the credentials; do not try again with the same ones.
+    """
     REASON_SCOPE_MISSING: _Reason.ValueType  # 12
-    """PERMISSION_DENIED: the token does not hold the scope of the method."""
+    """PERMISSION_DENIED: The token does not have the scope of the method. Ask the operators for the
+    scope, then get a new token.
+    """
     REASON_STORE_UNAVAILABLE: _Reason.ValueType  # 13
-    """UNAVAILABLE: the store does not answer."""
+    """UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
+    made: repeat AddPoints with the same bill_no, others if harmless.
+    """
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 14
-    """DEADLINE_EXCEEDED: the caller's deadline passed."""
+    """DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
+    been made: repeat AddPoints with the same bill_no, others if harmless.
+    """
     REASON_INTERNAL: _Reason.ValueType  # 15
-    """INTERNAL: a bug; the request id finds it in the logs."""
+    """INTERNAL: A bug. Report the request id, which finds the call in the logs."""
     REASON_VERSION_MISMATCH: _Reason.ValueType  # 16
-    """ABORTED: the user is not at the expected version."""
+    """ABORTED: The user is not at the expected version. Read the user again and decide again; the
+    metadata `version` has its version.
+    """
     REASON_BILL_NO_USED: _Reason.ValueType  # 17
-    """ALREADY_EXISTS: the bill_no stands for another change."""
+    """ALREADY_EXISTS: This bill_no (the idempotency key) was used for another change of the user. Use
+    a new bill_no for a new change.
+    """
     REASON_POINTS_OUT_OF_RANGE: _Reason.ValueType  # 18
-    """FAILED_PRECONDITION: the total of points would leave its range."""
+    """FAILED_PRECONDITION: The change would take the user's points out of 0..2147483647. Send a
+    smaller change.
+    """
     REASON_HISTORY_TOO_SHORT: _Reason.ValueType  # 19
-    """OUT_OF_RANGE: the history that is kept does not reach back to that time."""
+    """OUT_OF_RANGE: The retained history does not reach back to this time. Ask for a time that is not
+    before the one in the BadRequest.
+    """
     REASON_CURSOR_INVALID: _Reason.ValueType  # 20
-    """INVALID_ARGUMENT: the cursor is none of this store, or of another call."""
+    """INVALID_ARGUMENT: The cursor is malformed, or comes from another store or another call. Send a
+    cursor that the same call returned, or start without one.
+    """
     REASON_CURSOR_EXPIRED: _Reason.ValueType  # 21
-    """OUT_OF_RANGE: changes behind the cursor are no longer kept."""
+    """OUT_OF_RANGE: Changes after this cursor were trimmed. Export the members, then start a new
+    watch.
+    """
     REASON_LEVEL_CONFLICT: _Reason.ValueType  # 22
-    """INVALID_ARGUMENT: two rules have one level."""
+    """INVALID_ARGUMENT: Two rules in the request have the same level. Correct the rules."""
     REASON_POINT_CONFLICT: _Reason.ValueType  # 23
-    """INVALID_ARGUMENT: the points of a rule are negative, empty, overlap another's, or do not
-    rise with the level.
+    """INVALID_ARGUMENT: The points of a rule are negative, empty, overlap those of another rule, or
+    do not rise with the level. Correct the rules.
     """
     REASON_RULE_VERSION_NOT_FOUND: _Reason.ValueType  # 24
-    """NOT_FOUND: the rules never had this version, or it is no longer kept."""
+    """NOT_FOUND: The rules never had this version, or it is no longer retained. Ask for another
+    version, or without one for the newest.
+    """
     REASON_PLAN_NOT_FOUND: _Reason.ValueType  # 25
-    """NOT_FOUND: no plan of this app has this id, or it is too old."""
+    """NOT_FOUND: The app has no plan with this id, or the plan has expired. Make a new plan."""
     REASON_PLAN_STALE: _Reason.ValueType  # 26
-    """FAILED_PRECONDITION: the rules changed since the plan was made."""
+    """FAILED_PRECONDITION: The rules changed after the plan was made. Make a new plan."""
     REASON_DEMOTION_RUNNING: _Reason.ValueType  # 27
-    """FAILED_PRECONDITION: another demotion is under way."""
+    """FAILED_PRECONDITION: Another demotion is running. Wait until it has finished, then try again."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 28
-    """RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
+    """RESOURCE_EXHAUSTED: The instance has as many streams open as it may have. Close streams that
+    are not needed, then try again with a growing backoff.
+    """
     REASON_APP_RATE_LIMITED: _Reason.ValueType  # 29
-    """RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
+    """RESOURCE_EXHAUSTED: The app makes more calls a second than the instance allows. Call less
+    often; try again with a growing backoff.
+    """
     REASON_VERSION_NOT_REACHED: _Reason.ValueType  # 30
-    """FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
+    """FAILED_PRECONDITION: The user has not reached the version that was asked for. Check the
+    version: only one that a write returned is valid, unless the store lost data.
+    """
     REASON_METHOD_UNKNOWN: _Reason.ValueType  # 31
-    """UNIMPLEMENTED: there is no such method."""
+    """UNIMPLEMENTED: The method does not exist, or is not available at this address. Compare the
+    method with docs/routes.md.
+    """
     REASON_MESSAGE_TOO_LARGE: _Reason.ValueType  # 32
-    """RESOURCE_EXHAUSTED: the request is larger than this method accepts."""
+    """RESOURCE_EXHAUSTED: The request is larger than the method accepts. Send less in one request."""
     REASON_TOO_MANY_CALLS: _Reason.ValueType  # 33
-    """RESOURCE_EXHAUSTED: the instance answers as many calls, or as many expensive ones, as it may."""
+    """RESOURCE_EXHAUSTED: The instance answers as many calls, or as many expensive ones, as it can at
+    a time. Try again with a growing backoff.
+    """
     REASON_COMPRESSION_UNSUPPORTED: _Reason.ValueType  # 34
-    """UNIMPLEMENTED: the message is compressed in a way that is not supported; gzip, deflate and
-    identity are.
+    """UNIMPLEMENTED: The message is compressed in a way that is not supported. Use gzip, deflate or
+    no compression.
     """
     REASON_SHUTTING_DOWN: _Reason.ValueType  # 35
-    """UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
+    """UNAVAILABLE: The instance is shutting down. Call again; another instance answers."""
     REASON_CANCELLED: _Reason.ValueType  # 36
-    """CANCELLED: the caller ended the call."""
+    """CANCELLED: The caller ended the call. Nothing."""
     REASON_RATE_LIMITED: _Reason.ValueType  # 37
-    """RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+    """RESOURCE_EXHAUSTED: All callers together make more calls a second than the gateway allows. Try
+    again with a growing backoff.
+    """
     REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
-    """UNAVAILABLE: no instance of the service answers."""
+    """UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
+    have been made: repeat AddPoints with the same bill_no, others if harmless.
+    """
     REASON_LIMIT_REACHED: _Reason.ValueType  # 39
-    """FAILED_PRECONDITION: there are as many levels of the shop, facts of the user or rules as there
-    may be.
+    """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
+    may be. Delete what is no longer needed.
     """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
@@ -116,87 +166,137 @@ class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
 
 REASON_UNSPECIFIED: Reason.ValueType  # 0
 REASON_INVALID_PARAMETER: Reason.ValueType  # 1
-"""INVALID_ARGUMENT: a google.rpc.BadRequest names the field and says what is accepted."""
+"""INVALID_ARGUMENT: A parameter is missing, malformed or out of range. Correct the fields that
+the BadRequest names.
+"""
 REASON_USER_NOT_FOUND: Reason.ValueType  # 2
-"""NOT_FOUND: no such user; initialise it first."""
+"""NOT_FOUND: The user does not exist, or did not exist yet at the time in the request. Initialise
+the user first.
+"""
 REASON_LEVEL_NOT_FOUND: Reason.ValueType  # 3
-"""NOT_FOUND: no rule has this level."""
+"""NOT_FOUND: No rule has this level. Use a level that ListRules returns."""
 REASON_RULE_NOT_FOUND: Reason.ValueType  # 4
-"""NOT_FOUND: no rule has this id (or, for an update without id, this level)."""
+"""NOT_FOUND: No rule has this id or, for an update without an id, this level. Use an id that
+ListRules returns.
+"""
 REASON_NO_RULES: Reason.ValueType  # 5
-"""FAILED_PRECONDITION: no rule exists yet, so no level can be given."""
+"""FAILED_PRECONDITION: There are no rules yet, so a user cannot get a level. Create the rules
+first.
+"""
 REASON_SHOP_NOT_SET: Reason.ValueType  # 6
-"""NOT_FOUND: the shop has no settings."""
+"""NOT_FOUND: The shop has no settings. Check the shop's id; operators create the settings with
+PutShop.
+"""
 REASON_SHOP_LEVEL_NOT_FOUND: Reason.ValueType  # 7
-"""NOT_FOUND: the shop has no level with this id."""
+"""NOT_FOUND: The shop has no level with this id. Use an id that GetShop returns."""
 REASON_WEIGHT_TAKEN: Reason.ValueType  # 8
-"""ALREADY_EXISTS: another level of the shop has this weight."""
+"""ALREADY_EXISTS: Another level of the shop has this weight. Choose another weight, or change the
+other level first.
+"""
 REASON_TOKEN_MISSING: Reason.ValueType  # 9
-"""UNAUTHENTICATED: the call carries no token, or names no member."""
+"""UNAUTHENTICATED: The call has no token, or names no member. Send a token; for the page of a
+shop, a member's session token or `uid`.
+"""
 REASON_TOKEN_INVALID: Reason.ValueType  # 10
-"""UNAUTHENTICATED: the token is unknown, expired or revoked."""
+"""UNAUTHENTICATED: The token is unknown, expired or revoked. Get a new token."""
 REASON_CREDENTIALS_INVALID: Reason.ValueType  # 11
-"""UNAUTHENTICATED: appid, app_secret or refresh_token is wrong, or the app is revoked."""
+"""UNAUTHENTICATED: The appid, the app_secret or the refresh_token is wrong, or the app is
+revoked. Check the credentials; do not try again with the same ones.
+"""
 REASON_SCOPE_MISSING: Reason.ValueType  # 12
-"""PERMISSION_DENIED: the token does not hold the scope of the method."""
+"""PERMISSION_DENIED: The token does not have the scope of the method. Ask the operators for the
+scope, then get a new token.
+"""
 REASON_STORE_UNAVAILABLE: Reason.ValueType  # 13
-"""UNAVAILABLE: the store does not answer."""
+"""UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
+made: repeat AddPoints with the same bill_no, others if harmless.
+"""
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 14
-"""DEADLINE_EXCEEDED: the caller's deadline passed."""
+"""DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
+been made: repeat AddPoints with the same bill_no, others if harmless.
+"""
 REASON_INTERNAL: Reason.ValueType  # 15
-"""INTERNAL: a bug; the request id finds it in the logs."""
+"""INTERNAL: A bug. Report the request id, which finds the call in the logs."""
 REASON_VERSION_MISMATCH: Reason.ValueType  # 16
-"""ABORTED: the user is not at the expected version."""
+"""ABORTED: The user is not at the expected version. Read the user again and decide again; the
+metadata `version` has its version.
+"""
 REASON_BILL_NO_USED: Reason.ValueType  # 17
-"""ALREADY_EXISTS: the bill_no stands for another change."""
+"""ALREADY_EXISTS: This bill_no (the idempotency key) was used for another change of the user. Use
+a new bill_no for a new change.
+"""
 REASON_POINTS_OUT_OF_RANGE: Reason.ValueType  # 18
-"""FAILED_PRECONDITION: the total of points would leave its range."""
+"""FAILED_PRECONDITION: The change would take the user's points out of 0..2147483647. Send a
+smaller change.
+"""
 REASON_HISTORY_TOO_SHORT: Reason.ValueType  # 19
-"""OUT_OF_RANGE: the history that is kept does not reach back to that time."""
+"""OUT_OF_RANGE: The retained history does not reach back to this time. Ask for a time that is not
+before the one in the BadRequest.
+"""
 REASON_CURSOR_INVALID: Reason.ValueType  # 20
-"""INVALID_ARGUMENT: the cursor is none of this store, or of another call."""
+"""INVALID_ARGUMENT: The cursor is malformed, or comes from another store or another call. Send a
+cursor that the same call returned, or start without one.
+"""
 REASON_CURSOR_EXPIRED: Reason.ValueType  # 21
-"""OUT_OF_RANGE: changes behind the cursor are no longer kept."""
+"""OUT_OF_RANGE: Changes after this cursor were trimmed. Export the members, then start a new
+watch.
+"""
 REASON_LEVEL_CONFLICT: Reason.ValueType  # 22
-"""INVALID_ARGUMENT: two rules have one level."""
+"""INVALID_ARGUMENT: Two rules in the request have the same level. Correct the rules."""
 REASON_POINT_CONFLICT: Reason.ValueType  # 23
-"""INVALID_ARGUMENT: the points of a rule are negative, empty, overlap another's, or do not
-rise with the level.
+"""INVALID_ARGUMENT: The points of a rule are negative, empty, overlap those of another rule, or
+do not rise with the level. Correct the rules.
 """
 REASON_RULE_VERSION_NOT_FOUND: Reason.ValueType  # 24
-"""NOT_FOUND: the rules never had this version, or it is no longer kept."""
+"""NOT_FOUND: The rules never had this version, or it is no longer retained. Ask for another
+version, or without one for the newest.
+"""
 REASON_PLAN_NOT_FOUND: Reason.ValueType  # 25
-"""NOT_FOUND: no plan of this app has this id, or it is too old."""
+"""NOT_FOUND: The app has no plan with this id, or the plan has expired. Make a new plan."""
 REASON_PLAN_STALE: Reason.ValueType  # 26
-"""FAILED_PRECONDITION: the rules changed since the plan was made."""
+"""FAILED_PRECONDITION: The rules changed after the plan was made. Make a new plan."""
 REASON_DEMOTION_RUNNING: Reason.ValueType  # 27
-"""FAILED_PRECONDITION: another demotion is under way."""
+"""FAILED_PRECONDITION: Another demotion is running. Wait until it has finished, then try again."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 28
-"""RESOURCE_EXHAUSTED: the instance streams to as many callers as it may."""
+"""RESOURCE_EXHAUSTED: The instance has as many streams open as it may have. Close streams that
+are not needed, then try again with a growing backoff.
+"""
 REASON_APP_RATE_LIMITED: Reason.ValueType  # 29
-"""RESOURCE_EXHAUSTED: the app makes more calls a second than the instance allows it."""
+"""RESOURCE_EXHAUSTED: The app makes more calls a second than the instance allows. Call less
+often; try again with a growing backoff.
+"""
 REASON_VERSION_NOT_REACHED: Reason.ValueType  # 30
-"""FAILED_PRECONDITION: the store has not given the user a version as high as was asked for."""
+"""FAILED_PRECONDITION: The user has not reached the version that was asked for. Check the
+version: only one that a write returned is valid, unless the store lost data.
+"""
 REASON_METHOD_UNKNOWN: Reason.ValueType  # 31
-"""UNIMPLEMENTED: there is no such method."""
+"""UNIMPLEMENTED: The method does not exist, or is not available at this address. Compare the
+method with docs/routes.md.
+"""
 REASON_MESSAGE_TOO_LARGE: Reason.ValueType  # 32
-"""RESOURCE_EXHAUSTED: the request is larger than this method accepts."""
+"""RESOURCE_EXHAUSTED: The request is larger than the method accepts. Send less in one request."""
 REASON_TOO_MANY_CALLS: Reason.ValueType  # 33
-"""RESOURCE_EXHAUSTED: the instance answers as many calls, or as many expensive ones, as it may."""
+"""RESOURCE_EXHAUSTED: The instance answers as many calls, or as many expensive ones, as it can at
+a time. Try again with a growing backoff.
+"""
 REASON_COMPRESSION_UNSUPPORTED: Reason.ValueType  # 34
-"""UNIMPLEMENTED: the message is compressed in a way that is not supported; gzip, deflate and
-identity are.
+"""UNIMPLEMENTED: The message is compressed in a way that is not supported. Use gzip, deflate or
+no compression.
 """
 REASON_SHUTTING_DOWN: Reason.ValueType  # 35
-"""UNAVAILABLE: the instance is shutting down; call again, and another one will answer."""
+"""UNAVAILABLE: The instance is shutting down. Call again; another instance answers."""
 REASON_CANCELLED: Reason.ValueType  # 36
-"""CANCELLED: the caller ended the call."""
+"""CANCELLED: The caller ended the call. Nothing."""
 REASON_RATE_LIMITED: Reason.ValueType  # 37
-"""RESOURCE_EXHAUSTED: all callers together make more calls a second than the gateway lets through."""
+"""RESOURCE_EXHAUSTED: All callers together make more calls a second than the gateway allows. Try
+again with a growing backoff.
+"""
 REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
-"""UNAVAILABLE: no instance of the service answers."""
+"""UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
+have been made: repeat AddPoints with the same bill_no, others if harmless.
+"""
 REASON_LIMIT_REACHED: Reason.ValueType  # 39
-"""FAILED_PRECONDITION: there are as many levels of the shop, facts of the user or rules as there
-may be.
+"""FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
+may be. Delete what is no longer needed.
 """
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
