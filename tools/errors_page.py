@@ -43,9 +43,8 @@ _REASONS = """
 
 A failure is a status with an ErrorInfo (domain `levelgate`, and the reason below), a RequestInfo
 with the id that finds the call in the logs and, where fields are wrong, a BadRequest that names
-them. JSON clients get the HTTP status and the text in the third column; they never get a reason
-whose third column is empty. The messages below are those of most failures; some failures have a
-more precise one. JSON clients see the message only with HTTP 200.
+them. JSON clients get the HTTP status and the text in the third column; where it is empty, only
+gRPC clients can get this reason.
 
 """
 _MARKED = re.compile(r"(<!-- errors: .*? -->\n).*?(<!-- end of errors -->\n)", re.DOTALL)
@@ -123,6 +122,6 @@ def _is_for_json(entry: Entry) -> bool:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [" | ".join(line) for line in (head, *rows)]
-    lines.insert(1, "|".join(["---"] * len(head)))
-    return "".join(f"| {line} |\n" for line in lines)
+    lines = [f"| {' | '.join(line)} |\n" for line in (head, *rows)]
+    lines.insert(1, f"|{'---|' * len(head)}\n")
+    return "".join(lines)

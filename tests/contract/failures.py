@@ -1,4 +1,4 @@
-"""The error table, failures.yaml, and the cells in it that a case can speak of."""
+"""Reads failures.yaml, the errors that the cases refer to."""
 
 import copy
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ FAMILIES = ("upbot", "member", "shop", "none")
 
 @dataclass(frozen=True)
 class Failure:
-    """One row, as it looks at both doors."""
+    """One row: the error as JSON callers and as gRPC callers get it."""
 
     name: str
     field: str
-    """The parameter as JSON callers spell it; empty where the failure is not about one."""
+    """The parameter as JSON callers spell it; empty if the error does not concern one."""
     http: int
     bodies: Mapping[str, Mapping[str, Any]]
     status: str
@@ -25,14 +25,14 @@ class Failure:
 
     def body(self, family: str) -> Any:
         if family not in self.bodies:
-            raise CaseError(f"failures.yaml has no cell for {self.name} in {family}")
+            raise CaseError(f"failures.yaml has no body for {self.name} in {family}")
         body = copy.deepcopy(dict(self.bodies[family]))
         body["msg"] = body["msg"].replace("$field", self.field)
         return body
 
 
 def failure(words: str) -> Failure:
-    """From "bad parameter point" to the row "bad parameter" with the field "point"."""
+    """Finds for "bad parameter point" the row "bad parameter", with the field "point"."""
     for name, row in table().items():
         if words == name or words.startswith(f"{name} "):
             status, _, reason = row.get("stub", "").partition(" ")
@@ -49,7 +49,7 @@ def table() -> Mapping[str, Mapping[str, Any]]:
 
 
 def cells_for_cases() -> set[tuple[str, str]]:
-    """Failure and family of every cell that must be proved by a case."""
+    """Row and family of every body that must be proved by a case."""
     return {
         (name, family)
         for name, row in table().items()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.runtime.error_catalogue import BAD_PARAMETER
 from tests.contract.cases import Case, CaseError, all_cases
 from tests.contract.failures import failure
 from tests.contract.placeholders import UnknownPlaceholderError, fill
@@ -122,8 +123,8 @@ def test_an_unknown_dollar_name_is_refused() -> None:
 def test_a_failure_names_its_field_where_the_family_does() -> None:
     row = failure("bad parameter point")
     assert (row.status, row.reason, row.http) == ("INVALID_ARGUMENT", "INVALID_PARAMETER", 200)
-    assert row.body("member")["msg"] == "请求参数错误，请稍后再试: point"
-    assert row.body("upbot") == {"ret": 1001, "msg": "请求参数错误，请稍后再试"}
+    assert row.body("member")["msg"] == f"{BAD_PARAMETER.text}: point"
+    assert row.body("upbot") == {"ret": 1001, "msg": BAD_PARAMETER.text}
 
 
 def test_an_unknown_failure_is_refused() -> None:

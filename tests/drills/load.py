@@ -18,6 +18,7 @@ from levelgate.shop.v1.shop_level_pb2 import GetMemberLevelsRequest
 from levelgate.shop.v1.shop_level_pb2_grpc import ShopLevelStub
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
+from services.runtime.error_catalogue import TOO_MANY_REQUESTS, UNAVAILABLE, body
 
 # Longer than any route's deadline: what takes longer hangs.
 PATIENCE = 15.0
@@ -25,12 +26,8 @@ WORKERS_PER_DOOR = 24
 _TICK = 0.01
 
 SHOP = "/addons/yun_shop/api.php?i=6&route=member.member-level.index"
-BUSY = {
-    '{"ret":1000,"msg":"系统繁忙，请稍后再试"}',
-    '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}',
-    '{"result":0,"msg":"系统繁忙，请稍后再试","data":[]}',
-}
-REFUSED = {each.replace("1000", "1006").replace("系统繁忙", "请求过于频繁") for each in BUSY}
+BUSY = {body(family, UNAVAILABLE) for family in ("upbot", "member", "shop")}
+REFUSED = {body(family, TOO_MANY_REQUESTS) for family in ("upbot", "member", "shop")}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ import binascii
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from levelgate.access.v1.reason_pb2 import Reason
+from services.runtime.error_catalogue import REASONS
 
-_REASONS = {name.removeprefix("REASON_") for name in Reason.keys()}  # noqa: SIM118
 _FAULTS = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 # So many calls of long methods and streams are served at a time; the input may ask for more.
 _CROWDED = {"TOO_MANY_CALLS", "TOO_MANY_STREAMS", "MESSAGE_TOO_LARGE"}
@@ -40,7 +39,7 @@ def wrong_fault(code: int, message: str, packed: bytes | None) -> str | None:
     """The same where INTERNAL is right, which may say nothing of why."""
     if code != code_pb2.INTERNAL:
         return wrong_with(code, message, packed, has_deadline=False)
-    if message != "internal error" or packed is None:
+    if message != REASONS["INTERNAL"].message or packed is None:
         return f"INTERNAL says {message!r}"
     return _wrong_details("INTERNAL", packed)
 
@@ -64,7 +63,7 @@ def _wrong_details(name: str, packed: bytes) -> str | None:
         detail.Unpack(request)
     if code_pb2.Code.Name(status.code) != name:
         return f"{name}: the details say {status.code}"
-    if info.domain != "levelgate" or info.reason not in _REASONS:
+    if info.domain != "levelgate" or info.reason not in REASONS:
         return f"{name}: ErrorInfo is {info.domain!r} {info.reason!r}"
     if not request.request_id:
         return f"{name} {info.reason} without a RequestInfo"

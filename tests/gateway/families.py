@@ -1,24 +1,29 @@
-"""One call of each family, and how the family's document writes a failure."""
+"""One call of each family, and how the document of the family writes a failure."""
 
 import json
 from dataclasses import dataclass
 
 import httpx
 
+from services.runtime import error_catalogue as catalogue
 from tests.gateway.running import Gateway
 
-BAD = "请求参数错误，请稍后再试"
-BUSY = "系统繁忙，请稍后再试"
-UNKNOWN_PATH = "接口不存在"
-WRONG_METHOD = "请求方法不支持"
-TOO_LARGE = "请求体过大"
-TOO_MANY = "请求过于频繁，请稍后再试"
+# tests/unit/test_error_catalogue.py compares the texts with tests/contract/failures.yaml.
+BAD = catalogue.BAD_PARAMETER.text
+BUSY = catalogue.UNAVAILABLE.text
+UNKNOWN_PATH = catalogue.UNKNOWN_PATH.text
+WRONG_METHOD = catalogue.WRONG_METHOD.text
+TOO_LARGE = catalogue.BODY_TOO_LARGE.text
+TOO_MANY = catalogue.TOO_MANY_REQUESTS.text
+NO_TOKEN = catalogue.UNAUTHENTICATED.text
+SHOP_NO_TOKEN = catalogue.UNAUTHENTICATED.shop_text
+NO_SCOPE = catalogue.FORBIDDEN.text
 SHOP = "/?route=member.member-level.index"
 
 
 @dataclass(frozen=True)
 class Family:
-    """A call to one RPC of a family through the JSON door."""
+    """A JSON call to one RPC of a family."""
 
     name: str
     method: str

@@ -1,4 +1,4 @@
-"""The error table: what went wrong, as each family's client sees it."""
+"""How the clients of each family see an error: docs/errors.md."""
 
 from typing import Any
 
@@ -13,7 +13,12 @@ from tests.gateway.families import (
     BUSY,
     FAMILIES,
     MEMBER,
+    NO_SCOPE,
+    NO_TOKEN,
+    SHOP_NO_TOKEN,
     SHOP_PAGE,
+    TOO_MANY,
+    UNKNOWN_PATH,
     UPBOT,
     Family,
     answered,
@@ -24,7 +29,7 @@ from tests.gateway.upstream import Upstream, failing, raising, slow
 
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 
-# The service's status -> HTTP status, upbot's ret, the message (None: the service's own).
+# gRPC code of the service, HTTP status, `ret` of upbot, text (None: the message of the service).
 STATUSES = [
     (StatusCode.INVALID_ARGUMENT, 200, 1001, BAD),
     (StatusCode.NOT_FOUND, 200, 1001, None),
@@ -32,8 +37,8 @@ STATUSES = [
     (StatusCode.FAILED_PRECONDITION, 200, 1001, None),
     (StatusCode.ABORTED, 200, 1001, None),
     (StatusCode.OUT_OF_RANGE, 200, 1001, None),
-    (StatusCode.PERMISSION_DENIED, 403, 1003, "无权限"),
-    (StatusCode.RESOURCE_EXHAUSTED, 429, 1006, "请求过于频繁，请稍后再试"),
+    (StatusCode.PERMISSION_DENIED, 403, 1003, NO_SCOPE),
+    (StatusCode.RESOURCE_EXHAUSTED, 429, 1006, TOO_MANY),
     (StatusCode.UNAVAILABLE, 503, 1000, BUSY),
     (StatusCode.DEADLINE_EXCEEDED, 504, 1000, BUSY),
     (StatusCode.INTERNAL, 500, 1000, BUSY),
@@ -46,7 +51,7 @@ STATUSES = [
 
 @family
 @pytest.mark.parametrize(("code", "status", "ret", "msg"), STATUSES, ids=str)
-def test_a_status_becomes_the_familys_envelope(
+def test_a_status_becomes_the_envelope_of_the_family(
     gateway: Gateway,
     upstream: Upstream,
     family: Family,
@@ -71,12 +76,12 @@ OF_LATER_CALLS = [
 
 
 @pytest.mark.parametrize(("method", "url", "rpc", "code"), OF_LATER_CALLS)
-def test_what_a_service_declines_is_an_answer(
+def test_a_business_error_is_http_200_with_the_message_of_the_service(
     gateway: Gateway, upstream: Upstream, method: str, url: str, rpc: str, code: StatusCode
 ) -> None:
     upstream.answers[rpc] = failing(code, "用户版本已变更", field="expectedVersion", version="7")
     reply = gateway.client.request(method, url)
-    # The message alone: a field is named where a parameter is bad.
+    # Without the field, which is named only for a wrong parameter.
     assert answered(reply) == (200, MEMBER.failure(1001, "用户版本已变更"))
 
 
@@ -89,14 +94,14 @@ def test_a_field_in_a_list_is_named_as_the_service_names_it(
     assert answered(reply) == (200, MEMBER.failure(1001, f"{BAD}: {field}"))
 
 
-def test_a_service_that_is_full_is_429(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_service_that_is_overloaded_is_429(gateway: Gateway, upstream: Upstream) -> None:
     upstream.answers["ListHistory"] = failing(StatusCode.RESOURCE_EXHAUSTED, "internal words")
     reply = gateway.client.get("/userlevel/history/7")
-    assert answered(reply) == (429, MEMBER.failure(1006, "请求过于频繁，请稍后再试"))
+    assert answered(reply) == (429, MEMBER.failure(1006, TOO_MANY))
 
 
 @pytest.mark.parametrize(
-    ("family", "msg"), [(UPBOT, "未授权"), (MEMBER, "未授权"), (SHOP_PAGE, "请登录")]
+    ("family", "msg"), [(UPBOT, NO_TOKEN), (MEMBER, NO_TOKEN), (SHOP_PAGE, SHOP_NO_TOKEN)]
 )
 def test_no_token_is_401(gateway: Gateway, upstream: Upstream, family: Family, msg: str) -> None:
     upstream.answers[family.rpc] = failing(StatusCode.UNAUTHENTICATED, "internal words")
@@ -107,20 +112,20 @@ def test_no_token_is_401(gateway: Gateway, upstream: Upstream, family: Family, m
     ("family", "msg"),
     [(UPBOT, BAD), (MEMBER, f"{BAD}: vipLevel"), (SHOP_PAGE, f"{BAD}: vipLevel")],
 )
-def test_the_field_is_named_where_the_document_has_room(
+def test_member_and_shop_name_the_wrong_field_and_upbot_does_not(
     gateway: Gateway, upstream: Upstream, family: Family, msg: str
 ) -> None:
     upstream.answers[family.rpc] = failing(StatusCode.INVALID_ARGUMENT, "x", field="vipLevel")
     assert answered(family.call(gateway)) == (200, family.failure(1001, msg))
 
 
-def test_upbots_ret_is_what_the_service_says(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_service_can_choose_the_ret_of_upbot(gateway: Gateway, upstream: Upstream) -> None:
     upstream.answers[UPBOT.rpc] = failing(StatusCode.NOT_FOUND, "没有", ret="1044")
     assert answered(UPBOT.call(gateway)) == (200, UPBOT.failure(1044, "没有"))
 
 
 @family
-def test_details_that_nobody_knows_cost_nothing_but_themselves(
+def test_details_of_an_unknown_type_are_ignored(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     status = status_pb2.Status(code=StatusCode.NOT_FOUND.value[0], message="没有")
@@ -134,7 +139,7 @@ def test_details_that_nobody_knows_cost_nothing_but_themselves(
 
 
 @family
-def test_what_a_service_says_besides_is_not_passed_on(
+def test_other_headers_of_a_service_are_not_passed_on(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     def answer(request: Any, context: grpc.ServicerContext) -> None:
@@ -148,7 +153,7 @@ def test_what_a_service_says_besides_is_not_passed_on(
 
 
 @family
-def test_an_empty_message_becomes_the_general_one(
+def test_an_empty_message_becomes_the_text_of_the_catalogue(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     upstream.answers[family.rpc] = failing(StatusCode.NOT_FOUND)
@@ -156,7 +161,7 @@ def test_an_empty_message_becomes_the_general_one(
 
 
 @family
-def test_an_exceptions_text_never_leaves(
+def test_the_text_of_an_exception_is_never_passed_on(
     gateway: Gateway, upstream: Upstream, family: Family
 ) -> None:
     upstream.answers[family.rpc] = raising
@@ -168,7 +173,7 @@ def test_an_exceptions_text_never_leaves(
 def test_a_service_that_is_too_slow_is_504(
     gateway: Gateway, upstream: Upstream, family: Family, *, headers_first: bool
 ) -> None:
-    # After the service's headers Envoy's answer passes no filter.
+    # After the headers of the service Envoy's own answer does not pass the Lua filter.
     upstream.answers[family.rpc] = slow(3, headers_first=headers_first)
     assert answered(family.call(gateway)) == (504, family.failure(1000, BUSY))
 
@@ -203,13 +208,13 @@ REFUSED_EARLY = {
 
 
 @pytest.mark.parametrize(("request_bytes", "status"), REFUSED_EARLY.values(), ids=REFUSED_EARLY)
-def test_what_is_refused_before_a_path_is_known_has_a_body_too(
+def test_a_request_that_is_refused_before_its_path_is_known_gets_a_body(
     gateway: Gateway, request_bytes: bytes, status: int
 ) -> None:
     head, _, body = gateway.raw(request_bytes).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"content-type: application/json; charset=utf-8" in head
-    assert body.decode() == none_failure(status, "接口不存在" if status == 404 else BAD)
+    assert body.decode() == none_failure(status, UNKNOWN_PATH if status == 404 else BAD)
 
 
 def test_http_1_0_is_answered(gateway: Gateway) -> None:

@@ -18,6 +18,7 @@ from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckStarStateRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
+from services.runtime.error_catalogue import REASONS
 from tests.gateway.families import BUSY, MEMBER, none_failure
 from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_streams import SHORT, channel_to
@@ -228,7 +229,7 @@ def test_the_calls_that_hold_most_are_ended_first_and_new_ones_are_refused_last(
         assert (reply.status_code, reply.text) == (503, none_failure(503, BUSY))
         refused = UpbotChecksStub(channel).CheckStarState.future(CheckStarStateRequest())
         assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert refused.details() == "too many calls are under way; call again later"
+        assert refused.details() == REASONS["TOO_MANY_CALLS"].message
         pressure.set(0)
         wait_until(lambda: MEMBER.call(pressed).status_code == 200, "it is over")
         check(channel)

@@ -12,12 +12,11 @@ import pytest
 
 from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from tests.gateway.families import BUSY, MEMBER
 from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_streams import channel_to
 from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire
-
-BUSY = '{"code":"error","msg":"系统繁忙，请稍后再试","data":null}'
 
 
 @pytest.fixture
@@ -210,5 +209,7 @@ def test_calls_beyond_what_a_service_may_hold_are_refused_at_once(
         replies = [task.result() for task in [pool.submit(timed) for _ in range(12)]]
         assert Counter(status for status, _, _ in replies) == {200: 4, 503: 8}
         assert max(seconds for status, seconds, _ in replies if status == 503) < 0.9
-        assert {text for status, _, text in replies if status == 503} == {BUSY}
+        assert {text for status, _, text in replies if status == 503} == {
+            MEMBER.failure(1000, BUSY)
+        }
         assert few.counter("cluster.member_level.upstream_rq_active_overflow") == 8

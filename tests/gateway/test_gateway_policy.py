@@ -18,7 +18,9 @@ from tests.gateway.families import (
     BUSY,
     FAMILIES,
     MEMBER,
+    NO_TOKEN,
     SHOP,
+    SHOP_NO_TOKEN,
     SHOP_PAGE,
     TOO_LARGE,
     TOO_MANY,
@@ -137,7 +139,7 @@ def test_what_can_be_no_token_is_401(
     gateway: Gateway, upstream: Upstream, family: Family, token: bytes
 ) -> None:
     reply = family.call(gateway, headers=[(b"authorization", token)])
-    msg = "请登录" if family is SHOP_PAGE else "未授权"
+    msg = SHOP_NO_TOKEN if family is SHOP_PAGE else NO_TOKEN
     assert answered(reply) == (401, family.failure(1002, msg))
     assert upstream.calls == []
 

@@ -1,4 +1,4 @@
-"""gRPC calls that the gateway refuses itself: the code, and the details that every failure has."""
+"""gRPC calls that the gateway itself refuses have a code and the details of every failure."""
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ from levelgate.member.v1.member_level_pb2 import ListRulesRequest, ShowUserReque
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
+from services.runtime.error_catalogue import REASONS
 from tests.gateway.http2 import grpc_call
 from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_policy import log_lines
@@ -45,7 +46,7 @@ def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
 
 
 def refusal(call: Any, request: Message, request_id: str = "refused-1") -> tuple[str, str]:
-    """The code and the reason; everything else of a refusal is the same for all."""
+    """The code and the reason; this function checks the rest, which all refusals share."""
     begin = call if isinstance(call, grpc.UnaryStreamMultiCallable) else call.future
     failed = begin(request, metadata=(("x-request-id", request_id),), timeout=10)
     assert failed.code() is not grpc.StatusCode.OK
@@ -102,7 +103,7 @@ def test_no_healthy_instance(
 
 def test_a_service_that_breaks_the_connection(upstream: Upstream, tmp_path: Path) -> None:
     ports = {**upstream.ports, "member_level": 1}
-    # The gateway asks nobody how the instance is, so it tries it.
+    # Without health checks the gateway tries the instance.
     changes = {"    health_checks: *hc\n": ""}
     with running_gateway(tmp_path, ports, changes) as lonely, channel_to(lonely) as channel:
         assert list_rules(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
@@ -115,7 +116,7 @@ def test_the_deadline(upstream: Upstream, impatient: Gateway) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 128])
-def test_a_service_that_is_not_here(channel: grpc.Channel, length: int) -> None:
+def test_a_service_that_is_not_on_the_gateway(channel: grpc.Channel, length: int) -> None:
     refused = refusal(MemberBulkStub(channel).ExportUsers, ExportUsersRequest(), "i" * length)
     assert refused == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
 
@@ -151,7 +152,7 @@ def test_a_message_as_large_as_the_service_accepts_passes(
 
 
 @SIZES
-def test_a_message_that_is_larger(
+def test_a_larger_message_is_refused(
     channel: grpc.Channel, upstream: Upstream, gateway: Gateway, make: Any, most: int
 ) -> None:
     call, request = make(channel, most + 1)
@@ -176,7 +177,7 @@ def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
         first.result()
 
 
-# What Envoy or grpcio says on ways that are hard to go here, and what it means.
+# Code and message of Envoy or grpcio for errors that are hard to provoke here, and what callers get.
 SAID = [
     ("UNKNOWN", "stream timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     ("UNAVAILABLE", "upstream request timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
@@ -205,7 +206,7 @@ def test_a_status_without_details_gets_them(
     assert list_rules(channel) == (meant, reason)
 
 
-def test_a_code_that_only_a_service_means_is_left_alone(
+def test_a_code_that_only_services_use_is_not_changed(
     channel: grpc.Channel, upstream: Upstream
 ) -> None:
     upstream.answers["ListRules"] = bare(grpc.StatusCode.NOT_FOUND, "unknown service")
@@ -213,14 +214,16 @@ def test_a_code_that_only_a_service_means_is_left_alone(
     assert (failed.code(), failed.details()) == (grpc.StatusCode.NOT_FOUND, "unknown service")
 
 
-def test_what_a_library_says_is_not_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_message_of_a_library_is_not_passed_on(
+    channel: grpc.Channel, upstream: Upstream
+) -> None:
     upstream.answers["ListRules"] = raising
     failed = MemberLevelStub(channel).ListRules.future(ListRulesRequest())
-    assert failed.details() == "internal error"
+    assert failed.details() == REASONS["INTERNAL"].message
     assert failed.code() is grpc.StatusCode.INTERNAL
 
 
-def test_what_a_service_says_is_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_message_of_a_service_is_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
     upstream.answers["ListRules"] = failing(grpc.StatusCode.INTERNAL, "words of ours")
     assert (
         MemberLevelStub(channel).ListRules.future(ListRulesRequest()).details() == "words of ours"
@@ -242,7 +245,7 @@ ODD_TOKENS = [b"SECRET\xe9", "SECRET令牌".encode(), b"SECRET\t"]
 
 
 def refused(answer: dict[str, str]) -> tuple[str, str]:
-    """The code and the reason, of an answer as bytes."""
+    """The code and the reason of an HTTP/2 answer."""
     encoded = answer["grpc-status-details-bin"]
     status = status_pb2.Status.FromString(b64decode(encoded + "=" * (-len(encoded) % 4)))
     info = error_details_pb2.ErrorInfo()
@@ -272,7 +275,7 @@ def test_a_stream_may_begin_without_a_message(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("token", ODD_TOKENS)
-def test_what_can_be_no_token_reaches_no_service_and_no_log(
+def test_a_malformed_token_reaches_no_service_and_no_log(
     gateway: Gateway, upstream: Upstream, token: bytes
 ) -> None:
     headers: list[Header] = [TE, ("authorization", token), ("x-request-id", "odd-token")]
@@ -282,7 +285,7 @@ def test_what_can_be_no_token_reaches_no_service_and_no_log(
     assert "SECRET" not in gateway.access_log + gateway.own_log
 
 
-def test_metadata_that_no_library_can_decode_goes_no_further(
+def test_metadata_that_libraries_cannot_decode_is_removed(
     gateway: Gateway, upstream: Upstream
 ) -> None:
     # grpcio logs it.

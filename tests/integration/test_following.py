@@ -16,6 +16,7 @@ from operations.commands.demo import prepare
 from services.member_level.demotion import progress as run_progress
 from services.member_level.demotion.runs import DemotionRuns, Run, RunState
 from services.member_level.demotion.servicer import Demotion
+from services.runtime.error_catalogue import REASONS
 from services.runtime.errors import Failure
 from services.store.store import Store
 from services.user_state.rows import Row
@@ -250,5 +251,5 @@ def test_a_stream_of_a_run_ends_when_its_instance_goes_down(address: str, tmp_pa
         with pytest.raises(grpc.RpcError) as raised:
             list(stream)
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert raised.value.details() == "this instance is shutting down"
+        assert raised.value.details() == REASONS["SHUTTING_DOWN"].message
         assert service.process.wait(20) == 0

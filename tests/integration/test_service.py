@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from operations.commands.demo import prepare
+from services.runtime.error_catalogue import REASONS
 from services.store import keys
 from services.store.client import connect
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
@@ -174,7 +175,7 @@ def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
     with pytest.raises(grpc.RpcError) as raised:
         service.show()
     assert raised.value.code() is grpc.StatusCode.INTERNAL
-    assert raised.value.details() == "internal error"
+    assert raised.value.details() == REASONS["INTERNAL"].message
     status = rpc_status.from_call(cast(grpc.Call, raised.value))
     assert status is not None
     assert b"rid-42" in status.SerializeToString()

@@ -1,9 +1,8 @@
-"""A failed call is a canonical status with its details, and never an exception's text."""
+"""A failed call gets a canonical status with details, and never the text of an exception."""
 
 from dataclasses import replace
 from typing import Any
 
-import grpc
 import pytest
 import redis
 from google.rpc import error_details_pb2, status_pb2
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from levelgate.access.v1.reason_pb2 import REASON_USER_NOT_FOUND
 from services.runtime.envoy_server.wire import status_headers
+from services.runtime.error_catalogue import REASONS
 from services.runtime.errors import Failure, Violation, as_failure, invalid, to_status
 from services.store.deadline import DeadlinePassedError
 
@@ -26,10 +26,10 @@ def details_of(failure: Failure) -> tuple[status_pb2.Status, dict[str, Any]]:
     return status, details
 
 
-def test_a_status_has_the_reason_and_the_request_id() -> None:
-    failure = Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, "用户不存在")
+def test_a_status_has_code_message_and_reason_of_the_catalogue_and_the_request_id() -> None:
+    failure = Failure(REASON_USER_NOT_FOUND)
     status, details = details_of(failure)
-    assert (status.code, status.message) == (5, "用户不存在")
+    assert (status.code, status.message) == (5, REASONS["USER_NOT_FOUND"].message)
     assert (details["ErrorInfo"].reason, details["ErrorInfo"].domain) == (
         "USER_NOT_FOUND",
         "levelgate",
@@ -38,7 +38,7 @@ def test_a_status_has_the_reason_and_the_request_id() -> None:
     assert "BadRequest" not in details
 
 
-def test_a_wrong_parameter_names_all_fields_and_the_first_as_json_has_it() -> None:
+def test_a_status_names_all_wrong_fields_and_the_first_in_the_spelling_of_json() -> None:
     failure = invalid([Violation("vip_level", "is required", "vipLevel"), Violation("name", "x")])
     status, details = details_of(failure)
     assert (status.code, status.message) == (3, "vip_level: is required; name: x")
@@ -47,7 +47,7 @@ def test_a_wrong_parameter_names_all_fields_and_the_first_as_json_has_it() -> No
     assert fields == ["vip_level", "name"]
 
 
-def test_what_a_status_does_not_name_is_counted() -> None:
+def test_a_status_counts_the_violations_that_it_does_not_name() -> None:
     violations = [Violation(f"rules[{n}].vip_level", "must be 0..9" * 5) for n in range(8)]
     status, details = details_of(invalid(violations, 992))
     named = status.message.count("vip_level: ")
@@ -87,17 +87,17 @@ def test_every_status_fits_into_headers_and_can_be_read(failure: Failure, reques
         assert packed.Unpack(getattr(error_details_pb2, name)())
 
 
-def test_what_utf_8_cannot_say_does_not_keep_a_call_from_its_answer() -> None:
+def test_text_that_is_not_valid_unicode_does_not_break_the_answer() -> None:
     failure = invalid([Violation("a\ud800", "b\udfff", "c\ud800")])
     status, details = details_of(failure)
     assert status.message == "a?: b?"
     assert details["ErrorInfo"].metadata["field"] == "c?"
 
 
-def test_what_is_cut_is_cut_between_two_characters() -> None:
+def test_a_long_message_is_cut_between_two_characters() -> None:
     for count in range(160, 180):
         message = "a" * (count % 3) + "级" * count
-        status, _ = details_of(Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, message))
+        status, _ = details_of(Failure(REASON_USER_NOT_FOUND, message))
         kept = status.message.removesuffix("…")
         assert message.startswith(kept)
         assert (kept == message) == (len(message.encode()) <= 512)
@@ -121,13 +121,13 @@ def test_what_is_cut_is_cut_between_two_characters() -> None:
         (Exception("SECRET"), "INTERNAL"),
     ],
 )
-def test_what_a_caller_may_know_of_an_exception(error: Exception, code: str) -> None:
+def test_an_exception_becomes_a_failure_without_its_text(error: Exception, code: str) -> None:
     failure = as_failure(error)
     assert failure.code.name == code
     status, _ = details_of(failure)
     assert b"SECRET" not in status.SerializeToString()
 
 
-def test_a_failure_is_what_it_is() -> None:
-    failure = Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, "用户不存在")
+def test_a_failure_is_answered_unchanged() -> None:
+    failure = Failure(REASON_USER_NOT_FOUND)
     assert as_failure(failure) is failure

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 
-import grpc
 import pytest
 import structlog
 from prometheus_client import generate_latest
@@ -40,7 +39,7 @@ def int_of(text: str) -> int:
 def test_a_failed_call_is_one_json_line_without_the_exceptions_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    failure = Failure(grpc.StatusCode.INTERNAL, REASON_INTERNAL, "internal error")
+    failure = Failure(REASON_INTERNAL)
     Telemetry().finished(CALL, time.perf_counter(), failure, raised())
     text = capsys.readouterr().out
     line = json.loads(text)
@@ -106,7 +105,7 @@ def test_a_line_is_bounded_and_says_what_was_cut(capsys: pytest.CaptureFixture[s
 def test_calls_are_counted_by_method_and_code() -> None:
     telemetry = Telemetry()
     telemetry.finished(CALL, time.perf_counter())
-    failure = Failure(grpc.StatusCode.INTERNAL, REASON_INTERNAL, "internal error")
+    failure = Failure(REASON_INTERNAL)
     telemetry.finished(CALL, time.perf_counter(), failure, raised())
     text = generate_latest(telemetry.registry).decode()
     for code in ("OK", "INTERNAL"):

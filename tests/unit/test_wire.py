@@ -131,9 +131,7 @@ def test_a_timeout_is_read_as_the_protocol_writes_it(
 
 
 def test_a_status_is_written_in_ascii() -> None:
-    status = to_status(
-        Failure(grpc.StatusCode.NOT_FOUND, REASON_USER_NOT_FOUND, "用户 100%\n"), "rid"
-    )
+    status = to_status(Failure(REASON_USER_NOT_FOUND, "用户 100%\n"), "rid")
     headers = dict(status_headers(status))
     assert headers["grpc-status"] == "5"
     assert headers["grpc-message"] == "%E7%94%A8%E6%88%B7 100%25%0A"
