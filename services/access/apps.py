@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_generation, new_secret
 from services.store import keys
-from services.store.compare_and_set import Documents
+from services.store.compare_and_set import CompareAndSet
 from services.store.store import Store
 
 
@@ -44,7 +44,7 @@ class Apps:
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._now = now
-        self._documents = Documents(store)
+        self._compare_and_set = CompareAndSet(store)
 
     def get(self, appid: str) -> App | None:
         packed = self._store.get(keys.app(appid))
@@ -76,7 +76,7 @@ class Apps:
 
         # Listed first: an app that cannot be seen could not be revoked.
         self._store.sadd(keys.APPS, appid)
-        self._documents.change(keys.app(appid), make)
+        self._compare_and_set.change(keys.app(appid), make)
         return secret
 
     def rotate(self, appid: str) -> str:
@@ -117,7 +117,7 @@ class Apps:
             changed = change(unpack(packed))
             return pack(changed)
 
-        self._documents.change(keys.app(appid), replacement)
+        self._compare_and_set.change(keys.app(appid), replacement)
         return changed
 
 

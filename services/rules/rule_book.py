@@ -8,18 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from services.rules.ladder import Ladder, Rule
 from services.rules.thresholds import Fall, Step, Steps
 from services.store import keys
+from services.store.compare_and_set import CompareAndSet, Copy, Replacement
 from services.store.store import Store
 
 VERSIONS_KEPT = 1_000
-
-# Replaces the book only if it is still the one that was read; "" stands for none.
-_REPLACE = f"""
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[3] - {VERSIONS_KEPT})
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class RuleBook:
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._now = now
-        self._replace = store.register_script(_REPLACE)
+        self._rules = CompareAndSet(store)
 
     def book(self) -> Book:
         return _unpack(self._store.get(keys.RULES))
@@ -66,16 +58,17 @@ class RuleBook:
         return None if packed is None else _unpack(packed)
 
     def change(self, decide: Callable[[Book], Book | None], app: str = "") -> None:
-        """Replaces the book by what `decide` makes of it; None leaves it as it is.
+        """Replaces the book by the result of `decide`; None leaves it unchanged.
 
-        `decide` is called again if another writer was faster. What it raises leaves the book.
+        `decide` is called again if another writer was faster. If it raises, the book stays
+        unchanged.
         """
-        while True:
-            read = self._store.get(keys.RULES)
+
+        def replacement(read: bytes | None) -> Replacement | None:
             book = _unpack(read)
             decided = decide(book)
             if decided is None:
-                return
+                return None
             new = replace(
                 decided,
                 version=book.version + 1,
@@ -83,8 +76,10 @@ class RuleBook:
                 changed=int(self._now()),
                 app=app,
             )
-            if self._replace([keys.RULES, keys.PAST_RULES], [read or b"", _pack(new), new.version]):
-                return
+            field, expired = str(new.version), str(new.version - VERSIONS_KEPT)
+            return Replacement(_pack(new), Copy(keys.PAST_RULES, field, expired))
+
+        self._rules.change(keys.RULES, replacement)
 
 
 def _pack(book: Book) -> bytes:

@@ -11,6 +11,7 @@ import redis
 
 from services.store import deadline, keys, layout
 from services.store.client import connect, is_unavailable
+from services.store.compare_and_set import CompareAndSet
 from services.store.keys import Buckets
 from services.store.store import Store
 from tests.integration.conftest import SERVERS, server, store_settings
@@ -60,6 +61,16 @@ def test_nothing_is_asked_after_the_deadline(store: Store) -> None:
     with deadline.within(-1), pytest.raises(deadline.DeadlinePassedError):
         store.ping()
     store.ping()
+
+
+def test_a_change_that_loses_every_race_ends_by_the_deadline(store: Store) -> None:
+    def decide(_read: bytes | None) -> bytes:
+        store.set("key", f"another writer's {time.monotonic_ns()}")
+        return b"ours"
+
+    with deadline.within(0.2), pytest.raises(deadline.DeadlinePassedError):
+        CompareAndSet(store).change("key", decide)
+    assert store.get("key") != b"ours"
 
 
 def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from services.store import keys
-from services.store.compare_and_set import Documents
+from services.store.compare_and_set import CompareAndSet
 from services.store.store import Store
 
 PLAN_SECONDS = 86_400
@@ -80,7 +80,7 @@ class DemotionRuns:
     def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
         self._store = store
         self._lease = lease_milliseconds
-        self._documents = Documents(store)
+        self._compare_and_set = CompareAndSet(store)
         self._note = store.register_script(_NOTE)
         self._take = store.register_script(_TAKE)
         self._release = store.register_script(_RELEASE)
@@ -120,7 +120,7 @@ class DemotionRuns:
             under_way = found if found is not None and is_under_way else run
             return None if is_under_way else _packed(run)
 
-        self._documents.change(keys.DEMOTION, decide)
+        self._compare_and_set.change(keys.DEMOTION, decide)
         return under_way
 
     def take(self, driver: str) -> bool:
