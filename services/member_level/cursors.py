@@ -22,7 +22,7 @@ class CursorError(Exception):
     """The text is no cursor of this call."""
 
 
-class RiskCursor(NamedTuple):
+class AtRiskCursor(NamedTuple):
     """The last member of a page."""
 
     bucket: int
@@ -60,15 +60,15 @@ def read_watch_cursor(text: str, buckets: int) -> list[int]:
     return versions
 
 
-def risk_cursor(cursor: RiskCursor) -> str:
+def at_risk_cursor(cursor: AtRiskCursor) -> str:
     bucket, level, points, user = cursor
     return _written(_RISK, _RISK_PLACE.pack(bucket, level, points) + user.encode())
 
 
-def read_risk_cursor(text: str) -> RiskCursor:
+def read_at_risk_cursor(text: str) -> AtRiskCursor:
     """Raises CursorError."""
     (bucket, level, points), user = _place(_RISK_PLACE, _read(_RISK, text))
-    return RiskCursor(bucket, level, points, user)
+    return AtRiskCursor(bucket, level, points, user)
 
 
 def export_cursor(cursor: ExportCursor) -> str:

@@ -23,7 +23,9 @@ def milliseconds_of(time: Timestamp) -> int:
 
 
 def move_message(move: Move) -> demotion_pb2.Move:
-    return demotion_pb2.Move(from_level=move.from_level, to_level=move.to_level, members=move.users)
+    return demotion_pb2.Move(
+        from_level=move.from_level, to_level=move.to_level, members=move.members
+    )
 
 
 def state_message(state: State) -> history_pb2.LevelState:

@@ -119,7 +119,7 @@ class RuleServicer(MemberLevelServicer):
     ) -> pb.PreviewRulesResponse:
         proposed = _proposed(request)
         book = self._rules.book()
-        asked = preview.under(proposed, book.levels)
+        asked = preview.preview_rules(proposed, book.levels)
         found = self._crowd.indexes.count(asked.question, partial(require_caller, context))
         counts = asked.counts(found)
         data = pb.RulesPreview(

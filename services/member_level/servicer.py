@@ -6,7 +6,7 @@ import grpc
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from services.member_level import failures
-from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.messages import SUCCESS
 from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
@@ -30,7 +30,7 @@ class MemberLevel(RuleServicer):
         users: UserState,
         crowd: Crowd,
         rules: RuleBook,
-        demotions: Demotions,
+        demotions: DemotionCoordinator,
         *,
         manual_level_days: int,
     ) -> None:
@@ -102,7 +102,7 @@ class MemberLevel(RuleServicer):
         left: float | None = context.time_remaining()  # None without a deadline; the stub denies it
         wait = _LONGEST_WAIT if left is None else min(left - _TIME_TO_ANSWER, _LONGEST_WAIT)
         follower = self._demotions.follower(context, wait)
-        self._demotions.run_to_the_end(current_app(), follower)
+        self._demotions.run_to_completion(current_app(), follower)
         if follower.has_left:
             raise caller_left()
         return pb.LevelDownResponse(code=SUCCESS, data=SUCCESS)

@@ -25,7 +25,7 @@ EARLIER_APPS = "lg:apps"
 # String: the demotion that runs or ran last, as JSON.
 DEMOTION = "lg:{demotion}:run"
 # String: which instance drives it, for as long as its lease lasts.
-DEMOTION_DRIVER = "lg:{demotion}:driver"
+DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it began last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
 

@@ -238,7 +238,7 @@ def test_a_preview_counts_who_moves_and_changes_nothing(users: UserState, crowd:
     stricter = Ladder(
         [Rule(1, 0, "", 0, 499), Rule(2, 1, "", 800, 1300), Rule(4, 3, "", 1300, 1400)]
     )
-    asked = preview.under(stricter, {0, 1, 3})
+    asked = preview.preview_rules(stricter, {0, 1, 3})
     counts = asked.counts(crowd.indexes.count(asked.question, go_on))
     assert asked.moves(counts) == [(1, 0, 2), (1, 3, 1), (3, 1, 1)]
     assert asked.staying(counts) == 5
@@ -281,10 +281,10 @@ def test_a_preview_is_what_then_happens(
     )
     before = {name: found(users, name).level for name in names}
     levels = {rule.level for rule in (*old.rules, *new.rules)}
-    asked = preview.under(new, levels)
+    asked = preview.preview_rules(new, levels)
     told = asked.moves(asked.counts(crowd.indexes.count(asked.question, go_on)))
     falls = falls_of(new, levels)
-    fall = preview.due(new, falls)
+    fall = preview.preview_demotion(new, falls)
     planned = fall.moves(fall.counts(crowd.indexes.count(fall.question, go_on)))
     crowd.demote({BUCKETS.of(name) for name in names}, steps_of(new), falls, "run")
     fallen: dict[tuple[int, int], int] = {}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from levelgate.member.v1.demotion_pb2 import AtRiskMember
-from services.member_level.risk import RiskPages
+from services.member_level.demotion.at_risk import AtRiskPages
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.store.keys import Bucket
@@ -194,7 +194,7 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     got: list[AtRiskMember] = []
     cursor = ""
     while True:
-        page = RiskPages(crowd).page(BOOK, 5, size, cursor, go_on)
+        page = AtRiskPages(crowd).page(BOOK, 5, size, cursor, go_on)
         got += page.members
         cursor = page.next_cursor
         if not cursor:
@@ -215,7 +215,7 @@ def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
     crowd.write(rows, STEPS)
     many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
     while True:
-        page = RiskPages(crowd).page(many, 1, size, cursor, go_on)
+        page = AtRiskPages(crowd).page(many, 1, size, cursor, go_on)
         got += [each.level for each in page.members]
         cursor = page.next_cursor
         if not cursor:
@@ -227,10 +227,10 @@ def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(crowd:
     # The names of one level say nothing about those of the next one.
     earlier, later = sorted(NAMES[:2])
     crowd.write([member(later, 10, 1), member(earlier, 20, 3)], STEPS)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    page = AtRiskPages(crowd).page(BOOK, 5, 1, "", go_on)
     assert [each.user_id for each in page.members] == [later]
     crowd.write([member(later, 100, 0)], STEPS)
-    rest = RiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
+    rest = AtRiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
     assert [each.user_id for each in rest.members] == [earlier]
 
 
@@ -246,7 +246,7 @@ def test_a_small_page_of_many_members_asks_for_few(
         return pages(places, limit)
 
     monkeypatch.setattr(crowd.indexes, "pages", noted)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    page = AtRiskPages(crowd).page(BOOK, 5, 1, "", go_on)
     assert len(page.members) == 1
     assert asked == [1]
 
@@ -255,10 +255,10 @@ def test_a_page_goes_on_where_the_rules_have_changed_since(crowd: Crowd) -> None
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))
     crowd.write(rows, STEPS)
-    cursor = RiskPages(crowd).page(BOOK, 20, 2, "", go_on).next_cursor
+    cursor = AtRiskPages(crowd).page(BOOK, 20, 2, "", go_on).next_cursor
 
     def rest(ladder: Ladder) -> list[tuple[int, int]]:
-        page = RiskPages(crowd).page(book(ladder), 20, 9, cursor, go_on)
+        page = AtRiskPages(crowd).page(book(ladder), 20, 9, cursor, go_on)
         return [(each.level, each.points) for each in page.members]
 
     assert rest(LADDER) == [(1, 23), (1, 24), (3, 20)]

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.member_level import cursors
-from services.member_level.cursors import CursorError, ExportCursor, RiskCursor
+from services.member_level.cursors import AtRiskCursor, CursorError, ExportCursor
 from services.user_state.record import MAX_VERSION
 
 BUCKETS = 4
@@ -20,7 +20,7 @@ NAMES = st.text(st.characters(codec="utf-8"), max_size=128)
 NUMBERS = st.integers(0, 2**32 - 1)
 READERS: dict[str, Callable[[str], object]] = {
     "W": lambda text: cursors.read_watch_cursor(text, BUCKETS),
-    "R": cursors.read_risk_cursor,
+    "R": cursors.read_at_risk_cursor,
     "E": cursors.read_export_cursor,
 }
 
@@ -44,8 +44,8 @@ def test_a_watch_goes_on_where_it_was(versions: list[int]) -> None:
 def test_a_page_and_an_export_go_on_where_they_were(
     bucket: int, level: int, points: int, user: str
 ) -> None:
-    risk, export = RiskCursor(bucket, level, points, user), ExportCursor(bucket, user)
-    assert cursors.read_risk_cursor(cursors.risk_cursor(risk)) == risk
+    risk, export = AtRiskCursor(bucket, level, points, user), ExportCursor(bucket, user)
+    assert cursors.read_at_risk_cursor(cursors.at_risk_cursor(risk)) == risk
     assert cursors.read_export_cursor(cursors.export_cursor(export)) == export
 
 
@@ -104,7 +104,7 @@ def test_a_forged_cursor_is_refused_or_holds_numbers_in_their_ranges(
         assert len(found) == BUCKETS
         assert all(0 <= version <= MAX_VERSION for version in found)
     else:
-        assert isinstance(found, RiskCursor | ExportCursor)
+        assert isinstance(found, AtRiskCursor | ExportCursor)
         found.user.encode()
         assert min(number for number in found if isinstance(number, int)) >= 0
 
