@@ -25,7 +25,7 @@ from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID, GameFact, GameKey, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import UserState
 
@@ -122,7 +122,7 @@ def load_data(store: Store, buckets: Buckets) -> None:
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
     _load_users(UserState(store, buckets), RuleBook(store).book().steps)
-    _load_facts(Facts(store, buckets))
+    _load_facts(FactStore(store, buckets))
     _load_shops(Shops(store, buckets))
 
 
@@ -135,7 +135,7 @@ def _load_users(users: UserState, steps: Steps) -> None:
     users.set_by_hand(MEMBER, 3, "demo", protected_until, APPID)
 
 
-def _load_facts(facts: Facts) -> None:
+def _load_facts(facts: FactStore) -> None:
     facts.put_star("xxxxd3dd", Star(1279, ANDROID), lit=True)
     for info, fact in GAME_FACTS.items():
         facts.put_game_fact("aaa", GameKey("cfm", "1", "2", "0", "bbb", info), fact)

@@ -13,7 +13,7 @@ from services.store.reads import StoreReads
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.facts_servicer import UserFacts
 from services.upbot_checks.servicer import UpbotChecks
 from services.upbot_checks.settings import UpbotChecksSettings
@@ -27,7 +27,7 @@ def build() -> Service:
     base = foundation.lay("upbot_checks", settings, CONTRACT, CHECKS)
     reads = connect_reads(base.store_settings, base.store)
     read_metrics.show(base.telemetry.registry, reads)
-    facts = Facts(base.store, base.buckets, reads)
+    facts = FactStore(base.store, base.buckets, reads)
     users = UserState(base.store, base.buckets, reads=reads)
     add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), base.server)
     snapshots = Snapshots(reads, StoreReads(base.store), base.buckets)

@@ -18,7 +18,7 @@ from services.shop_level.shops import Shops
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.state import UserState
 from tests.fuzz.findings import Finding
 from tests.fuzz.place import Place, bystander_token
@@ -64,7 +64,7 @@ class Bystander:
         users = UserState(store, Buckets())
         steps = RuleBook(store).book().steps
         users.initialise(self.user, steps.steps[0], steps.version)
-        Facts(store, Buckets()).put_star(self.user, Star(77, ANDROID), lit=True)
+        FactStore(store, Buckets()).put_star(self.user, Star(77, ANDROID), lit=True)
         Shops(store, Buckets()).put(
             self.shop, Shop(shop_set=ShopSet(name=self.shop), level_type="0")
         )

@@ -19,7 +19,7 @@ from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.bulk import Crowd
 from services.user_state.history import changes_of
 from services.user_state.scripts import Kept
@@ -71,8 +71,8 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert again.outcome is Outcome.REPEAT
     assert RuleBook(other).book().version == RuleBook(store).book().version
     assert RuleBook(other).version(1) is not None
-    assert Facts(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
-    assert Facts(other, buckets).everything("aaa") == Facts(store, Buckets()).everything("aaa")
+    assert FactStore(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
+    assert FactStore(other, buckets).all_of("aaa") == FactStore(store, Buckets()).all_of("aaa")
     assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
     assert Shops(other, buckets).get("7") is not None
     grant = Tokens(other).find(pair.access_token)

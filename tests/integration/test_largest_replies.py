@@ -23,7 +23,7 @@ from services.rules.rule_book import RuleBook
 from services.shop_level.shops import LARGEST_LEVELS, MOST_LEVELS, LevelsFullError, Shops
 from services.store.keys import Buckets
 from services.upbot_checks.fact import GameFact, GameKey
-from services.upbot_checks.facts import MOST_FACTS, Facts
+from services.upbot_checks.fact_store import MOST_FACTS, FactStore
 from tests.support.running import RunningStack
 
 # One byte that is six in JSON, and the characters with the most bytes: printable and not.
@@ -177,7 +177,7 @@ def test_the_largest_explained_batch(
     with pytest.raises(grpc.RpcError, match="openids: must have at most") as raised:
         call(stack, EligibilityStub, "BatchCheck", through_gateway(stack), message)
     accepted = int(str(cast(Any, raised.value).details()).split("at most ")[1].split(" ")[0])
-    facts_of = Facts(stack.store, Buckets())
+    facts_of = FactStore(stack.store, Buckets())
     for user, n in product(users[:accepted], range(5)):
         key = GameKey(text, text, text, "0", "", n)
         facts_of.put_game_fact(user, key, GameFact("💎" * 128, -(2**63)))
@@ -212,7 +212,7 @@ def test_the_largest_openids(client: httpx.Client) -> None:
 def test_the_most_facts_of_a_user(stack: RunningStack) -> None:
     text = "🎮" * 128
     keys = [GameKey(text, text, text, text, text, -n) for n in range(1, MOST_FACTS + 1)]
-    facts_of = Facts(stack.store, Buckets())
+    facts_of = FactStore(stack.store, Buckets())
     for key in keys:
         facts_of.put_game_fact("u", key, GameFact(text, -(2**63)))
     address = stack.grpc["upbot_checks"]

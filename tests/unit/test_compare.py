@@ -34,7 +34,7 @@ def test_between_includes_both_ends() -> None:
     assert [n for n in range(-5, 7) if between.holds(n)] == [-2, -1, 0, 1, 2, 3]
 
 
-def test_a_range_of_one_number_holds_for_it() -> None:
+def test_between_two_equal_bounds_holds_for_that_number() -> None:
     assert Comparison(CompareType.BETWEEN, 5, 5).holds(5)
 
 
@@ -46,7 +46,9 @@ def test_the_types_agree_with_the_operators(number: int, value: int) -> None:
 
 
 @given(INT64, INT64, INT64)
-def test_between_is_at_least_the_one_and_at_most_the_other(number: int, a: int, b: int) -> None:
+def test_between_means_at_least_the_lower_and_at_most_the_upper_bound(
+    number: int, a: int, b: int
+) -> None:
     low, high = min(a, b), max(a, b)
     at_least = Comparison(CompareType.GREATER_OR_EQUAL, low).holds(number)
     at_most = Comparison(CompareType.LESS_OR_EQUAL, high).holds(number)
