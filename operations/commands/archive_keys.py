@@ -33,7 +33,7 @@ def user_key(key: bytes) -> UserKey | None:
         return None
     kind, rest = found[2].decode(), found[3].decode()
     match kind:
-        case "member":
+        case "profile" | "member":
             user = _behind_counted(rest)
         case "bill":
             length, _, counted = _behind_counted(rest).partition(":")

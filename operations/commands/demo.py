@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import redis
 from pydantic import SecretStr
 
-from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
-from levelgate.shop.v1.shop_level_pb2 import Goods, ShopSet
 from operations.commands.examples import examples
 from services.access.apps import AppExistsError, Apps
 from services.access.scopes import all_scopes
@@ -18,7 +16,8 @@ from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.rules.thresholds import Steps
 from services.runtime.settings import load
-from services.shop_level.shops import Member, Shops
+from services.shop_level.shop import Goods, Profile, Shop, ShopLevel, ShopSet
+from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
 from services.store.client import connect, why_unavailable
 from services.store.keys import Buckets
@@ -55,7 +54,7 @@ SHOP_SET = ShopSet(
     credit1="积分",
 )
 SHOP_LEVELS = (
-    ShopLevelSettings(
+    ShopLevel(
         id=7,
         weight=3,
         level_name="第一",
@@ -65,7 +64,7 @@ SHOP_LEVELS = (
         rent_free="1",
         deposit_free="1",
     ),
-    ShopLevelSettings(
+    ShopLevel(
         id=8,
         weight=5,
         level_name="第二",
@@ -74,6 +73,22 @@ SHOP_LEVELS = (
         deposit_free="1",
     ),
 )
+SHOPS = {
+    "6": Shop("2", SHOP_SET, "撒打算打算", levels=SHOP_LEVELS),
+    "7": Shop(
+        "0",
+        ShopSet(name="七号店"),
+        levels=(
+            ShopLevel(id=1, weight=1, level_name="铜", order_money="100.00"),
+            ShopLevel(id=2, weight=3, level_name="金", discount="9"),
+        ),
+    ),
+    "8": Shop(
+        "1",
+        ShopSet(name="八号店"),
+        levels=(ShopLevel(id=1, weight=3, level_name="金", order_count="10"),),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +138,7 @@ def load_data(store: Store, buckets: Buckets) -> None:
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
     _load_users(UserState(store, buckets), RuleBook(store).book().steps)
     _load_facts(FactStore(store, buckets))
-    _load_shops(Shops(store, buckets))
+    _load_shops(ShopStore(store, buckets))
 
 
 def _load_users(users: UserState, steps: Steps) -> None:
@@ -141,18 +156,10 @@ def _load_facts(facts: FactStore) -> None:
         facts.put_game_fact("aaa", GameKey("cfm", "1", "2", "0", "bbb", info), fact)
 
 
-def _load_shops(shops: Shops) -> None:
-    shops.put("6", Shop(shop_set=SHOP_SET, shop_description="撒打算打算", level_type="2"))
-    for level in SHOP_LEVELS:
-        shops.put_level("6", level)
-    shops.put_member("6", MEMBER, Member(nickname="Joe"))
-
-    shops.put("7", Shop(shop_set=ShopSet(name="七号店"), level_type="0"))
-    shops.put_level("7", ShopLevelSettings(id=1, weight=1, level_name="铜", order_money="100.00"))
-    shops.put_level("7", ShopLevelSettings(id=2, weight=3, level_name="金", discount="9"))
-
-    shops.put("8", Shop(shop_set=ShopSet(name="八号店"), level_type="1"))
-    shops.put_level("8", ShopLevelSettings(id=1, weight=3, level_name="金", order_count="10"))
+def _load_shops(shops: ShopStore) -> None:
+    for shop_id, shop in SHOPS.items():
+        shops.change(shop_id, lambda _, shop=shop: shop)  # type: ignore[misc]
+    shops.put_profile("6", MEMBER, Profile(nickname="Joe"))
 
 
 def main() -> int:

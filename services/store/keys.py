@@ -82,11 +82,15 @@ class Bucket:
         """Hash: the lit stars and the game facts of a user."""
         return f"{self.prefix}facts:{user}"
 
-    def shop_member(self, shop: str, user: str) -> str:
-        """String: nickname and avatar of a user in a shop, as a serialised message.
+    def shop_profile(self, shop: str, user: str) -> str:
+        """String: nickname and avatar of a member in a shop, as JSON.
 
-        Both are opaque: the shop's length keeps "1" + "2:x" apart from "1:2" + "x".
+        Both ids are opaque: the shop's length keeps "1" + "2:x" apart from "1:2" + "x".
         """
+        return f"{self.prefix}profile:{len(shop)}:{shop}:{user}"
+
+    def earlier_shop_profile(self, shop: str, user: str) -> str:
+        """String: the same as earlier releases stored it, as a serialised RPC message."""
         return f"{self.prefix}member:{len(shop)}:{shop}:{user}"
 
 
@@ -117,13 +121,18 @@ def demotion_plan(plan: str) -> str:
     return f"lg:{{demotion}}:plan:{plan}"
 
 
-def shop_settings(shop: str) -> str:
-    """String: a shop's settings, as a serialised message."""
+def shop(shop: str) -> str:
+    """String: a shop's settings and levels, as JSON."""
+    return f"lg:{{shop:{shop}}}:document"
+
+
+def earlier_shop_settings(shop: str) -> str:
+    """String: a shop's settings as earlier releases stored them, as a serialised RPC message."""
     return f"lg:{{shop:{shop}}}:settings"
 
 
-def shop_levels(shop: str) -> str:
-    """Hash: the shop's levels by id, each a serialised message."""
+def earlier_shop_levels(shop: str) -> str:
+    """Hash: a shop's levels by id, likewise."""
     return f"lg:{{shop:{shop}}}:levels"
 
 

@@ -13,7 +13,8 @@ from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
-from services.shop_level.shops import Shops
+from services.shop_level.shop import Profile
+from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
 from services.store.client import connect
 from services.store.keys import Buckets
@@ -73,8 +74,8 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert RuleBook(other).version(1) is not None
     assert FactStore(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
     assert FactStore(other, buckets).all_of("aaa") == FactStore(store, Buckets()).all_of("aaa")
-    assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
-    assert Shops(other, buckets).get("7") is not None
+    assert ShopStore(other, buckets).profile("6", "joe") == Profile(nickname="Joe")
+    assert ShopStore(other, buckets).get("7") is not None
     grant = Tokens(other).find(pair.access_token)
     assert grant is not None
     assert grant.appid == "shop"

@@ -23,7 +23,8 @@ def test_all_keys_of_a_user_lie_on_one_slot() -> None:
     for key in (
         bucket.record("joe"),
         bucket.facts("joe"),
-        bucket.shop_member("6", "joe"),
+        bucket.shop_profile("6", "joe"),
+        bucket.earlier_shop_profile("6", "joe"),
         bucket.versions,
         bucket.manual,
         bucket.level_prefix,
@@ -38,8 +39,8 @@ def test_all_keys_of_a_user_lie_on_one_slot() -> None:
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_two_members_never_share_a_key(shop: str, user: str, shop2: str, user2: str) -> None:
     one, other = (
-        BUCKETS.of(user).shop_member(shop, user),
-        BUCKETS.of(user2).shop_member(shop2, user2),
+        BUCKETS.of(user).shop_profile(shop, user),
+        BUCKETS.of(user2).shop_profile(shop2, user2),
     )
     assert (one == other) == ((shop, user) == (shop2, user2))
 
