@@ -100,9 +100,7 @@ def _broken(message: UserRow, changes: list[history.Change]) -> str:
         if not is_next or change.kind is history.Kind.DELETED:
             return "must lead, newest first, to the row's level, points and version"
         if not _in_range(change):
-            return (
-                "must have numbers in range, and at most 128 characters in app and partner"
-            )
+            return "must have numbers in range, and at most 128 characters in app and partner"
         after, version = change.before, change.previous_version
     return ""
 
