@@ -1,4 +1,4 @@
-"""What a parameter may be: the ranges that the contracts' comments give, and the design's."""
+"""Validation: the ranges of the .proto files' comments and of docs/design.md."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ LEVEL = eligibility.Condition(level_at_least=1)
 
 
 def nested_condition(depth: int) -> eligibility.Condition:
-    """So many negations around a level."""
+    """A level condition inside `depth` negations."""
     condition = eligibility.Condition(level_at_least=1)
     for _ in range(depth):
         condition = eligibility.Condition(negated=condition)
@@ -184,7 +184,7 @@ def batch(**fields: Any) -> eligibility.EligibilityBatchCheckRequest:
         (facts.PutStarStateRequest(openid="u", star=facts.StarState(gid=1)), ["star.device"]),
     ],
 )
-def test_which_fields_are_wrong(message: Message, fields: list[str]) -> None:
+def test_invalid_fields_are_named(message: Message, fields: list[str]) -> None:
     assert wrong_fields(message) == fields
 
 
@@ -206,12 +206,12 @@ def test_an_id_is_1_to_128_printable_characters(
 
 @pytest.mark.parametrize("message", IDENTIFIERS)
 @pytest.mark.parametrize("value", ["", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"])
-def test_anything_else_is_no_id(message: Callable[[str], Message], value: str) -> None:
+def test_any_other_text_is_refused_as_an_id(message: Callable[[str], Message], value: str) -> None:
     assert len(wrong_fields(message(value))) == 1
 
 
 @given(st.text(max_size=200))
-def test_no_violation_repeats_what_was_sent(value: str) -> None:
+def test_no_violation_repeats_the_value_that_was_sent(value: str) -> None:
     request = upbot.CheckUserXYLevelRequest(
         openid="secret-" + value.encode(errors="ignore").decode()
     )
@@ -233,17 +233,17 @@ MANY_CODES = eligibility.Condition(all=eligibility.ConditionList(conditions=[BAD
         (batch(min_versions=[eligibility.MinVersion()] * 1_000), 2_000),
         (batch(condition=MANY_CODES), 60 * 103),
         (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 100), 100),
-        # A list that is too long is one mistake, and is not read.
+        # A list that is too long is one violation, and is not read.
         (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 1_000), 1),
         (batch(min_versions=[eligibility.MinVersion()] * 1_001), 1),
     ],
 )
-def test_a_refusal_counts_what_is_wrong_and_names_the_first_things(
+def test_a_failure_names_the_first_violations_and_counts_the_others(
     message: Message, count: int
 ) -> None:
     failure = Validator(ALL).failure(message)
     assert failure is not None
-    # Those that are named, and at most 1,000 more.
+    # The named ones, and at most 1,000 more.
     assert failure.metadata["violations"] == str(min(count, 1_008))
     assert (" or more" in failure.message) == (count >= 1_008)
     assert len(failure.violations) == min(count, 8)
@@ -266,7 +266,7 @@ def test_a_huge_request_is_not_read_to_its_end(message: Message) -> None:
     assert time.thread_time() - began < 0.05
 
 
-def test_the_reasons_of_an_import_fit_into_its_reply() -> None:
+def test_the_maximum_of_rejected_rows_fits_into_the_reply() -> None:
     levels = frozenset(range(2**31 - 200, 2**31 - 100))
     row = bulk.UserRow(user_id="u", points=1, level=2**31 - 1)
     found = RowReader(levels).read(row)
@@ -276,7 +276,7 @@ def test_the_reasons_of_an_import_fit_into_its_reply() -> None:
     assert reply.ByteSize() < 4 * 2**20
 
 
-def test_every_request_has_a_row_in_its_services_table() -> None:
+def test_every_request_has_validation_rules() -> None:
     rows = {message.DESCRIPTOR.full_name for message in ALL}
     requests = {method.input_type.full_name for service in services() for method in service.methods}
     assert rows == requests
@@ -307,7 +307,7 @@ def test_every_request_has_a_row_in_its_services_table() -> None:
         ),
     ],
 )
-def test_every_version_that_the_store_gives_can_be_asked_for(
+def test_every_version_that_the_store_gives_is_accepted(
     least: int, request_of: Callable[[int], Message]
 ) -> None:
     for version in (least, 2**50 + 2, MAX_VERSION):
