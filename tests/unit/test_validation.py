@@ -197,17 +197,11 @@ IDENTIFIERS: list[Callable[[str], Message]] = [
 
 
 @pytest.mark.parametrize("message", IDENTIFIERS)
-@pytest.mark.parametrize("value", ["x", "x" * 128, "微信用户", "🎮", "a b", "a/b?c=d%", "'\"\\"])
-def test_an_id_is_1_to_128_printable_characters(
-    message: Callable[[str], Message], value: str
-) -> None:
-    assert wrong_fields(message(value)) == []
-
-
-@pytest.mark.parametrize("message", IDENTIFIERS)
-@pytest.mark.parametrize("value", ["", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"])
-def test_any_other_text_is_refused_as_an_id(message: Callable[[str], Message], value: str) -> None:
-    assert len(wrong_fields(message(value))) == 1
+def test_an_id_is_1_to_128_printable_characters(message: Callable[[str], Message]) -> None:
+    for value in ("x", "x" * 128, "微信用户", "🎮", "a b", "a/b?c=d%", "'\"\\"):
+        assert wrong_fields(message(value)) == [], value
+    for value in ("", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"):
+        assert len(wrong_fields(message(value))) == 1, value
 
 
 @given(st.text(max_size=200))
