@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import redis
 
 from operations.commands.running import no_store, store_settings
-from services.access import earlier
+from services.access import earlier_apps
 from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = connect(settings)
     try:
         layout.claim(store, Buckets())
-        earlier.move(store)
+        earlier_apps.move(store)
         _run(options, store)
     except UnknownAppError:
         return _refuse(f"there is no app {options.appid}; `list` shows those there are")

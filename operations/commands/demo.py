@@ -14,7 +14,7 @@ from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
-from services.rules.thresholds import Steps
+from services.rules.thresholds import LevelThresholds
 from services.runtime.settings import load
 from services.shop_level.shop import Goods, Profile, Shop, ShopLevel, ShopSet
 from services.shop_level.shop_store import ShopStore
@@ -136,18 +136,18 @@ def load_data(store: Store, buckets: Buckets) -> None:
     """Writes the demo data over what is there."""
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
-    _load_users(UserState(store, buckets), RuleBook(store).book().steps)
+    _load_users(UserState(store, buckets), RuleBook(store).book().thresholds)
     _load_facts(FactStore(store, buckets))
     _load_shops(ShopStore(store, buckets))
 
 
-def _load_users(users: UserState, steps: Steps) -> None:
+def _load_users(users: UserState, thresholds: LevelThresholds) -> None:
     for user, points in POINTS.items():
         users.delete(user, APPID)
-        users.initialise(user, steps.steps[0], steps.version, APPID)
-        users.set_points(user, points, steps, APPID)
+        users.initialise(user, thresholds.levels[0], thresholds.version, APPID)
+        users.set_points(user, points, thresholds, APPID)
     protected_until = int(time.time()) + JOE_DAYS * SECONDS_PER_DAY
-    users.set_by_hand(MEMBER, 3, "demo", protected_until, APPID)
+    users.set_manually(MEMBER, 3, "demo", protected_until, APPID)
 
 
 def _load_facts(facts: FactStore) -> None:

@@ -1,4 +1,4 @@
-"""The scopes there are: those that the contracts put on their methods, and no others."""
+"""All scopes, read from the options of the methods in the contracts."""
 
 from collections.abc import Iterable
 
@@ -38,7 +38,7 @@ def services() -> list[ServiceDescriptor]:
 
 
 def access_of(services: Iterable[ServiceDescriptor]) -> dict[str, access_pb2.Access]:
-    """Who may call what: the option on each method, by the method's path."""
+    """The access option of each method, by the method's path."""
     return {
         f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access_pb2.access]
         for service in services

@@ -20,7 +20,7 @@ from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.validation import Validator
 from services.store.batches import batched
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.rows import Row
 
@@ -37,8 +37,8 @@ _ROWS_WITH_HISTORY = 50
 class MemberBulk(MemberBulkServicer):
     """Implements levelgate.member.v1.MemberBulk."""
 
-    def __init__(self, crowd: Crowd, rules: RuleBook, validator: Validator) -> None:
-        self._crowd = crowd
+    def __init__(self, bulk: BulkUsers, rules: RuleBook, validator: Validator) -> None:
+        self._bulk = bulk
         self._rules = rules
         self._validator = validator
 
@@ -68,16 +68,16 @@ class MemberBulk(MemberBulkServicer):
         message = pb.ExportUsersResponse()
         most = _ROWS_WITH_HISTORY if request.with_history else _ROWS_PER_MESSAGE
         after = start.user
-        for buckets in batched(self._crowd.buckets.all()[start.bucket :], BUCKETS_AT_A_TIME):
+        for buckets in batched(self._bulk.buckets.all()[start.bucket :], BUCKETS_AT_A_TIME):
             # Read for each batch: a level may get its first rule during the export.
             levels = self._rules.book().levels
-            for bucket, user, record in self._crowd.users(buckets, levels, after):
+            for bucket, user, record in self._bulk.users(buckets, levels, after):
                 message.users.append(row_message(user, record, with_history=request.with_history))
                 if len(message.users) >= most:
                     yield self._with_cursor(message, ExportCursor(bucket.number, user))
                     message = pb.ExportUsersResponse()
             after = ""
-        yield self._with_cursor(message, ExportCursor(self._crowd.buckets.count, ""))
+        yield self._with_cursor(message, ExportCursor(self._bulk.buckets.count, ""))
 
     def _rows(
         self, requests: Iterable[pb.ImportUsersRequest], reply: pb.ImportUsersResponse
@@ -102,7 +102,7 @@ class MemberBulk(MemberBulkServicer):
                     )
 
     def _write(self, rows: Sequence[Row], app: str) -> int:
-        return self._crowd.write(rows, self._rules.book().steps, app)
+        return self._bulk.write(rows, self._rules.book().thresholds, app)
 
     def _start(self, cursor: str) -> ExportCursor:
         if not cursor:
@@ -111,7 +111,7 @@ class MemberBulk(MemberBulkServicer):
             start = read_export_cursor(cursor)
         except CursorError:
             raise failures.cursor_invalid() from None
-        if start.bucket > self._crowd.buckets.count:
+        if start.bucket > self._bulk.buckets.count:
             raise failures.cursor_invalid()
         return start
 
@@ -119,5 +119,5 @@ class MemberBulk(MemberBulkServicer):
         self, message: pb.ExportUsersResponse, cursor: ExportCursor
     ) -> pb.ExportUsersResponse:
         message.cursor = export_cursor(cursor)
-        message.percent = 100 * cursor.bucket // self._crowd.buckets.count
+        message.percent = 100 * cursor.bucket // self._bulk.buckets.count
         return message

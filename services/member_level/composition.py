@@ -23,9 +23,9 @@ from services.rules.rule_book import RuleBook
 from services.runtime import foundation
 from services.runtime.service import Service
 from services.runtime.settings import load
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import UserState
 
 
@@ -34,13 +34,13 @@ def build() -> Service:
     base = foundation.lay("member_level", settings, CONTRACT, CHECKS, is_writer=True)
     store, buckets, stopping = base.store, base.buckets, base.watch.stopping
 
-    kept = Kept(settings.history, settings.feed, settings.feed_seconds)
-    users = UserState(store, buckets, kept)
-    crowd = Crowd(store, buckets, kept)
+    retention = Retention(settings.history, settings.feed, settings.feed_seconds)
+    users = UserState(store, buckets, retention)
+    bulk = BulkUsers(store, buckets, retention)
     rules = RuleBook(store)
     runs = RunStore(store)
     progress = RunProgress(runs)
-    worker = DemotionWorker(crowd, progress, rules, rate=settings.demotion_rate, stopping=stopping)
+    worker = DemotionWorker(bulk, progress, rules, rate=settings.demotion_rate, stopping=stopping)
     demotions = DemotionCoordinator(progress, rules, worker, stopping)
     history = MemberHistory(
         users,
@@ -50,12 +50,12 @@ def build() -> Service:
     )
 
     add_MemberLevelServicer_to_server(
-        MemberLevel(users, crowd, rules, demotions, manual_level_days=settings.manual_level_days),
+        MemberLevel(users, bulk, rules, demotions, manual_level_days=settings.manual_level_days),
         base.server,
     )
     add_MemberHistoryServicer_to_server(history, base.server)
-    add_DemotionServicer_to_server(Demotion(crowd, rules, runs, demotions), base.server)
-    add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, base.validator), base.server)
+    add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), base.server)
+    add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, base.validator), base.server)
 
     background = [worker.start]
     if settings.demotion_schedule:

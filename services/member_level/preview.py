@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.rules.ladder import ABOVE_ALL_POINTS, Ladder
-from services.rules.thresholds import Fall
+from services.rules.thresholds import DemotionThreshold
 from services.user_state.indexes import Counted, Question, Range
 
 
@@ -62,10 +62,10 @@ def preview_rules(ladder: Ladder, levels: Iterable[int]) -> Preview:
     return Preview(Question(_bounds(ladder), ranges), pairs)
 
 
-def preview_demotion(ladder: Ladder, falls: Iterable[Fall]) -> Preview:
-    """Who would lose a level in a demotion under these rules; each fall becomes one range."""
+def preview_demotion(ladder: Ladder, thresholds: Iterable[DemotionThreshold]) -> Preview:
+    """Who would lose a level in a demotion under these rules, with one range per threshold."""
     bounds = _bounds(ladder)
-    ranges = [Range(False, level, 0, bounds.index(below)) for level, below in falls]
+    ranges = [Range(False, level, 0, bounds.index(points)) for level, points in thresholds]
     pairs = [(each.level, rule.level) for each in ranges for rule in ladder.rules[: each.last]]
     return Preview(Question(bounds, ranges), pairs)
 

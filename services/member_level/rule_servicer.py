@@ -15,7 +15,7 @@ from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range
 
 # Initial metadata, which the gateway forwards as a response header.
@@ -25,9 +25,9 @@ AFFECTED_MEMBERS = "x-levelgate-affected-members"
 class RuleServicer(MemberLevelServicer):
     """The section 等级规则 of docs/api/member-level.md, and the preview of other rules."""
 
-    def __init__(self, rules: RuleBook, crowd: Crowd) -> None:
+    def __init__(self, rules: RuleBook, bulk: BulkUsers) -> None:
         self._rules = rules
-        self._crowd = crowd
+        self._bulk = bulk
 
     def CreateRule(
         self, request: pb.CreateRuleRequest, _context: grpc.ServicerContext
@@ -105,7 +105,7 @@ class RuleServicer(MemberLevelServicer):
         """How many members have a level, earned or manual."""
         ranges = [Range(manual, level, 0, 1) for manual in (False, True)]
         question = Question([0, ABOVE_ALL_POINTS], ranges)
-        found = self._crowd.indexes.count(question, partial(require_caller, context))
+        found = self._bulk.indexes.count(question, partial(require_caller, context))
         return sum(users for each in found for _, users in each.stretches)
 
     def ListRules(
@@ -120,7 +120,7 @@ class RuleServicer(MemberLevelServicer):
         proposed = _proposed(request)
         book = self._rules.book()
         asked = preview.preview_rules(proposed, book.levels)
-        found = self._crowd.indexes.count(asked.question, partial(require_caller, context))
+        found = self._bulk.indexes.count(asked.question, partial(require_caller, context))
         counts = asked.counts(found)
         data = pb.RulesPreview(
             moves=map(move_message, asked.moves(counts)),

@@ -12,7 +12,7 @@ from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import caller_left
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
 
@@ -28,13 +28,13 @@ class MemberLevel(RuleServicer):
     def __init__(
         self,
         users: UserState,
-        crowd: Crowd,
+        bulk: BulkUsers,
         rules: RuleBook,
         demotions: DemotionCoordinator,
         *,
         manual_level_days: int,
     ) -> None:
-        super().__init__(rules, crowd)
+        super().__init__(rules, bulk)
         self._users = users
         self._demotions = demotions
         self._manual_level_days = manual_level_days
@@ -42,17 +42,19 @@ class MemberLevel(RuleServicer):
     def InitUser(
         self, request: pb.InitUserRequest, _context: grpc.ServicerContext
     ) -> pb.InitUserResponse:
-        steps = self._rules.book().steps
-        if not steps.steps:
+        thresholds = self._rules.book().thresholds
+        if not thresholds.levels:
             raise failures.no_rules()
-        self._users.initialise(request.user_id, steps.steps[0], steps.version, current_app())
+        self._users.initialise(
+            request.user_id, thresholds.levels[0], thresholds.version, current_app()
+        )
         return pb.InitUserResponse(code=SUCCESS, data=SUCCESS)
 
     def UpgradeUser(
         self, request: pb.UpgradeUserRequest, _context: grpc.ServicerContext
     ) -> pb.UpgradeUserResponse:
-        steps = self._rules.book().steps
-        upgrade = self._users.set_points(request.user_id, request.point, steps, current_app())
+        thresholds = self._rules.book().thresholds
+        upgrade = self._users.set_points(request.user_id, request.point, thresholds, current_app())
         if upgrade is None:
             raise failures.user_not_found()
         result = pb.UpgradeResult(level=upgrade.record.level, upgraded=int(upgrade.rose))
@@ -63,8 +65,8 @@ class MemberLevel(RuleServicer):
     ) -> pb.AddPointsResponse:
         expected = request.expected_version if request.HasField("expected_version") else None
         bill = Bill(request.bill_no, current_app(), expected)
-        steps = self._rules.book().steps
-        addition = self._users.add_points(request.user_id, request.delta, bill, steps)
+        thresholds = self._rules.book().thresholds
+        addition = self._users.add_points(request.user_id, request.delta, bill, thresholds)
         return pb.AddPointsResponse(code=SUCCESS, data=_points_result(request, addition))
 
     def DeleteUser(
@@ -79,7 +81,7 @@ class MemberLevel(RuleServicer):
         if self._rules.book().ladder.rule_of(request.vip_level) is None:
             raise failures.level_not_found()
         protected_until = int(time.time()) + self._manual_level_days * SECONDS_PER_DAY
-        record = self._users.set_by_hand(
+        record = self._users.set_manually(
             request.user_id, request.vip_level, request.partner_id, protected_until, current_app()
         )
         if record is None:

@@ -61,8 +61,8 @@ class Bystander:
 
     def _settle(self, store: Store) -> None:
         users = UserState(store, Buckets())
-        steps = RuleBook(store).book().steps
-        users.initialise(self.user, steps.steps[0], steps.version)
+        thresholds = RuleBook(store).book().thresholds
+        users.initialise(self.user, thresholds.levels[0], thresholds.version)
         FactStore(store, Buckets()).put_star(self.user, Star(77, ANDROID), lit=True)
         shop = Shop(level_type="0", shop_set=ShopSet(name=self.shop))
         ShopStore(store, Buckets()).change(self.shop, lambda _: shop)

@@ -268,6 +268,16 @@ def test_healthz_says_ok(gateway: Gateway, url: str) -> None:
     assert gateway.client.head(url).status_code == 200
 
 
+def test_a_grpc_call_to_healthz_is_refused_as_on_any_unknown_path(gateway: Gateway) -> None:
+    """The page answered it with HTTP 500, because Envoy turned its "200" into a gRPC status."""
+    headers = {"content-type": "application/grpc"}
+    replies = [gateway.client.post(path, headers=headers) for path in ("/healthz", "/nowhere")]
+    invalid = str(grpc.StatusCode.INVALID_ARGUMENT.value[0])
+    assert {(reply.status_code, reply.headers["grpc-status"]) for reply in replies} == {
+        (200, invalid)
+    }
+
+
 @pytest.mark.parametrize("name", ["upbot_checks", "member_level", "shop_level"])
 def test_healthz_wants_an_instance_of_each_service(
     gateway: Gateway, upstream: Upstream, name: str

@@ -17,8 +17,11 @@ from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from services.user_state.bulk import BulkUsers
+from services.user_state.state import UserState
 from tests.stack.waiting import free_ports, until
 from tests.support.cluster import running_cluster
+from tests.support.levels import BUCKETS, NOW
 from tests.support.service import Service, running_service
 
 SERVERS = {"valkey": str(get_binary_path())}
@@ -89,6 +92,16 @@ def store(any_store: StoreSettings) -> Iterator[Store]:
         client.delete(key.decode())
     yield client
     client.close()
+
+
+@pytest.fixture
+def users(store: Store) -> UserState:
+    return UserState(store, BUCKETS, now=lambda: NOW)
+
+
+@pytest.fixture
+def bulk(store: Store) -> BulkUsers:
+    return BulkUsers(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID
 from services.upbot_checks.fact_store import FactStore
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.history import changes_of
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import Bill, Outcome, UserState
 from tests.integration.conftest import SERVERS, server, store_settings
 
@@ -53,8 +53,8 @@ def test_everything_is_there_under_another_number_of_buckets(
     layout.claim(store, Buckets())
     load_data(store, Buckets())
     users = UserState(store, Buckets())
-    steps = RuleBook(store).book().steps
-    users.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    thresholds = RuleBook(store).book().thresholds
+    users.add_points("5", 7, Bill("b:1", "a:b"), thresholds)
     apps = Apps(store)
     secret = apps.create("shop", ["shop:read"])
     app = apps.authenticate("shop", secret)
@@ -68,7 +68,7 @@ def test_everything_is_there_under_another_number_of_buckets(
     moved = UserState(other, buckets)
     for user in USERS:
         assert moved.get(user) == users.get(user)
-    again = moved.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    again = moved.add_points("5", 7, Bill("b:1", "a:b"), thresholds)
     assert again.outcome is Outcome.REPEAT
     assert RuleBook(other).book().version == RuleBook(store).book().version
     assert RuleBook(other).version(1) is not None
@@ -80,8 +80,8 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert grant is not None
     assert grant.appid == "shop"
     levels = RuleBook(other).book().levels
-    crowd = Crowd(other, buckets)
-    names = [user for _, user, _ in crowd.users(buckets.all(), levels)]
+    bulk = BulkUsers(other, buckets)
+    names = [user for _, user, _ in bulk.users(buckets.all(), levels)]
     assert sorted(names) == sorted(USERS)
 
 
@@ -94,8 +94,8 @@ def test_versions_rise_for_those_who_were_deleted_before_the_move(
     assert last is not None
     users.delete("5")
     archive.restore(other, Buckets(64), archived(store))
-    moved = UserState(other, Buckets(64), Kept())
-    back = moved.initialise("5", RuleBook(other).book().steps.steps[0], 1)
+    moved = UserState(other, Buckets(64), Retention())
+    back = moved.initialise("5", RuleBook(other).book().thresholds.levels[0], 1)
     assert back.version > last.version
     assert len(changes_of(back)) == 1
 

@@ -1,4 +1,4 @@
-"""While one caller uses the tracked connection, others neither wait nor see the past."""
+"""While one caller uses the tracked connection, others neither wait nor read old values."""
 
 import signal
 import threading
@@ -28,7 +28,7 @@ def reads_of(store: ScriptedStore) -> Iterator[TrackedReads]:
 
 @contextmanager
 def under_way(read: Callable[[], Any], held: Held) -> Iterator[list[Any]]:
-    """Another thread's read, of which the store is silent; the list has what it found."""
+    """Runs a read in another thread while the store is silent; the list gets its result."""
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(read()))
     thread.start()
@@ -40,7 +40,7 @@ def under_way(read: Callable[[], Any], held: Held) -> Iterator[list[Any]]:
         thread.join(10)
 
 
-def test_a_miss_does_not_wait_for_another_caller_s_read() -> None:
+def test_a_miss_does_not_wait_for_the_read_of_another_caller() -> None:
     held = Held(values("slow"))
     store = ScriptedStore({"MGET": [held, values("b", "c")], "HMGET": [values("h")]})
     with reads_of(store) as reads:
@@ -51,7 +51,7 @@ def test_a_miss_does_not_wait_for_another_caller_s_read() -> None:
         assert found == [b"slow"]
 
 
-def test_a_hit_does_not_wait_and_asks_nothing() -> None:
+def test_a_hit_neither_waits_nor_asks_the_store() -> None:
     held = Held(values("slow"))
     strings: list[Answer] = [values("known"), held, values("known", "c")]
     store = ScriptedStore({"MGET": strings, "HMGET": [values("x")]})
@@ -64,12 +64,12 @@ def test_a_hit_does_not_wait_and_asks_nothing() -> None:
             assert reads.hmget("h", ["x"]) == [b"x"]
             assert reads.many(["a"], ["h"], ["x"]) == ([b"known"], [[b"x"]])
             assert store.asked == ["MGET", "HMGET", "MGET"]
-            # What was found elsewhere as it is known stays known.
+            # A value that an untracked read found unchanged is still remembered.
             assert reads.many(["a", "c"]).strings == [b"known", b"c"]
             assert reads.get("a") == b"known"
 
 
-def test_what_was_read_elsewhere_is_not_followed_by_an_older_answer() -> None:
+def test_an_untracked_read_is_not_followed_by_an_older_value() -> None:
     held = Held(values("old"))
     store = ScriptedStore({"MGET": [held, values("new"), values("newer")]})
     with reads_of(store) as reads:
@@ -80,7 +80,7 @@ def test_what_was_read_elsewhere_is_not_followed_by_an_older_answer() -> None:
     assert store.asked == ["MGET"] * 3
 
 
-def test_what_is_known_is_forgotten_when_something_else_was_read_elsewhere() -> None:
+def test_a_remembered_value_is_forgotten_after_an_untracked_read_of_another_value() -> None:
     held = Held(values("b"))
     strings: list[Answer] = [values("old"), held, values("new", "c"), values("new", "c")]
     hashes = [values("1"), values("2", "3"), values("2", "3")]
@@ -94,7 +94,7 @@ def test_what_is_known_is_forgotten_when_something_else_was_read_elsewhere() -> 
         assert reads.hmget("h", ["x"]) == [b"2"]
 
 
-def test_what_was_read_elsewhere_is_remembered_with_the_next_read() -> None:
+def test_values_read_untracked_are_remembered_with_the_next_read() -> None:
     held = Held(values("slow"))
     answers: list[Answer] = [held, values("b"), values("c", "b")]
     store = ScriptedStore({"MGET": answers, "HMGET": [values("h"), values("h")]})
@@ -116,7 +116,7 @@ def reads(store_server: ServerProcess) -> TrackedReads:
     return reads
 
 
-def test_an_invalidation_that_is_read_but_not_yet_applied_counts(
+def test_an_invalidation_that_was_received_but_not_applied_prevents_a_hit(
     store_server: ServerProcess, reads: TrackedReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = connect(store_settings(store_server.port))
@@ -142,7 +142,7 @@ def test_an_invalidation_that_is_read_but_not_yet_applied_counts(
         thread.join(10)
 
 
-def test_a_caller_without_time_costs_others_nothing_that_is_remembered(
+def test_a_caller_with_little_time_left_does_not_clear_the_memory(
     store_server: ServerProcess, reads: TrackedReads
 ) -> None:
     reads.get("a")
@@ -152,7 +152,7 @@ def test_a_caller_without_time_costs_others_nothing_that_is_remembered(
     assert reads.kept == 1
 
 
-def test_what_is_read_along_for_others_is_bounded(reads: TrackedReads) -> None:
+def test_the_number_of_additional_values_in_a_read_is_bounded(reads: TrackedReads) -> None:
     reads.get("first")
     with reads._lock:
         for number in range(40):

@@ -87,7 +87,7 @@ def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> 
     context = Context()
     context.leave()
     gone = cast(Any, context)
-    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     rule = member_level_pb2.ProposedRule(vip_level=0, down_point=0, up_point=9)
     calls: list[Callable[[], object]] = [
         lambda: instance.members().PreviewRules(
@@ -104,7 +104,7 @@ def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> 
 
 @pytest.mark.usefixtures("never_polling")
 def test_a_worker_in_the_same_process_wakes_the_calls_that_follow(instance: Instance) -> None:
-    instance.crowd.write(DUE, instance.rules.book().steps)
+    instance.bulk.write(DUE, instance.rules.book().thresholds)
     following = Following(instance, instance.start_run(), instance.demotions.follower(Context()))
     with instance.working():
         assert following.ended()
@@ -114,7 +114,7 @@ def test_a_worker_in_the_same_process_wakes_the_calls_that_follow(instance: Inst
 def test_a_run_that_another_instance_carries_out_is_followed_to_its_end(
     instance: Instance, store: Store
 ) -> None:
-    instance.crowd.write(DUE, instance.rules.book().steps)
+    instance.bulk.write(DUE, instance.rules.book().thresholds)
     following = Following(instance, instance.start_run(), instance.demotions.follower(Context()))
     with Instance(store).working():
         assert following.ended()

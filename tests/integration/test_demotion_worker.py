@@ -52,7 +52,7 @@ class Pause:
 
 
 def write_due(instance: Instance, users: list[str], level: int = 3) -> None:
-    instance.crowd.write([Row(user, 600, level) for user in users], instance.rules.book().steps)
+    instance.bulk.write([Row(user, 600, level) for user in users], instance.rules.book().thresholds)
 
 
 def levels(store: Store, names: list[str]) -> set[int | None]:
@@ -108,7 +108,7 @@ def test_a_bucket_with_more_members_than_a_step_processes_is_processed_again(
 def test_how_far_a_run_has_come(
     instance: Instance, bucket: int, rounds: int, state: RunState, percent: int
 ) -> None:
-    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     run = Run("run", "app", 1, state, bucket, rounds)
     assert demotion._progress(run).percent == percent
 
@@ -131,7 +131,7 @@ def test_a_run_stops_when_the_rules_change(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demotion_worker, "_SAVE_SECONDS", 0)
-    pause = Pause(monkeypatch, instance.crowd, "demote")
+    pause = Pause(monkeypatch, instance.bulk, "demote")
     instance.start_run()
     with instance.working():
         pause.wait()
@@ -146,7 +146,7 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress
     names = [f"u{number}" for number in range(300)]
     write_due(instance, names)
     run = instance.start_run()
-    pause = Pause(monkeypatch, instance.crowd, "demote")
+    pause = Pause(monkeypatch, instance.bulk, "demote")
     with released(monkeypatch, instance) as stopped, instance.working():
         pause.wait()
         assert not instance.runs.acquire_lease("successor")
@@ -162,7 +162,7 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress
         instance.runs.release_lease("successor")
         ended = wait_until_ended(instance)
     # The result counts what the buckets record, also what was demoted but not saved as progress.
-    assert (ended.state, ended.users) == (RunState.DONE, instance.crowd.demoted_by(run.id))
+    assert (ended.state, ended.users) == (RunState.DONE, instance.bulk.demoted_by(run.id))
     assert 0 < ended.users <= len(names)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store import deadline
 from services.store.client import connect_reads
 from services.store.keys import Buckets
@@ -19,7 +19,7 @@ from services.upbot_checks.fact_store import FactStore
 from services.user_state.state import UserState
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
-STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])
+THRESHOLDS = LevelThresholds(1, [LevelThreshold(0, 0, 1), LevelThreshold(1, 500, 2)])
 BUCKETS = Buckets()
 
 
@@ -60,8 +60,8 @@ def test_level_points_stars_and_facts_of_many_users(
     snapshots: Snapshots, users: UserState, store: Store
 ) -> None:
     facts = FactStore(store, BUCKETS)
-    users.initialise("a", STEPS.steps[0], 1)
-    users.set_points("a", 600, STEPS)
+    users.initialise("a", THRESHOLDS.levels[0], 1)
+    users.set_points("a", 600, THRESHOLDS)
     facts.put_star("a", Star(1, IOS), lit=True)
     facts.put_star("b", Star(1, ANDROID), lit=True)
     facts.put_game_fact("b", KEY, GameFact("x", 5))
@@ -81,8 +81,8 @@ def test_thousands_of_users_come_in_the_order_of_the_request(
     snapshots: Snapshots, users: UserState
 ) -> None:
     for number in range(0, 1_200, 100):
-        users.initialise(f"u{number}", STEPS.steps[0], 1)
-        users.set_points(f"u{number}", number, STEPS)
+        users.initialise(f"u{number}", THRESHOLDS.levels[0], 1)
+        users.set_points(f"u{number}", number, THRESHOLDS)
     names = [f"u{number}" for number in range(1_200)]
     found = list(snapshots.read(names, Needs(level=True), {}))
     points = {name: user.points for name, user in zip(names, found, strict=True) if user.version}
@@ -94,9 +94,9 @@ def test_a_version_that_memory_has_not_seen_is_read_from_the_store(
 ) -> None:
     frozen = Frozen(StoreReads(store))
     snapshots = Snapshots(frozen, StoreReads(store), BUCKETS)
-    users.initialise("a", STEPS.steps[0], 1)
+    users.initialise("a", THRESHOLDS.levels[0], 1)
     (before,) = snapshots.read(["a"], Needs(level=True), {})
-    upgraded = users.set_points("a", 600, STEPS)
+    upgraded = users.set_points("a", 600, THRESHOLDS)
     assert upgraded is not None
     version = upgraded.record.version
     assert list(snapshots.read(["a"], Needs(level=True), {})) == [before]
@@ -110,7 +110,7 @@ def test_a_version_that_memory_has_not_seen_is_read_from_the_store(
 def test_a_version_that_the_user_never_had_is_refused(
     users: UserState, snapshots: Snapshots
 ) -> None:
-    record = users.initialise("a", STEPS.steps[0], 1)
+    record = users.initialise("a", THRESHOLDS.levels[0], 1)
     for user in ("a", "nobody"):
         with pytest.raises(VersionNotReachedError) as raised:
             list(snapshots.read([user], Needs(level=True), {user: record.version + 1}))
@@ -118,7 +118,7 @@ def test_a_version_that_the_user_never_had_is_refused(
 
 
 def test_a_deleted_user_is_newer_than_its_versions(users: UserState, snapshots: Snapshots) -> None:
-    record = users.initialise("a", STEPS.steps[0], 1)
+    record = users.initialise("a", THRESHOLDS.levels[0], 1)
     users.delete("a")
     (seen,) = snapshots.read(["a"], Needs(level=True), {"a": record.version})
     assert seen == Snapshot()

@@ -5,6 +5,9 @@ The small form of tests/drills/test_half_open.py, at the port of each service an
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from threading import Event
 from typing import Any
 
 import grpc
@@ -33,6 +36,7 @@ from tests.support.half_open import (
     LARGEST,
     Address,
     Call,
+    Connection,
     half_open,
     unfinished,
     unread,
@@ -130,6 +134,35 @@ def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
     with unread(address(target), [batch] * 10 + [check] * 30, CONNECTIONS, window) as begun:
         assert begun >= CONNECTIONS
         assert_nobody_waits(stack, "upbot_checks", target)
+
+
+def test_a_caller_who_resets_thousands_of_calls_ends_no_call_of_others(stack: RunningStack) -> None:
+    """Each call is complete, so the gateway has passed it on when it is reset."""
+    one = message(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3]))
+    calls = [Call(CHECK, one, stack.token_with("upbot:check"), is_whole=True)] * 50
+    gateway = stack.gateway.removeprefix("http://")
+    resets, over, found = 0, Event(), Counter[str]()
+
+    def call_until_over() -> None:
+        while not over.is_set():
+            found.update(calls_of_another(gateway, CHECK, stack.token))
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(call_until_over)
+        try:
+            while resets < 8_000:
+                # The gateway closes the connection of such a caller after some hundred resets.
+                with ExitStack() as opened, suppress(OSError):
+                    caller = Connection(address(stack.gateway), opened)
+                    while resets < 8_000:
+                        resets += caller.begin(calls)
+                        caller.flush()
+                        caller.reset()
+                        caller.send()
+        finally:
+            over.set()
+            others.result()
+    assert set(found) == {"OK"}
 
 
 def resident_mib(stack: RunningStack) -> float:

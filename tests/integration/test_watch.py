@@ -22,7 +22,7 @@ from services.user_state.history import State
 from services.user_state.record import Source
 from services.user_state.state import UserState
 from tests.stack.waiting import until
-from tests.support.levels import STEPS
+from tests.support.levels import THRESHOLDS
 from tests.support.member_calls import (
     exported,
     failure,
@@ -111,14 +111,14 @@ class Busy:
 
     def __init__(self, store: Store, user: str) -> None:
         self._users = UserState(store, Buckets())
-        self._users.initialise(user, STEPS.steps[0], STEPS.version)
+        self._users.initialise(user, THRESHOLDS.levels[0], THRESHOLDS.version)
         self._user = user
         self.changes = 0
 
     def change(self, count: int) -> None:
         for _ in range(count):
             self.changes += 1
-            self._users.set_points(self._user, self.changes, STEPS)
+            self._users.set_points(self._user, self.changes, THRESHOLDS)
 
     def change_each_second(self, count: int, is_over: threading.Event) -> None:
         started, first = time.monotonic(), self.changes
@@ -176,7 +176,7 @@ def test_many_waiting_changes_of_one_member_leave_a_share_to_others(
         for user in map(str, range(100))
         if (Buckets().of(user).number < number) == (other == "before")
     )
-    users.initialise(few, STEPS.steps[0], STEPS.version)
+    users.initialise(few, THRESHOLDS.levels[0], THRESHOLDS.version)
     changes, is_more = watch.read()
     assert is_more
     assert [each.user for each in changes].count(few) == 1

@@ -11,7 +11,7 @@ from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.state import UserState
 from tests.stack.waiting import until
 from tests.support.levels import BUCKETS
@@ -55,19 +55,19 @@ class Instance:
 
     def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
         self.store = store
-        self.crowd = Crowd(store, BUCKETS)
+        self.bulk = BulkUsers(store, BUCKETS)
         self.rules = RuleBook(store)
         self.runs = CountingRunStore(store, lease_milliseconds)
         self.progress = RunProgress(self.runs)
         self.stopping = threading.Event()
         self.worker = DemotionWorker(
-            self.crowd, self.progress, self.rules, rate=0, stopping=self.stopping
+            self.bulk, self.progress, self.rules, rate=0, stopping=self.stopping
         )
         self.demotions = DemotionCoordinator(self.progress, self.rules, self.worker, self.stopping)
 
     def members(self) -> MemberLevel:
         users = UserState(self.store, BUCKETS)
-        return MemberLevel(users, self.crowd, self.rules, self.demotions, manual_level_days=1)
+        return MemberLevel(users, self.bulk, self.rules, self.demotions, manual_level_days=1)
 
     def start_run(self, name: str = "run") -> Run:
         return self.demotions.start(Run(name, "app", self.rules.book().version))

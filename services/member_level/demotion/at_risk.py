@@ -8,7 +8,7 @@ from services.member_level.cursors import AtRiskCursor, CursorError
 from services.rules.rule_book import Book
 from services.store.batches import batched
 from services.store.keys import Bucket
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
 
 # The margin of a member whom the next demotion lowers even if the points stay the same.
@@ -22,9 +22,9 @@ _Place = tuple[Bucket, Sequence[Span], str]
 class AtRiskPages:
     """The order is by bucket, then by rising level, points and user; changes do not disturb it."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._buckets = crowd.buckets
-        self._indexes = crowd.indexes
+    def __init__(self, bulk: BulkUsers) -> None:
+        self._buckets = bulk.buckets
+        self._indexes = bulk.indexes
 
     def page(
         self, book: Book, points: int, size: int, cursor: str, proceed: Callable[[], None]
@@ -35,12 +35,11 @@ class AtRiskPages:
         `proceed` is called before each round trip, and ends the work by raising. Raises Failure
         for an invalid cursor.
         """
-        falls = book.falls
-        lowest_points = dict(falls)
+        lowest_points = dict(book.demotion_thresholds)
         has_rule = {rule.level for rule in book.ladder.rules}
         spans = [
             Span(False, level, below if level in has_rule else 0, below + points)
-            for level, below in falls
+            for level, below in lowest_points.items()
         ]
         page = pb.AtRiskPage()
         for places in self._places(spans, size, self._read(cursor), proceed):

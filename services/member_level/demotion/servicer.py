@@ -21,7 +21,7 @@ from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
 from services.store.batches import batched
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
 from services.user_state.record import Record
 
@@ -40,17 +40,17 @@ class Demotion(DemotionServicer):
 
     def __init__(
         self,
-        crowd: Crowd,
+        bulk: BulkUsers,
         rules: RuleBook,
         runs: RunStore,
         demotions: DemotionCoordinator,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._crowd = crowd
+        self._bulk = bulk
         self._rules = rules
         self._runs = runs
         self._demotions = demotions
-        self._at_risk = AtRiskPages(crowd)
+        self._at_risk = AtRiskPages(bulk)
         self._now = now
 
     def PlanDemotion(
@@ -58,8 +58,8 @@ class Demotion(DemotionServicer):
     ) -> pb.PlanDemotionResponse:
         proceed = partial(require_caller, context)
         book = self._book()
-        asked = preview.preview_demotion(book.ladder, book.falls)
-        found = list(self._crowd.indexes.count(asked.question, proceed))
+        asked = preview.preview_demotion(book.ladder, book.demotion_thresholds)
+        found = list(self._bulk.indexes.count(asked.question, proceed))
         counts = asked.counts(found)
         ended = sum(each.protection_ended for each in found)
         has_size = request.HasField("sample_size")
@@ -127,7 +127,7 @@ class Demotion(DemotionServicer):
 
     def _progress(self, run: Run) -> pb.RunDemotionResponse:
         """In the first round the percentage follows the buckets; 100 is kept for the end."""
-        processed = 99 if run.rounds else 100 * run.bucket // self._crowd.buckets.count
+        processed = 99 if run.rounds else 100 * run.bucket // self._bulk.buckets.count
         percent = min(processed, 99) if run.state is RunState.RUNNING else 100
         return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
 
@@ -140,7 +140,7 @@ class Demotion(DemotionServicer):
         proceed: Callable[[], None],
     ) -> list[pb.DueMember]:
         """Some of the members that are due, from random buckets."""
-        below = dict(book.falls)
+        below = dict(book.demotion_thresholds)
         places = []
         for each in found:
             levels = sorted({asked.pairs[stretch][0] for stretch, _ in each.stretches})
@@ -154,7 +154,7 @@ class Demotion(DemotionServicer):
             if len(sample) >= size:
                 break
             proceed()
-            due = self._crowd.indexes.due(some, size - len(sample))
+            due = self._bulk.indexes.due(some, size - len(sample))
             sample += (_due_member(book.ladder, *each) for each in due)
         return sample
 

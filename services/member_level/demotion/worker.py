@@ -17,7 +17,7 @@ from services.member_level.demotion.progress import RunProgress
 from services.member_level.demotion.run_store import Run, RunState
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
-from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, Crowd
+from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, BulkUsers
 
 _POLL_SECONDS = 1.0
 # How often progress is saved. If a worker dies, its successor repeats at most this much, and the
@@ -30,14 +30,14 @@ class DemotionWorker:
 
     def __init__(
         self,
-        crowd: Crowd,
+        bulk: BulkUsers,
         progress: RunProgress,
         rules: RuleBook,
         *,
         rate: int,
         stopping: threading.Event,
     ) -> None:
-        self._crowd = crowd
+        self._bulk = bulk
         self._runs = progress.runs
         self._progress = progress
         self._rules = rules
@@ -97,13 +97,13 @@ class DemotionWorker:
         book = self._rules.book()
         if book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
-        falls = book.falls
+        falling = book.demotion_thresholds
         save_at = time.monotonic() + _SAVE_SECONDS
-        for buckets in batched(self._crowd.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
+        for buckets in batched(self._bulk.buckets.all()[run.bucket :], DEMOTED_AT_A_TIME):
             if time.monotonic() >= self._leased_until:
                 # This process was paused: another one may be working by now, under other rules.
                 return self._save(run)
-            demoted = self._crowd.demote(buckets, book.steps, falls, run.id, run.app)
+            demoted = self._bulk.demote(buckets, book.thresholds, falling, run.id, run.app)
             members = sum(each.now for each in demoted)
             run = replace(
                 run,
@@ -136,7 +136,7 @@ class DemotionWorker:
         return run
 
     def _end(self, run: Run) -> Run | None:
-        ended = replace(run, users=self._crowd.demoted_by(run.id))
+        ended = replace(run, users=self._bulk.demoted_by(run.id))
         since = time.monotonic()
         if not self._runs.finish(self._name, ended):
             return None

@@ -75,6 +75,10 @@ def _listener(
         "codec_type": "HTTP2",
         "http2_protocol_options": {
             "max_concurrent_streams": 256,
+            # The other HTTP/2 library, nghttp2, closes a connection after some 1,000 resets, and
+            # the gateway's connection has the calls of all callers. Measured: one caller reset
+            # 22,400 calls in 8 s, and 15 of 2,352 calls of others failed; with oghttp2 none did.
+            "use_oghttp2_codec": True,
             # Finds callers who are gone, or do not read, while a stream is silent.
             "connection_keepalive": {"interval": "30s", "timeout": "20s"},
         },
