@@ -20,7 +20,7 @@ class MemberLevelSettings(ServerSettings):
         ge=1,
         le=20_000,
         validation_alias=AliasChoices("MANUAL_LEVEL_DAYS", "MEMBER_LEVEL_MANUAL_LEVEL_DAYS"),
-        description="Days that a level set by hand is protected from demotion. At most 20,000:"
+        description="Days for which a manual level is protected from demotion. At most 20,000:"
         " the end of the protection is stored in 32 bits, which last until 2106.",
     )
     history: int = Field(
