@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import redis
 from pydantic import SecretStr
@@ -157,9 +158,13 @@ def _load_facts(facts: FactStore) -> None:
 
 
 def _load_shops(shops: ShopStore) -> None:
-    for shop_id, shop in SHOPS.items():
-        shops.change(shop_id, lambda _, shop=shop: shop)  # type: ignore[misc]
+    for shop_id in SHOPS:
+        shops.change(shop_id, partial(_demo_shop, shop_id))
     shops.put_profile("6", MEMBER, Profile(nickname="Joe"))
+
+
+def _demo_shop(shop_id: str, _old: Shop | None) -> Shop:
+    return SHOPS[shop_id]
 
 
 def main() -> int:
