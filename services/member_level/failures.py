@@ -67,16 +67,15 @@ def cursor_expired() -> Failure:
 
 
 def rules_full(most: int) -> Failure:
-    violation = _violation(
-        "vip_level", f"must not be a new level: there are {most} rules, the most"
-    )
-    return Failure(reasons.REASON_LIMIT_REACHED, "等级规则数量已达上限", [violation])
+    description = f"cannot get a rule: there are already {most} rules, the maximum"
+    violations = [_violation("vip_level", description)]
+    return Failure(reasons.REASON_LIMIT_REACHED, "等级规则数量已达上限", violations)
 
 
 def levels_full(most: int) -> Failure:
-    description = f"must be a level that has had a rule: {most} levels have, which is the most"
-    violation = _violation("vip_level", description)
-    return Failure(reasons.REASON_LIMIT_REACHED, "等级数量已达上限", [violation])
+    description = f"must be a level that has had a rule before: {most} have had one, the maximum"
+    violations = [_violation("vip_level", description)]
+    return Failure(reasons.REASON_LIMIT_REACHED, "等级数量已达上限", violations)
 
 
 def rules_conflict(conflict: Conflict, field: str) -> Failure:

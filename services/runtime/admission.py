@@ -15,7 +15,7 @@ class Admission:
         """`what` names the calls in the message of a refusal, as "streams"."""
         self._free = threading.BoundedSemaphore(most)
         self._reason = reason
-        self._message = f"this instance answers {most} {what} at a time, and so many are under way"
+        self._message = f"this instance answers {most} {what} at a time; all are in use"
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -368,7 +368,8 @@ REASONS: Mapping[str, Entry] = {
     "TOO_MANY_CALLS": Entry(
         StatusCode.RESOURCE_EXHAUSTED,
         "too many calls are under way; call again later",
-        "The instance answers as many calls, or as many expensive ones, as it can at a time.",
+        "A service or the gateway has as many calls in progress as it can answer; if it is the "
+        "gateway, JSON clients get 503.",
         "Try again with a growing backoff.",
     ),
     "COMPRESSION_UNSUPPORTED": Entry(

@@ -56,7 +56,8 @@ class ShopAdmin(ShopAdminServicer):
         except WeightTakenError:
             raise Failure(REASON_WEIGHT_TAKEN) from None
         except LevelsFullError:
-            message = f"a shop has at most {MAX_LEVELS} levels with {MAX_LEVEL_TEXT} bytes of text"
+            limits = f"at most {MAX_LEVELS} levels, and {MAX_LEVEL_TEXT} bytes of text in them"
+            message = f"a shop has {limits}"
             raise Failure(REASON_LIMIT_REACHED, message) from None
         return pb.PutLevelResponse()
 

@@ -177,7 +177,7 @@ def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
         first.result()
 
 
-# Code and message of Envoy or grpcio for errors that are hard to provoke here, and what callers get.
+# Code and message of Envoy or grpcio for errors that are hard to provoke here, and what callers get
 SAID = [
     ("UNKNOWN", "stream timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     ("UNAVAILABLE", "upstream request timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),

@@ -2,9 +2,12 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
+import grpc
 import pytest
 
+from levelgate.access.v1.reason_pb2 import REASON_SHOP_LEVEL_NOT_FOUND, REASON_SHOP_NOT_SET
 from levelgate.shop.v1 import shop_admin_pb2 as pb
 from levelgate.shop.v1.shop_level_pb2 import Goods as GoodsMessage
 from levelgate.shop.v1.shop_level_pb2 import ShopSet as ShopSetMessage
@@ -17,7 +20,7 @@ from services.store import keys
 from services.store.store import Store
 from tests.support.levels import BUCKETS
 
-CONTEXT: None = None  # the servicer does not use it
+CONTEXT = cast("grpc.ServicerContext", None)  # the servicer does not use it
 
 
 @pytest.fixture
@@ -62,8 +65,9 @@ def put_level(shops: ShopStore, shop_id: str, added: ShopLevel) -> None:
 def test_a_shop_without_settings_has_no_levels(shops: ShopStore, admin: ShopAdmin) -> None:
     assert shops.get("6") is None
     request = pb.PutLevelRequest(shop_id="6", level=pb.ShopLevelSettings(id=1, level_name="x"))
-    with pytest.raises(Failure, match="未进行等级设置"):
-        admin.PutLevel(request, CONTEXT)  # type: ignore[arg-type]
+    with pytest.raises(Failure) as raised:
+        admin.PutLevel(request, CONTEXT)
+    assert raised.value.reason == REASON_SHOP_NOT_SET
 
 
 @pytest.mark.parametrize("shop", [FULL, Shop("0")])
@@ -81,9 +85,9 @@ def test_fields_that_the_contract_does_not_define_do_not_come_back(admin: ShopAd
     shop.shop_set.MergeFromString(WRONG_WIRE_TYPE)
     settings = pb.ShopLevelSettings(id=7, weight=3, level_name="级")
     settings.goods.MergeFromString(WRONG_WIRE_TYPE)
-    admin.PutShop(pb.PutShopRequest(shop_id="6", shop=shop), CONTEXT)  # type: ignore[arg-type]
-    admin.PutLevel(pb.PutLevelRequest(shop_id="6", level=settings), CONTEXT)  # type: ignore[arg-type]
-    found = admin.GetShop(pb.GetShopRequest(shop_id="6"), CONTEXT)  # type: ignore[arg-type]
+    admin.PutShop(pb.PutShopRequest(shop_id="6", shop=shop), CONTEXT)
+    admin.PutLevel(pb.PutLevelRequest(shop_id="6", level=settings), CONTEXT)
+    found = admin.GetShop(pb.GetShopRequest(shop_id="6"), CONTEXT)
     assert found.shop.shop_set.SerializeToString() == b""
     assert found.levels[0].goods.SerializeToString() == b""
     assert found.levels[0].HasField("goods")
@@ -97,16 +101,17 @@ def test_a_level_replaces_the_one_with_its_id_and_can_be_deleted(
     put_level(shops, "6", level(7, 4, "新"))
     assert shops.get("6") == Shop("0", levels=(level(7, 4, "新"),))
     request = pb.DeleteLevelRequest(shop_id="6", level_id=7)
-    admin.DeleteLevel(request, CONTEXT)  # type: ignore[arg-type]
+    admin.DeleteLevel(request, CONTEXT)
     assert shops.get("6") == Shop("0")
-    with pytest.raises(Failure, match="no such level"):
-        admin.DeleteLevel(request, CONTEXT)  # type: ignore[arg-type]
+    with pytest.raises(Failure) as raised:
+        admin.DeleteLevel(request, CONTEXT)
+    assert raised.value.reason == REASON_SHOP_LEVEL_NOT_FOUND
 
 
 def test_new_settings_leave_the_levels(shops: ShopStore, admin: ShopAdmin) -> None:
     put(shops, Shop("0", levels=(level(7, 3),)))
     request = pb.PutShopRequest(shop_id="6", shop=pb.Shop(level_type="1"))
-    admin.PutShop(request, CONTEXT)  # type: ignore[arg-type]
+    admin.PutShop(request, CONTEXT)
     assert shops.get("6") == Shop("1", levels=(level(7, 3),))
 
 

@@ -134,8 +134,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_MESSAGE_TOO_LARGE: _Reason.ValueType  # 32
     """RESOURCE_EXHAUSTED: The request is larger than the method accepts. Send less in one request."""
     REASON_TOO_MANY_CALLS: _Reason.ValueType  # 33
-    """RESOURCE_EXHAUSTED: The instance answers as many calls, or as many expensive ones, as it can at
-    a time. Try again with a growing backoff.
+    """RESOURCE_EXHAUSTED: A service or the gateway has as many calls in progress as it can answer; if
+    it is the gateway, JSON clients get 503. Try again with a growing backoff.
     """
     REASON_COMPRESSION_UNSUPPORTED: _Reason.ValueType  # 34
     """UNIMPLEMENTED: The message is compressed in a way that is not supported. Use gzip, deflate or
@@ -276,8 +276,8 @@ method with docs/routes.md.
 REASON_MESSAGE_TOO_LARGE: Reason.ValueType  # 32
 """RESOURCE_EXHAUSTED: The request is larger than the method accepts. Send less in one request."""
 REASON_TOO_MANY_CALLS: Reason.ValueType  # 33
-"""RESOURCE_EXHAUSTED: The instance answers as many calls, or as many expensive ones, as it can at
-a time. Try again with a growing backoff.
+"""RESOURCE_EXHAUSTED: A service or the gateway has as many calls in progress as it can answer; if
+it is the gateway, JSON clients get 503. Try again with a growing backoff.
 """
 REASON_COMPRESSION_UNSUPPORTED: Reason.ValueType  # 34
 """UNIMPLEMENTED: The message is compressed in a way that is not supported. Use gzip, deflate or
