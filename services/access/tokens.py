@@ -63,31 +63,21 @@ class Tokens:
         is_active = folder.joinpath("is_active.lua").read_text()
         issue = folder.joinpath("issue.lua").read_text()
         self._find = NamedScript(
-            store, _FIND, keys=("token_key",), arguments={"app_prefix": str}, writes=False
+            store, _FIND, keys="token_key", arguments="app_prefix", writes=False
         )
         self._issue = NamedScript(
             store,
             is_active + issue,
-            keys=("app_key", "live_key", "superseded_key"),
-            arguments={
-                "generation": str,
-                "access_prefix": str,
-                "refresh_prefix": str,
-                "new_pair": str,
-                "access_fields": str,
-                "refresh_fields": str,
-                "refreshed": str,
-                "access_seconds": int,
-                "refresh_seconds": int,
-                "superseded_seconds": int,
-                "most_pairs": int,
-            },
+            keys="app_key live_key superseded_key",
+            arguments="generation access_prefix refresh_prefix new_pair access_fields"
+            " refresh_fields refreshed access_seconds:int refresh_seconds:int"
+            " superseded_seconds:int most_pairs:int",
         )
         self._issue_member = NamedScript(
             store,
             is_active + _ISSUE_MEMBER,
-            keys=("app_key", "token_key"),
-            arguments={"generation": str, "token_fields": str, "seconds": int},
+            keys="app_key token_key",
+            arguments="generation token_fields seconds:int",
         )
 
     def find(self, token: str) -> Grant | None:
@@ -120,13 +110,11 @@ class Tokens:
         token = new_secret()
         fields = _packed(app=appid, generation=generation, scope="", member=user)
         is_done = self._issue_member(
-            {
-                "app_key": keys.app(appid),
-                "token_key": keys.token(digest(token)),
-                "generation": generation,
-                "token_fields": fields,
-                "seconds": MEMBER_SECONDS,
-            }
+            app_key=keys.app(appid),
+            token_key=keys.token(digest(token)),
+            generation=generation,
+            token_fields=fields,
+            seconds=MEMBER_SECONDS,
         )
         return token if is_done else None
 
@@ -140,7 +128,7 @@ class Tokens:
 
     def _active(self, key: str) -> tuple[dict[str, str], App] | None:
         """The stored fields of a token, and its app; None unless that app still is active."""
-        found = self._find({"token_key": key, "app_prefix": keys.app("")})
+        found = self._find(token_key=key, app_prefix=keys.app(""))
         if found is None or found[1] is None:
             return None
         fields, app = json.loads(found[0]), unpack(found[1])
@@ -151,22 +139,20 @@ class Tokens:
         access, refresh = digest(pair.access_token), digest(pair.refresh_token)
         of = {"app": app.appid, "generation": app.generation}
         is_done = self._issue(
-            {
-                "app_key": keys.app(app.appid),
-                "live_key": keys.live_pairs(app.generation),
-                "superseded_key": keys.superseded_pairs(app.generation),
-                "generation": app.generation,
-                "access_prefix": keys.token(""),
-                "refresh_prefix": keys.refresh_token(""),
-                "new_pair": f"{access} {refresh}",
-                "access_fields": _packed(**of, scope=pair.scope),
-                "refresh_fields": _packed(**of, access=access),
-                "refreshed": refreshed,
-                "access_seconds": ACCESS_SECONDS,
-                "refresh_seconds": REFRESH_SECONDS,
-                "superseded_seconds": SUPERSEDED_SECONDS,
-                "most_pairs": LIVE_PAIRS,
-            }
+            app_key=keys.app(app.appid),
+            live_key=keys.live_pairs(app.generation),
+            superseded_key=keys.superseded_pairs(app.generation),
+            generation=app.generation,
+            access_prefix=keys.token(""),
+            refresh_prefix=keys.refresh_token(""),
+            new_pair=f"{access} {refresh}",
+            access_fields=_packed(**of, scope=pair.scope),
+            refresh_fields=_packed(**of, access=access),
+            refreshed=refreshed,
+            access_seconds=ACCESS_SECONDS,
+            refresh_seconds=REFRESH_SECONDS,
+            superseded_seconds=SUPERSEDED_SECONDS,
+            most_pairs=LIVE_PAIRS,
         )
         return pair if is_done else None
 

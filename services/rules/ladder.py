@@ -60,9 +60,6 @@ class Ladder:
             return 0
         return self._down_points[place] if place < len(self._down_points) else ABOVE_ALL_POINTS
 
-    def lowest_level(self) -> int | None:
-        return self.rules[0].level if self.rules else None
-
     def rule_of(self, level: int) -> Rule | None:
         return next((rule for rule in self.rules if rule.level == level), None)
 

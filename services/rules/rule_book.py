@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from services.rules.ladder import Ladder, Rule
 from services.rules.thresholds import DemotionThreshold, LevelThreshold, LevelThresholds
 from services.store import keys
-from services.store.compare_and_set import CompareAndSet, Copy, Replacement
+from services.store.compare_and_set import CompareAndSet, Replacement
 from services.store.store import Store
 
 VERSIONS_KEPT = 1_000
@@ -78,8 +78,8 @@ class RuleBook:
                 changed=int(self._now()),
                 app=app,
             )
-            field, expired = str(new.version), str(new.version - VERSIONS_KEPT)
-            return Replacement(_pack(new), Copy(keys.PAST_RULES, field, expired))
+            field, expired_field = str(new.version), str(new.version - VERSIONS_KEPT)
+            return Replacement(_pack(new), keys.PAST_RULES, field, expired_field)
 
         self._rules.change(keys.RULES, replacement)
 

@@ -1,7 +1,7 @@
 """The rules as the scripts of user_state read them: which points earn a level, which keep it."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -33,9 +33,7 @@ class LevelThresholds:
     levels: Sequence[LevelThreshold]
 
     @cached_property
-    def packed(self) -> bytes:
-        return b"".join(THRESHOLD.pack(*each) for each in self.levels)
-
-
-def packed_demotion(thresholds: Iterable[DemotionThreshold]) -> bytes:
-    return b"".join(DEMOTION_THRESHOLD.pack(*each) for each in thresholds)
+    def arguments(self) -> Mapping[str, bytes | int]:
+        """The arguments of a script."""
+        packed = b"".join(THRESHOLD.pack(*each) for each in self.levels)
+        return {"thresholds": packed, "rules_version": self.version}

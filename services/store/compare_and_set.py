@@ -4,36 +4,30 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from services.store import deadline
-from services.store.store import Store, Value
+from services.store.scripts import NamedScript
+from services.store.store import Store
 
-# Replaces the value only if it is still the one that was read; "" stands for an absent key.
-# With a second key, the hash there gets the new value too, under one field, and loses another.
+# Replaces the value only if it is still the one that was read; "" means an absent key. With a
+# field, the hash gets the new value too and loses another field.
 _REPLACE = """
-local read, value, field, expired_field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if (redis.call('GET', KEYS[1]) or '') ~= read then return 0 end
-redis.call('SET', KEYS[1], value)
-if KEYS[2] then
-  redis.call('HSET', KEYS[2], field, value)
-  redis.call('HDEL', KEYS[2], expired_field)
+if (redis.call('GET', key) or '') ~= read then return 0 end
+redis.call('SET', key, value)
+if field ~= '' then
+  redis.call('HSET', hash_key, field, value)
+  redis.call('HDEL', hash_key, expired_field)
 end
 return 1
 """
 
 
-class Copy(NamedTuple):
-    """A hash on the value's slot that keeps a copy of each new value."""
-
-    hash: str
-    field: str
-    expired_field: str
-    """A field that is deleted in the same step."""
-
-
 class Replacement(NamedTuple):
-    """A new value that is written together with a copy."""
+    """A new value, and a hash on the same slot that keeps a copy of it under `field`."""
 
     value: bytes
-    copy: Copy
+    hash_key: str
+    field: str
+    expired_field: str
+    """A field of the hash that is deleted in the same step."""
 
 
 class CompareAndSet:
@@ -41,7 +35,9 @@ class CompareAndSet:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._replace = store.register_script(_REPLACE)
+        self._replace = NamedScript(
+            store, _REPLACE, keys="key hash_key", arguments="read value field expired_field"
+        )
 
     def change(
         self, key: str, decide: Callable[[bytes | None], bytes | Replacement | None]
@@ -56,14 +52,9 @@ class CompareAndSet:
         while not is_replaced:
             deadline.require_time_left()
             read = self._store.get(key)
-            decided = decide(read)
-            if decided is None:
+            new = decide(read)
+            if new is None:
                 return
-            is_replaced = self._write(key, read or b"", decided)
-
-    def _write(self, key: str, read: bytes, new: bytes | Replacement) -> bool:
-        if isinstance(new, bytes):
-            return bool(self._replace([key], [read, new]))
-        copy = new.copy
-        arguments: list[Value] = [read, new.value, copy.field, copy.expired_field]
-        return bool(self._replace([key, copy.hash], arguments))
+            if isinstance(new, bytes):
+                new = Replacement(new, key, "", "")
+            is_replaced = bool(self._replace(new._asdict(), key=key, read=read or b""))

@@ -16,6 +16,7 @@ from services.store.store import Store, Value
 Call = tuple[Sequence[str], Sequence[Value]]
 NamedValues = Mapping[str, Any]
 
+_INT = ":int"
 # How Lua's struct library spells the fields of Python's.
 _LUA_FIELDS = str.maketrans({"H": "I2", "I": "I4", "Q": "I8", "i": "i4"})
 
@@ -73,61 +74,53 @@ class Script:
 class NamedScript:
     """A script whose keys and arguments have names.
 
-    The names are declared once, here. The order of KEYS and ARGV and the Lua locals of the same
-    names follow from the declaration. The type of an argument says what it is in Lua: int is a
-    number, every other one a string; list, which only the last one may be, is a table of strings.
-    In a script whose number of keys varies, `keys` is one name, that of the table of all keys.
+    The names are declared once, as "first second:int *rest". The order of KEYS and ARGV and the Lua
+    locals of the same names follow from the declaration. An argument with ":int" is a number in
+    Lua, every other one a string; `*rest` is a table of all remaining ones.
     """
 
     def __init__(
-        self,
-        store: Store,
-        text: str,
-        *,
-        keys: Sequence[str] | str,
-        arguments: Mapping[str, type],
-        writes: bool = True,
+        self, store: Store, text: str, *, keys: str, arguments: str, writes: bool = True
     ) -> None:
-        self._keys = keys
-        *self._arguments, self._last = arguments
-        self._has_list = arguments[self._last] is list
-        parameters = _lua_keys(keys) + _lua_arguments(arguments)
+        self._keys, self._arguments = _Names(keys), _Names(arguments)
+        parameters = self._keys.lua("KEYS") + self._arguments.lua("ARGV")
         self._script = store.register_script(parameters + text, writes=writes)
 
-    def __call__(self, values: NamedValues) -> Any:
-        """Raises redis.RedisError, as Script does."""
-        return self._script(*self._call(values))
+    def __call__(self, shared: NamedValues | None = None, **values: Any) -> Any:
+        """Raises redis.RedisError, as Script does. `shared` holds further values by name."""
+        return self._script(*self._call({**(shared or {}), **values}))
 
     def many(self, calls: Sequence[NamedValues]) -> list[Any]:
-        """As Script.many."""
+        """As Script.many, with the values of each call by name."""
         return self._script.many([self._call(values) for values in calls])
 
     def _call(self, values: NamedValues) -> Call:
-        if isinstance(self._keys, str):
-            keys = values[self._keys]
-        else:
-            keys = [values[name] for name in self._keys]
-        arguments = [values[name] for name in self._arguments]
-        last = values[self._last]
-        return keys, [*arguments, *last] if self._has_list else [*arguments, last]
+        return self._keys.values(values), self._arguments.values(values)
 
 
-def _lua_keys(keys: Sequence[str] | str) -> str:
-    if isinstance(keys, str):
-        return f"local {keys} = KEYS\n"
-    return "".join(f"local {name} = KEYS[{number}]\n" for number, name in enumerate(keys, 1))
+class _Names:
+    """The declared names of KEYS or ARGV, in their order."""
 
+    def __init__(self, declaration: str) -> None:
+        self._declared = declaration.split()
+        names = [each.removesuffix(_INT) for each in self._declared]
+        self._rest = names.pop()[1:] if names and names[-1].startswith("*") else ""
+        self._names = names
 
-def _lua_arguments(arguments: Mapping[str, type]) -> str:
-    lines = []
-    for number, (name, kind) in enumerate(arguments.items(), 1):
-        value = f"ARGV[{number}]"
-        if kind is int:
-            value = f"tonumber({value})"
-        elif kind is list:
-            value = f"{{ unpack(ARGV, {number}) }}"
-        lines.append(f"local {name} = {value}\n")
-    return "".join(lines)
+    def lua(self, table: str) -> str:
+        """Lua that declares locals with these names."""
+        lines = []
+        for number, name in enumerate(self._names, 1):
+            is_number = self._declared[number - 1].endswith(_INT)
+            value = f"{table}[{number}]"
+            lines.append(f"local {name} = {f'tonumber({value})' if is_number else value}\n")
+        if self._rest:
+            lines.append(f"local {self._rest} = {{ unpack({table}, {len(self._names) + 1}) }}\n")
+        return "".join(lines)
+
+    def values(self, named: NamedValues) -> list[Any]:
+        values = [named[name] for name in self._names]
+        return [*values, *named[self._rest]] if self._rest else values
 
 
 def lua_constants(constants: Mapping[str, int | struct.Struct]) -> str:

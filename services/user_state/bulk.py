@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from services.rules.thresholds import DemotionThreshold, LevelThresholds, packed_demotion
+from services.rules.thresholds import DEMOTION_THRESHOLD, DemotionThreshold, LevelThresholds
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
 from services.store.store import Store, Value
@@ -71,17 +71,16 @@ class BulkUsers:
         """
         demoted = {bucket: Demoted(0, 0) for bucket in buckets}
         for some in list(batched(demotion_thresholds, _LEVELS_AT_A_TIME)) or [()]:
-            packed = packed_demotion(some)
+            packed = b"".join(DEMOTION_THRESHOLD.pack(*each) for each in some)
             unfinished = [bucket for bucket, done in demoted.items() if done.now < BATCH]
             calls = [
                 {
-                    **self._scripts.on_bucket(bucket, app),
+                    **self._scripts.shared(bucket, app),
                     "demoted_key": bucket.demoted,
-                    "limit": BATCH - demoted[bucket].now,
-                    "thresholds": thresholds.packed,
-                    "rules_version": thresholds.version,
-                    "run": run,
+                    **thresholds.arguments,
                     "demotion_thresholds": packed,
+                    "limit": BATCH - demoted[bucket].now,
+                    "run": run,
                 }
                 for bucket in unfinished
             ]
@@ -104,15 +103,10 @@ class BulkUsers:
         by_bucket: dict[int, list[bytes]] = {}
         for row in {row.user: row for row in rows}.values():
             by_bucket.setdefault(self.buckets.number_of(row.user), []).append(row.packed())
-        written = 0
+        written, rules = 0, thresholds.arguments
         for group in batched(by_bucket.items(), _BUCKETS_AT_A_TIME):
             calls = [
-                {
-                    **self._scripts.on_bucket(Bucket(number), app),
-                    "thresholds": thresholds.packed,
-                    "rules_version": thresholds.version,
-                    "packed_rows": batch,
-                }
+                {**self._scripts.shared(Bucket(number), app), **rules, "packed_rows": batch}
                 for number, packed in group
                 for batch in batched(packed, BATCH)
             ]
@@ -129,7 +123,7 @@ class BulkUsers:
             by_bucket[self.buckets.number_of(user)] += (user, packed)
         calls = [
             {
-                **self._scripts.on_bucket(Bucket(number), ""),
+                **self._scripts.shared(Bucket(number), ""),
                 "last_version": version,
                 "users_and_records": batch,
             }

@@ -42,7 +42,7 @@ class Feed:
         return int(self._store.get(bucket.versions) or 0)
 
     def versions(self, buckets: Sequence[Bucket] | None = None) -> list[int]:
-        """The version of the last change of each bucket; None stands for all buckets."""
+        """The version of the last change of each bucket; None means all buckets."""
         found: list[int] = []
         for some in batched(self.buckets.all() if buckets is None else buckets, _AT_A_TIME):
             found += (int(each or 0) for each in self._store.get_many([b.versions for b in some]))

@@ -41,7 +41,7 @@ for i, packed in ipairs(redis.call('MGET', unpack(record_keys))) do
 end
 if #changed == 0 then return 0 end
 
--- The versions of users who come from another store go on rising.
+-- Users who come from another store keep rising versions.
 local last = redis.call('GET', versions_key) or '0'
 if highest > tonumber(last) then
   redis.call('SET', versions_key, string.format('%.0f', highest))

@@ -105,21 +105,15 @@ class Indexes:
         self._count_script = NamedScript(
             store,
             lua_constants({"BOUND": _BOUND, "RANGE": _RANGE}) + script_text("count"),
-            keys=("protections_key",),
-            arguments={
-                "level_prefix": str,
-                "manual_prefix": str,
-                "now": int,
-                "bounds": bytes,
-                "ranges": bytes,
-            },
+            keys="protections_key",
+            arguments="level_prefix manual_prefix now:int bounds ranges",
             writes=False,
         )
         self._page_script = NamedScript(
             store,
             script_text("page"),
-            keys="indexes",
-            arguments={"limit": int, "after": str, "bounds": list},
+            keys="*indexes",
+            arguments="limit:int after *bounds",
             writes=False,
         )
 
@@ -129,7 +123,7 @@ class Indexes:
         proceed: Callable[[], None],
         buckets: Iterable[Bucket] | None = None,
     ) -> Iterator[Counted]:
-        """Counts in each bucket, without reading a record; None stands for all buckets."""
+        """Counts in each bucket, without reading a record; None means all buckets."""
         asked = self._buckets.all() if buckets is None else buckets
         for some in batched(asked, BUCKETS_AT_A_TIME):
             yield from self._count(some, question, proceed)
@@ -139,7 +133,7 @@ class Indexes:
     ) -> list[Counted]:
         ended = [0] * len(buckets)
         found: list[list[tuple[int, int]]] = [[] for _ in buckets]
-        # Where to go on in each bucket: the script stops before it has taken too long.
+        # The next range of each bucket, because the script stops before it takes too long.
         left = [(number, 0) for number in range(len(buckets))]
         while left:
             proceed()

@@ -95,11 +95,11 @@ local function trim_feed()
   local length = redis.call('XLEN', feed_key)
   if length < least + FEED_STEP then return end
   local oldest = redis.call('XRANGE', feed_key, '-', '+', 'COUNT', 1)[1][1]
-  -- Ids are versions, so at most FEED_STEP changes come before this one.
+  -- Ids are versions, so at most FEED_STEP changes come before `next_change`.
   local start = string.format('%.0f-0', tonumber(oldest:match('^%d+')) + FEED_STEP)
-  local kept = redis.call('XRANGE', feed_key, start, '+', 'COUNT', 1)[1]
-  if length > most or time_in_feed(kept[2]) < now - milliseconds then
-    redis.call('XTRIM', feed_key, 'MINID', kept[1])
+  local next_change = redis.call('XRANGE', feed_key, start, '+', 'COUNT', 1)[1]
+  if length > most or time_in_feed(next_change[2]) < now - milliseconds then
+    redis.call('XTRIM', feed_key, 'MINID', next_change[1])
   end
 end
 
@@ -149,6 +149,7 @@ local function entry(r, kind, why)
   return pack(ENTRY_LENGTH, #body) .. body
 end
 
+-- The first `count` entries of a history, which are the newest ones.
 local function newest(history, count)
   local at = 1
   for _ = 1, count do
@@ -197,7 +198,7 @@ local function set_earned(r, level)
   r.level, r.source, r.protected_until, r.partner = level, EARNED, 0, ''
 end
 
--- The rules as LevelThresholds.packed writes them, by rising level.
+-- The rules as LevelThresholds packs them, by rising level.
 local function read_thresholds(packed, rules_version)
   local levels, at = {}, 1
   while at <= #packed do

@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -40,20 +40,13 @@ _CONSTANTS = lua_constants(
     }
 )
 
-# What every script takes. `record_key` is a user's record, or the prefix of the records' keys in
-# a script that changes many users of a bucket. The keys of the indexes are made in the scripts
-# from a prefix and a level, so they cannot be declared; all of them lie on the bucket's slot.
-_KEYS = ("record_key", "versions_key", "protections_key", "feed_key")
-_ARGUMENTS = {
-    "level_prefix": str,
-    "manual_prefix": str,
-    "now": int,  # milliseconds
-    "history_length": int,
-    "feed_limits": bytes,
-    "app": str,
-    "user": str,
-}
-_RULES = {"thresholds": bytes, "rules_version": int}
+# The keys and arguments of every script. `record_key` is the key of a user's record, or the prefix
+# of those keys in a script that changes many users of a bucket; `now` is in milliseconds. The keys
+# of the indexes are made in the scripts from a prefix and a level, so they cannot be declared; all
+# of them are on the bucket's slot.
+_KEYS = "record_key versions_key protections_key feed_key"
+_ARGUMENTS = "level_prefix manual_prefix now:int history_length:int feed_limits app user"
+_RULES = "thresholds rules_version:int"
 
 
 class Retention(NamedTuple):
@@ -81,38 +74,23 @@ class Scripts:
         self._store = store
         self._retention = retention
         self._now = now
-        self.initialise = self._script(
-            "initialise", {"level": int, "rule": int, "rules_version": int}
-        )
-        self.set_points = self._script("set_points", {"points": int, **_RULES})
+        self.initialise = self._script("initialise", "level:int rule:int rules_version:int")
+        self.set_points = self._script("set_points", f"points:int {_RULES}")
         self.add_points = self._script(
-            "add_points",
-            {"delta": int, **_RULES, "expected_version": int, "bill_seconds": int},
-            key="bill_key",
+            "add_points", f"delta:int {_RULES} expected_version:int bill_seconds:int", "bill_key"
         )
-        self.set_manually = self._script(
-            "set_manually", {"level": int, "protected_until": int, "partner": str}
-        )
-        self.delete = self._script("delete", {})
+        self.set_manually = self._script("set_manually", "level:int protected_until:int partner")
+        self.delete = self._script("delete", "")
         self.demote = self._script(
-            "demote",
-            {"limit": int, **_RULES, "run": str, "demotion_thresholds": bytes},
-            key="demoted_key",
+            "demote", f"limit:int {_RULES} run demotion_thresholds", "demoted_key"
         )
-        self.import_ = self._script("import", {**_RULES, "packed_rows": list})
-        self.restore = self._script("restore", {"last_version": str, "users_and_records": list})
+        self.import_ = self._script("import", f"{_RULES} *packed_rows")
+        self.restore = self._script("restore", "last_version *users_and_records")
 
-    def on_user(self, bucket: Bucket, user: str, app: str) -> NamedValues:
-        """The shared arguments of a script that changes one user."""
-        return self._shared(bucket, bucket.record(user), app, user)
-
-    def on_bucket(self, bucket: Bucket, app: str) -> NamedValues:
-        """The shared arguments of a script that changes many users of a bucket."""
-        return self._shared(bucket, bucket.record(""), app, "")
-
-    def _shared(self, bucket: Bucket, record_key: str, app: str, user: str) -> NamedValues:
+    def shared(self, bucket: Bucket, app: str, user: str = "") -> NamedValues:
+        """What every script takes; without `user` for many users of the bucket."""
         return {
-            "record_key": record_key,
+            "record_key": bucket.record(user),
             "versions_key": bucket.versions,
             "protections_key": bucket.protections,
             "feed_key": bucket.feed,
@@ -125,12 +103,12 @@ class Scripts:
             "user": user,
         }
 
-    def _script(self, name: str, arguments: Mapping[str, type], *, key: str = "") -> NamedScript:
+    def _script(self, name: str, arguments: str, key: str = "") -> NamedScript:
         return NamedScript(
             self._store,
             _CONSTANTS + script_text("record") + script_text(name),
-            keys=(*_KEYS, key) if key else _KEYS,
-            arguments={**_ARGUMENTS, **arguments},
+            keys=f"{_KEYS} {key}",
+            arguments=f"{_ARGUMENTS} {arguments}",
         )
 
 

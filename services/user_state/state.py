@@ -93,12 +93,7 @@ class UserState:
     ) -> Record:
         """Starts a user at the lowest level with 0 points; an existing user stays unchanged."""
         packed = self._scripts.initialise(
-            {
-                **self._on(user, app),
-                "level": lowest.level,
-                "rule": lowest.rule,
-                "rules_version": rules_version,
-            }
+            self._on(user, app), level=lowest.level, rule=lowest.rule, rules_version=rules_version
         )
         return unpack(packed)
 
@@ -109,14 +104,7 @@ class UserState:
 
         None for an unknown user.
         """
-        reply = self._scripts.set_points(
-            {
-                **self._on(user, app),
-                "points": points,
-                "thresholds": thresholds.packed,
-                "rules_version": thresholds.version,
-            }
-        )
+        reply = self._scripts.set_points(self._on(user, app), points=points, **thresholds.arguments)
         return None if reply is None else Upgrade(unpack(reply[0]), bool(reply[1]))
 
     def add_points(
@@ -127,15 +115,12 @@ class UserState:
         The level changes as in set_points.
         """
         reply = self._scripts.add_points(
-            {
-                **self._on(user, bill.app),
-                "bill_key": self._buckets.of(user).bill(bill.app, user, bill.number),
-                "delta": delta,
-                "thresholds": thresholds.packed,
-                "rules_version": thresholds.version,
-                "expected_version": -1 if bill.expected_version is None else bill.expected_version,
-                "bill_seconds": self._retention.bill_seconds,
-            }
+            self._on(user, bill.app),
+            bill_key=self._buckets.of(user).bill(bill.app, user, bill.number),
+            bill_seconds=self._retention.bill_seconds,
+            delta=delta,
+            expected_version=-1 if bill.expected_version is None else bill.expected_version,
+            **thresholds.arguments,
         )
         outcome = Outcome(reply[0])
         if outcome in {Outcome.DONE, Outcome.REPEAT}:
@@ -148,12 +133,7 @@ class UserState:
     ) -> Record | None:
         """Sets a level that holds until points earn a higher one. None for an unknown user."""
         packed = self._scripts.set_manually(
-            {
-                **self._on(user, app),
-                "level": level,
-                "protected_until": protected_until,
-                "partner": partner,
-            }
+            self._on(user, app), level=level, protected_until=protected_until, partner=partner
         )
         return None if packed is None else unpack(packed)
 
@@ -162,4 +142,4 @@ class UserState:
         return bool(self._scripts.delete(self._on(user, app)))
 
     def _on(self, user: str, app: str) -> NamedValues:
-        return self._scripts.on_user(self._buckets.of(user), user, app)
+        return self._scripts.shared(self._buckets.of(user), app, user)

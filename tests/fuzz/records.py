@@ -113,7 +113,7 @@ class Records:
         question = Question([0, number % 1_000, 2_000], [Range(False, number % 7, 0, 2)])
         row = Row(user, number, None, version=number)
         records = {
-            **self._scripts.on_bucket(bucket, ""),
+            **self._scripts.shared(bucket, ""),
             "last_version": number,
             "users_and_records": [user, given.record],
         }

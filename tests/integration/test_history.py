@@ -74,10 +74,10 @@ def test_the_feed_has_the_same_changes_and_the_deletion(users: UserState, store:
     started(users, "u", 600)
     kept = list(reversed(changes_of(found(users, "u"))))
     users.delete("u", "app")
-    told = Feed(store, BUCKETS).changes(BUCKET, 0)
-    assert {each.user for each in told} == {"u"}
-    assert [each.change for each in told[:-1]] == kept
-    assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
+    changes = Feed(store, BUCKETS).changes(BUCKET, 0)
+    assert {each.user for each in changes} == {"u"}
+    assert [each.change for each in changes[:-1]] == kept
+    assert changes[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
 
 
 def test_the_feed_continues_after_a_version(users: UserState, store: Store) -> None:

@@ -64,7 +64,7 @@ def test_a_preview_predicts_what_then_happens(
     before = {name: found(users, name).level for name in names}
     levels = {rule.level for rule in (*old.rules, *new.rules)}
     asked = preview.preview_rules(new, levels)
-    told = asked.moves(asked.counts(bulk.indexes.count(asked.question, go_on)))
+    predicted = asked.moves(asked.counts(bulk.indexes.count(asked.question, go_on)))
     demotion_thresholds = demotion_thresholds_of(new, levels)
     fall = preview.preview_demotion(new, demotion_thresholds)
     planned = fall.moves(fall.counts(bulk.indexes.count(fall.question, go_on)))
@@ -86,5 +86,5 @@ def test_a_preview_predicts_what_then_happens(
         if pair[0] != pair[1]:
             moved[pair] = moved.get(pair, 0) + 1
         users.delete(name)
-    assert told == [(*pair, count) for pair, count in sorted(moved.items())]
+    assert predicted == [(*pair, count) for pair, count in sorted(moved.items())]
     assert planned == [(*pair, count) for pair, count in sorted(fallen.items())]

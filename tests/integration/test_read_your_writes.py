@@ -105,8 +105,8 @@ class Client:
             upgrade = member.UpgradeUserRequest(user_id=user, point=points)
             self._write(self.members.UpgradeUser, upgrade)
             yield level
-        by_hand = member.UpdateUserRequest(user_id=user, vip_level=2, partner_id="test")
-        self._write(self.members.UpdateUser, by_hand)
+        manual = member.UpdateUserRequest(user_id=user, vip_level=2, partner_id="test")
+        self._write(self.members.UpdateUser, manual)
         yield 2
         self._write(self.members.DeleteUser, member.DeleteUserRequest(user_id=user))
         yield NOBODY

@@ -208,9 +208,9 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         def replays(self, user: str) -> None:
             bucket = BUCKETS.of(user)
-            told = Feed(store, BUCKETS).changes(bucket, 0)
-            assert [each.change.version for each in told] == list(range(1, len(told) + 1))
-            own = [each.change for each in told if each.user == user]
+            changes = Feed(store, BUCKETS).changes(bucket, 0)
+            assert [each.change.version for each in changes] == list(range(1, len(changes) + 1))
+            own = [each.change for each in changes if each.user == user]
             assert_chain(own)
             record = self.users.get(user)
             if record is None:

@@ -44,7 +44,6 @@ def test_rules_are_half_open(points: int, level: int) -> None:
 
 def test_without_rules_there_is_no_level() -> None:
     assert Ladder().level_for(0) is None
-    assert Ladder().lowest_level() is None
 
 
 @pytest.mark.parametrize(
