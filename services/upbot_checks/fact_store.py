@@ -7,6 +7,7 @@ from itertools import product
 
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
+from services.store.scripts import NamedScript
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 
@@ -15,9 +16,9 @@ _STAR, _GAME = "star", "game"
 MOST_FACTS = 1_000
 
 _PUT = f"""
-local is_new = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
-if is_new and redis.call('HLEN', KEYS[1]) >= {MOST_FACTS} then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local is_new = redis.call('HEXISTS', facts, field) == 0
+if is_new and redis.call('HLEN', facts) >= {MOST_FACTS} then return 0 end
+redis.call('HSET', facts, field, value)
 return 1
 """
 
@@ -33,7 +34,7 @@ class FactStore:
         self._store = store
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
-        self._put = store.register_script(_PUT)
+        self._put = NamedScript(store, _PUT, keys="facts", arguments="field value")
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether the star of at least one of the games is lit on one of the devices."""
@@ -74,7 +75,8 @@ class FactStore:
         self._store.confirm()
 
     def _put_fact(self, user: str, field: str, value: str) -> None:
-        if not self._put([self._buckets.of(user).facts(user)], [field, value]):
+        facts = self._buckets.of(user).facts(user)
+        if not self._put(facts=facts, field=field, value=value):
             raise FactsFullError
 
 

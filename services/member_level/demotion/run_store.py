@@ -12,28 +12,26 @@ from enum import StrEnum
 
 from services.store import keys
 from services.store.compare_and_set import CompareAndSet
+from services.store.scripts import NamedScript
 from services.store.store import Store
 
 PLAN_SECONDS = 86_400
 LEASE_MILLISECONDS = 5_000
 
-# KEYS: the lease, the run. ARGV: the worker, the lease's milliseconds, the run's new state.
 # A worker that lost its lease must not overwrite the progress that its successor saved.
 _SAVE_PROGRESS = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('SET', KEYS[2], ARGV[3])
+if redis.call('GET', lease) ~= worker then return 0 end
+redis.call('PEXPIRE', lease, milliseconds)
+redis.call('SET', run, state)
 return 1
 """
 _ACQUIRE_LEASE = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local holder = redis.call('GET', lease)
+if holder and holder ~= worker then return 0 end
+redis.call('SET', lease, worker, 'PX', milliseconds)
 return 1
 """
-_RELEASE_LEASE = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
-)
+_RELEASE_LEASE = "if redis.call('GET', lease) == worker then return redis.call('DEL', lease) end"
 
 
 class RunState(StrEnum):
@@ -83,9 +81,13 @@ class RunStore:
         self._store = store
         self._lease = lease_milliseconds
         self._compare_and_set = CompareAndSet(store)
-        self._save_progress = store.register_script(_SAVE_PROGRESS)
-        self._acquire_lease = store.register_script(_ACQUIRE_LEASE)
-        self._release_lease = store.register_script(_RELEASE_LEASE)
+        self._save_progress = NamedScript(
+            store, _SAVE_PROGRESS, keys="lease run", arguments="worker milliseconds state"
+        )
+        self._acquire_lease = NamedScript(
+            store, _ACQUIRE_LEASE, keys="lease", arguments="worker milliseconds"
+        )
+        self._release_lease = NamedScript(store, _RELEASE_LEASE, keys="lease", arguments="worker")
 
     @property
     def lease_seconds(self) -> float:
@@ -129,12 +131,19 @@ class RunStore:
 
     def acquire_lease(self, worker: str) -> bool:
         """Acquires the lease; False if another worker holds it."""
-        return bool(self._acquire_lease([keys.DEMOTION_LEASE], [worker, self._lease]))
+        lease = keys.DEMOTION_LEASE
+        return bool(self._acquire_lease(lease=lease, worker=worker, milliseconds=self._lease))
 
     def save_progress(self, worker: str, run: Run) -> bool:
         """Saves the state of the run and renews the lease; False if the lease was lost."""
-        names = [keys.DEMOTION_LEASE, keys.DEMOTION]
-        return bool(self._save_progress(names, [worker, self._lease, _packed(run)]))
+        saved = self._save_progress(
+            lease=keys.DEMOTION_LEASE,
+            run=keys.DEMOTION,
+            worker=worker,
+            milliseconds=self._lease,
+            state=_packed(run),
+        )
+        return bool(saved)
 
     def finish(self, worker: str, run: Run) -> bool:
         """Saves the final state, also in the run's plan; False if the lease was lost."""
@@ -147,7 +156,7 @@ class RunStore:
 
     def release_lease(self, worker: str) -> None:
         """Gives up the lease, so that the next worker does not have to wait until it expires."""
-        self._release_lease([keys.DEMOTION_LEASE], [worker])
+        self._release_lease(lease=keys.DEMOTION_LEASE, worker=worker)
 
     def _put_plan(self, plan: Plan) -> None:
         document = json.dumps(asdict(plan))
