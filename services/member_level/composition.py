@@ -1,4 +1,4 @@
-"""member_level, built by hand."""
+"""Assembles member_level: its servicers and its background work."""
 
 from functools import partial
 
@@ -20,7 +20,6 @@ from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
 from services.rules.rule_book import RuleBook
-from services.runtime import foundation
 from services.runtime.service import Service
 from services.runtime.settings import load
 from services.user_state.bulk import BulkUsers
@@ -31,8 +30,9 @@ from services.user_state.state import UserState
 
 def build() -> Service:
     settings = load(MemberLevelSettings)
-    base = foundation.lay("member_level", settings, CONTRACT, CHECKS, is_writer=True)
-    store, buckets, stopping = base.store, base.buckets, base.watch.stopping
+    service = Service("member_level", settings, CONTRACT, CHECKS, is_writer=True)
+    store, buckets, server = service.store, service.buckets, service.server
+    stopping = service.shutdown.stopping
 
     retention = Retention(settings.history, settings.feed, settings.feed_seconds)
     users = UserState(store, buckets, retention)
@@ -51,16 +51,15 @@ def build() -> Service:
 
     add_MemberLevelServicer_to_server(
         MemberLevel(users, bulk, rules, demotions, manual_level_days=settings.manual_level_days),
-        base.server,
+        server,
     )
-    add_MemberHistoryServicer_to_server(history, base.server)
-    add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), base.server)
-    add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, base.validator), base.server)
+    add_MemberHistoryServicer_to_server(history, server)
+    add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
+    add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 
-    background = [worker.start]
+    service.add_background(worker.start, partial(worker.join, settings.grace_seconds))
     if settings.demotion_schedule:
         schedule = Schedule.parse(settings.demotion_schedule)
         scheduled = DemotionScheduler(store, rules, demotions, schedule)
-        background.append(partial(scheduled.start, stopping))
-    join = partial(worker.join, settings.grace_seconds)
-    return base.service(CONTRACT, background=background, closing=[join])
+        service.add_background(partial(scheduled.start, stopping))
+    return service

@@ -1,7 +1,7 @@
-"""How a service runs: settings, server, the way of a call, health, telemetry."""
+"""How a service runs: settings, transports, the request pipeline, health and telemetry."""
 
 import os
 
-# What grpcio's C code writes to standard error, beside every log of ours, names headers that
-# callers made up. It reads this when it is imported, which is after this package.
+# grpcio's C code writes to standard error and bypasses our log; what it writes contains headers
+# that callers sent. It reads this variable when it is imported, which is after this package.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

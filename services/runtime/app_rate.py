@@ -1,7 +1,7 @@
-"""How many calls an app may make at one instance.
+"""The rate limit of each app, at one instance.
 
-It stands here and not in Envoy: an app has up to twenty tokens, and only the service knows whose
-a token is. The gateway's own limit, for everybody together, is Envoy's.
+The service enforces it and not Envoy, because an app has up to twenty tokens, and only the service
+knows which app a token belongs to. The limit for all callers together is the gateway's.
 """
 
 import threading
@@ -13,17 +13,18 @@ from services.runtime.errors import Failure
 
 
 class AppRate:
-    """A token bucket for each app: `rate` calls a second, and after a pause so many at once."""
+    """A token bucket for each app: `rate` calls a second, and bursts of as many calls."""
 
     def __init__(self, rate: int, now: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._now = now
         self._lock = threading.Lock()
-        # Calls left, and when that was true. Only apps that exist get here, so it stays small.
+        # The calls left, and the time of that count. Only existing apps have an entry, so it stays
+        # small.
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, appid: str) -> None:
-        """Takes one call. Raises Failure RESOURCE_EXHAUSTED where none is left."""
+        """Counts one call. Raises Failure RESOURCE_EXHAUSTED if the app has none left."""
         if not self._rate:
             return
         now = self._now()
@@ -33,5 +34,5 @@ class AppRate:
             is_left = left >= 1
             self._left[appid] = (left - is_left, now)
         if not is_left:
-            message = f"an app may make {self._rate} calls a second here"
+            message = f"an app may make {self._rate} calls a second at one instance"
             raise Failure(REASON_APP_RATE_LIMITED, message)

@@ -1,4 +1,4 @@
-"""One policy: what the scope on a method says."""
+"""Who may call a method: the `access` option on the method decides."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -16,12 +16,12 @@ from services.access.tokens import Grant
 from services.runtime.call import ANYBODY, Caller
 from services.runtime.errors import Failure
 
-# Longer than any token that was ever issued: not worth a question to the store.
+# Longer than any token that was ever issued, so the store need not be asked.
 _LONGEST_TOKEN = 512
 
 
 class _Rule(NamedTuple):
-    """The option on a method, and the setting that may open it."""
+    """The option on a method, and whether the setting OPEN_FAMILIES opens it."""
 
     scope: str
     takes_member: bool
@@ -33,7 +33,7 @@ class _Rule(NamedTuple):
 
 
 class Policy:
-    """Admits callers to the methods of some services."""
+    """Decides who may call the methods of the given services."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Policy:
         self._tokens = tokens
 
     def admit(self, method: str, authorization: Sequence[str]) -> Caller:
-        """Whom the call is made for.
+        """Returns the caller.
 
-        Raises Failure UNAUTHENTICATED without a good token, PERMISSION_DENIED where the token
-        does not hold the method's scope. A token that is given must be good even where the
-        family is open: a caller who sends one means it.
+        Raises Failure UNAUTHENTICATED without a valid token, and PERMISSION_DENIED if the token
+        lacks the scope of the method. A token must be valid even where the family is open: a
+        caller who sends one wants to be identified.
         """
         rule = self._rules[method]
         if rule.is_public:
@@ -71,15 +71,15 @@ class Policy:
         if grant is None:
             raise Failure(REASON_TOKEN_INVALID)
         if not rule.is_open and not rule.allows(grant):
-            message = f"the token does not hold the scope {rule.scope}"
+            message = f"the token lacks the scope {rule.scope}"
             raise Failure(REASON_SCOPE_MISSING, message)
         return Caller(grant.appid, grant.member, grant.generation)
 
 
 def token_in(authorization: Sequence[str]) -> str | None:
-    """The token, raw or after "Bearer "; None if there is none.
+    """Returns the token, with or without "Bearer " before it; None if no token was sent.
 
-    Several headers are one token that nobody has: which of them counts is not ours to guess.
+    Conflicting headers count as one invalid token.
     """
     if len(authorization) == 1:
         return _without_scheme(authorization[0].strip()) or None

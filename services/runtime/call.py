@@ -1,4 +1,4 @@
-"""What is known of the call that a thread is answering."""
+"""A call, its caller, and its context."""
 
 import re
 import threading
@@ -15,12 +15,12 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Caller(NamedTuple):
-    """Whom the token speaks for. Neither: nobody, in a family that is open."""
+    """The app or the member that the token belongs to; neither for a call without a token."""
 
     appid: str | None = None
     member: str | None = None
     generation: str = ""
-    """Of the app: another one may have had its name."""
+    """Of the app: a deleted app may have had the same id."""
 
 
 ANYBODY = Caller()
@@ -29,12 +29,12 @@ _caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)
 
 
 def current_caller() -> Caller:
-    """Who made the call that this thread is answering."""
+    """The caller of the call that this thread is answering."""
     return _caller.get()
 
 
 def current_app() -> str:
-    """The app whose token made the call; "" for nobody."""
+    """The app whose token was sent; "" for a call without a token."""
     return _caller.get().appid or ""
 
 
@@ -43,7 +43,7 @@ def set_current_caller(caller: Caller) -> None:
 
 
 class Call:
-    """What a caller sent beside the request."""
+    """The metadata of a call."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Call:
 
     @classmethod
     def of(cls, method: str, context: grpc.ServicerContext) -> "Call":
-        """From what grpcio knows of a call."""
+        """Reads the metadata from grpcio's context."""
         request_id, authorization = "", []
         for key, value in context.invocation_metadata():
             if key == "authorization":
@@ -70,7 +70,10 @@ class Call:
 
     @cached_property
     def request_id(self) -> str:
-        """The caller's, or one of ours. Asked for only where something is logged or refused."""
+        """The caller's, or a new one if the caller sent none that is valid.
+
+        Computed on demand, because only calls that are logged or refused need it.
+        """
         if _REQUEST_ID.fullmatch(self._sent_request_id):
             return self._sent_request_id
         return str(uuid.uuid4())
@@ -84,11 +87,8 @@ class Context(Protocol):
     def add_callback(self, callback: Callable[[], None]) -> bool: ...
 
 
-class OwnContext:
-    """A context for servicers where no grpcio server makes one.
-
-    Health's servicer also sets a code and details instead of raising.
-    """
+class CallContext:
+    """A context for servicers that run without a grpcio server."""
 
     def __init__(self, seconds_left: float | None) -> None:
         self._ends = None if seconds_left is None else time.monotonic() + seconds_left
@@ -96,21 +96,21 @@ class OwnContext:
         self._callbacks: list[Callable[[], None]] | None = []
         self.code: grpc.StatusCode = grpc.StatusCode.OK
         self.initial_metadata: list[tuple[str, str]] = []
-        """What the transport sends before the first message."""
+        """Sent before the first message."""
 
     def for_servicers(self) -> grpc.ServicerContext:
-        """As the generated signatures want it."""
+        """Returns this context with the type that the generated signatures require."""
         return cast(grpc.ServicerContext, self)
 
     def is_active(self) -> bool:
-        """False once the call has ended: answered, cancelled, or left by its caller."""
+        """False once the call was answered or cancelled, or its caller disconnected."""
         return self._callbacks is not None
 
     def time_remaining(self) -> float | None:
         return None if self._ends is None else max(0.0, self._ends - time.monotonic())
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        """Calls back when the call ends; False, and no call back, if it has ended."""
+        """Registers a callback for the end of the call; returns False if it has ended."""
         with self._lock:
             if self._callbacks is None:
                 return False
@@ -118,18 +118,19 @@ class OwnContext:
             return True
 
     def end(self) -> None:
-        """Says that the call is over, to everybody who waits for that."""
+        """Ends the call, and runs the callbacks."""
         with self._lock:
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback()
 
     def send_initial_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
-        """Goes with the first message; a call that fails sends none."""
+        """Sent with the first message; a call that fails sends no initial metadata."""
         self.initial_metadata += metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
+        """Used by the servicer of gRPC health, which does not raise."""
         self.code = code
 
     def set_details(self, details: str) -> None:
-        """Only built-in servicers set details, and a code says as much."""
+        """Ignored: only built-in servicers set details, and the code is enough."""

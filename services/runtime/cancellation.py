@@ -1,4 +1,4 @@
-"""How work that takes long learns that nobody waits for its answer any more."""
+"""Long work checks regularly whether its caller is still waiting for the answer."""
 
 from levelgate.access.v1.reason_pb2 import REASON_CANCELLED
 from services.runtime.call import Context
@@ -6,7 +6,7 @@ from services.runtime.errors import Failure
 
 
 def require_caller(context: Context) -> None:
-    """Raises Failure CANCELLED if the caller has left; long work asks between its steps."""
+    """Raises Failure CANCELLED if the caller has left. To be called between steps of long work."""
     if not context.is_active():
         raise caller_left()
 

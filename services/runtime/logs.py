@@ -1,8 +1,8 @@
 """The log: JSON lines of bounded length, without the texts of exceptions and of libraries.
 
-Both may hold what a caller sent: grpcio logs a token that is not ASCII, and a reset connection is
-an exception with addresses in its text. So an exception is its type and place, and a library is
-quoted only where its message is known to hold nothing else.
+Both texts may contain what a caller sent: grpcio logs a token that is not ASCII, and the exception
+for a reset connection contains addresses. So an exception is logged as its type and place, and a
+library's message is logged only if it is known to contain nothing that was sent.
 """
 
 import logging
@@ -17,9 +17,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _FRAMES = 6
 _MOST_CHARACTERS = 1_000
 _MOST_ENTRIES = 20
-_WITHHELD = "a library logged something"
-# Templates, without what is filled in. They say what an operator could act upon; where in the
-# library the other messages come from is in the line.
+_WITHHELD = "a library logged a message, which is withheld"
+# Templates of messages that help an operator; they are logged without their values. For all other
+# messages, the line says where in the library they were logged.
 _QUOTED = frozenset(
     {
         "Invalid encoding on %s",
@@ -48,12 +48,12 @@ def configure_logging(service: str, level: str) -> None:
 
 
 class _Libraries(logging.Handler):
-    """Passes on what libraries log, but not their words."""
+    """Logs that a library logged something, without its message."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
             record.levelno,
-            # Not every message is a text.
+            # A message need not be a string.
             str(record.msg) if str(record.msg) in _QUOTED else _WITHHELD,
             logger=record.name,
             logged_at=f"{record.pathname}:{record.lineno} {record.funcName}",
@@ -62,7 +62,7 @@ class _Libraries(logging.Handler):
 
 
 def _thread_ended(ended: threading.ExceptHookArgs) -> None:
-    structlog.get_logger().error("a thread ended by an exception", exc_info=ended.exc_value)
+    structlog.get_logger().error("a thread ended with an exception", exc_info=ended.exc_value)
 
 
 def _named(service: str) -> Processor:
@@ -89,7 +89,7 @@ def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 def _cut(value: Any) -> Any:
-    """A value that a line may hold; what was cut is counted."""
+    """Shortens a value for a line, and counts what was left out."""
     if isinstance(value, str):
         more = len(value) - _MOST_CHARACTERS
         if more <= 0:
@@ -101,5 +101,5 @@ def _cut(value: Any) -> Any:
         return [*kept, f"… and {more} more entries"] if more > 0 else kept
     if value is None or isinstance(value, bool | int | float):
         return value
-    # Nothing of ours; its text is bounded, and its text alone.
+    # We log no other types, but a library may; only the text of such a value can be shortened.
     return _cut(str(value))

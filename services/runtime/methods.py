@@ -1,17 +1,11 @@
-"""The RPCs that a service answers, as the generated `add_..._to_server` functions register them."""
-
-from __future__ import annotations
+"""The RPCs of a service, as the generated `add_..._to_server` functions register them."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-
-if TYPE_CHECKING:
-    # The stubs make it generic; grpcio's own class is not.
-    Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class Kind(Enum):
@@ -20,11 +14,11 @@ class Kind(Enum):
     SHORT = "short"
     """One message in and one out; the work is bounded by a few reads of the store."""
     LONG = "long"
-    """One message in and one out; the work may take seconds, so it has threads of its own."""
+    """One message in and one out; the work may take seconds, so it has separate threads."""
     STREAM = "stream"
-    """A stream may be open for hours, and holds a thread all the while."""
+    """A stream may be open for hours, and occupies a thread for all of that time."""
     BUILT_IN = "built-in"
-    """Health and reflection: in memory, and open to callers without a token."""
+    """Health and reflection: answered from memory, without a token."""
 
 
 def kind_of(path: str, long: Container[str], *, is_stream: bool) -> Kind:
@@ -37,33 +31,38 @@ def kind_of(path: str, long: Container[str], *, is_stream: bool) -> Kind:
 
 
 class Method(NamedTuple):
-    """One RPC: its path, as "/levelgate.shop.v1.ShopLevel/GetMemberLevels", and its handler."""
+    """One RPC."""
 
     path: str
-    handler: Handler
+    """As "/levelgate.shop.v1.ShopLevel/GetMemberLevels"."""
+    handler: Any
+    """A grpc.RpcMethodHandler; the kind of the method determines which of its fields are set."""
     kind: Kind
 
 
 class Contract(NamedTuple):
-    """What a service promises to answer."""
+    """The proto services that a service implements."""
 
     services: Sequence[ServiceDescriptor]
     long: frozenset[str] = frozenset()
-    """The paths of the unary methods whose work may take seconds."""
+    """The paths of the unary methods that may take seconds."""
 
     @property
     def names(self) -> list[str]:
         return [service.full_name for service in self.services]
 
     def methods(self) -> Iterator[tuple[str, MethodDescriptor]]:
-        """Each method by its path."""
+        """Yields each method with its path."""
         for service in self.services:
             for method in service.methods:
                 yield f"/{service.full_name}/{method.name}", method
 
 
 class Methods:
-    """Takes the place of a grpc.Server in the generated functions; knows nothing of transports."""
+    """Collects methods from the generated functions, in place of a grpc.Server.
+
+    It is independent of the transport that serves them.
+    """
 
     def __init__(self, long: Iterable[str] = ()) -> None:
         """`long` are the paths of the unary methods that may take seconds."""
@@ -71,9 +70,9 @@ class Methods:
         self._methods: dict[str, Method] = {}
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """The generated functions register everything twice; the other way has the names."""
+        """Ignores them: the generated functions also register the same methods by name."""
 
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
             is_stream = handler.request_streaming or handler.response_streaming
@@ -81,12 +80,11 @@ class Methods:
             self._methods[path] = Method(path, handler, kind)
 
     def of(self, *kinds: Kind) -> list[Method]:
-        """The methods of some kinds."""
         return [method for method in self._methods.values() if method.kind in kinds]
 
     def all(self) -> list[Method]:
         return list(self._methods.values())
 
     def as_server(self) -> grpc.Server:
-        """For the generated functions, whose types ask for a whole server."""
+        """For the generated functions, whose annotations require a grpc.Server."""
         return cast(grpc.Server, self)

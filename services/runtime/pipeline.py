@@ -2,7 +2,7 @@
 
 context -> errors -> telemetry -> auth -> decoding -> validation -> servicer -> encoding. It is one
 function instead of a stack of interceptors, because each wrapper costs every call and hides the
-order. A transport hands in the bytes of a message, and sends the bytes or the status that it gets.
+order. A transport passes in the bytes of a message, and sends the bytes or the status that it gets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,12 +23,10 @@ from levelgate.access.v1.reason_pb2 import (
     REASON_TOO_MANY_STREAMS,
 )
 from services.runtime.admission import Admission
-from services.runtime.app_rate import AppRate
-from services.runtime.auth import Policy
-from services.runtime.call import Call, Caller, Context, set_current_caller
+from services.runtime.call import Call, Context
 from services.runtime.cancellation import caller_left
 from services.runtime.errors import CallEndedError, Failure, as_failure, to_status
-from services.runtime.health import StoreWatch
+from services.runtime.gate import Gate
 from services.runtime.telemetry import Telemetry
 from services.runtime.validation import Validator
 from services.store import deadline
@@ -37,38 +34,17 @@ from services.store import deadline
 if TYPE_CHECKING:
     from services.runtime.methods import Method
 
-# Both raise CallEndedError, which has the status of a failed call.
+# All of these raise CallEndedError, which has the status of the failed call.
 Unary = Callable[[bytes, Call, Any], bytes]
-# Unpacks the message when the call has been admitted.
+# The first argument decompresses the message; it is called once the call is admitted.
 LongUnary = Callable[[Callable[[], bytes], Call, Any], bytes]
 Stream = Callable[[Iterator[bytes], Call, Any], Iterator[bytes]]
 
-# Clocks differ by as much: what ends a call at its deadline may come a moment before it.
+# Clocks may differ by this much: a call can end at its deadline a moment before it, by our clock.
 _CLOCK_SECONDS = 0.005
 
-# What is counted and logged in place of a path that a caller made up.
+# Counted and logged instead of a path that a caller made up.
 UNKNOWN_METHOD = "/unknown/unknown"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a call must pass before it is looked at."""
-
-    watch: StoreWatch
-    policy: Policy
-    app_rate: AppRate
-
-    def recognise(self, call: Call) -> Caller:
-        """Who calls. Raises Failure where that is nobody who may."""
-        self.watch.require_available()
-        return self.policy.admit(call.method, call.authorization)
-
-    def admit(self, call: Call) -> None:
-        """Raises Failure; else the caller is known to what follows in this thread."""
-        caller = self.recognise(call)
-        if caller.appid is not None:
-            self.app_rate.take(caller.appid)
-        set_current_caller(caller)
 
 
 class Pipeline:
@@ -90,14 +66,13 @@ class Pipeline:
         self._long_calls = long_calls
 
     def unary(self, method: Method) -> Unary:
-        """One message in, one message out, on the threads of short calls."""
-        handler = method.handler
-        behaviour = _known(handler.unary_unary)
-        decode = _known(handler.request_deserializer)
-        encode = _known(handler.response_serializer)
+        """One message in and one message out, on the threads of short calls."""
+        behaviour = method.handler.unary_unary
+        decode = method.handler.request_deserializer
+        encode = method.handler.response_serializer
 
         def answer(message: bytes, call: Call, context: Any) -> bytes:
-            # Spelled out, not `_finishing`: this is the path of every check, and wrappers cost.
+            # This repeats `_finishing`, because every check takes this path and a wrapper costs.
             started = time.perf_counter()
             try:
                 deadline.begin(call.seconds_left)
@@ -114,12 +89,11 @@ class Pipeline:
         return answer
 
     def long_unary(self, method: Method) -> LongUnary:
-        """As `unary`, but only so many at a time, and a caller who leaves is noticed."""
-        handler = method.handler
-        behaviour = _known(handler.unary_unary)
-        decode = _known(handler.request_deserializer)
-        encode = _known(handler.response_serializer)
-        # Each method by itself: callers who wait for a demotion do not keep previews waiting.
+        """As `unary`, with a limit of calls at a time, and it detects that the caller left."""
+        behaviour = method.handler.unary_unary
+        decode = method.handler.request_deserializer
+        encode = method.handler.response_serializer
+        # Each method has its own limit: calls that wait for a demotion must not delay previews.
         name = method.path.rpartition("/")[2]
         admission = Admission(self._long_calls, REASON_TOO_MANY_CALLS, f"calls of {name}")
 
@@ -134,34 +108,34 @@ class Pipeline:
 
         return answer
 
-    def require_known(self, call: Call) -> None:
-        """For a transport that has not read the message yet: what strangers send costs no memory.
+    def require_identified(self, call: Call) -> None:
+        """Raises CallEndedError for a caller who may not make this call.
 
-        Raises CallEndedError for a caller who may not make this call.
+        A transport calls it before it reads the message, so that messages of unidentified callers
+        take no memory.
         """
         started = time.perf_counter()
         try:
             with deadline.within(call.seconds_left):
-                self._gate.recognise(call)
+                self._gate.identify(call)
         except Exception as error:
             left = _seconds_left(call, started)
             raise CallEndedError(self._failed(call, started, error, left)) from None
 
     def stream(self, method: Method) -> Stream:
-        """Messages in or out, or both; each step is decoded and encoded when it is needed."""
-        handler = method.handler
-        decode = _known(handler.request_deserializer)
-        encode = _known(handler.response_serializer)
+        """Messages in, out or both; each one is decoded and encoded when it is needed."""
+        decode = method.handler.request_deserializer
+        encode = method.handler.response_serializer
 
         def answer(messages: Iterator[bytes], call: Call, context: Context) -> Iterator[bytes]:
             with self._finishing(call, context):
                 with deadline.within(call.seconds_left):
-                    # The caller is known before a slot is taken: strangers cannot use them up.
+                    # The gate comes first, so that unidentified callers cannot use up the slots.
                     self._gate.admit(call)
                 with self._streams.slot():
                     replies = self._begin(method, map(decode, messages), call, context)
                     while True:
-                        # A deadline does not outlive a step: between two the thread is not ours.
+                        # Set anew for each step: between two steps the thread serves others.
                         with deadline.within(context.time_remaining()):
                             reply = next(replies, None)
                         if reply is None:
@@ -173,9 +147,9 @@ class Pipeline:
     def _begin(
         self, method: Method, requests: Iterator[Any], call: Call, context: Any
     ) -> Iterator[Any]:
-        """The replies of a servicer. Where requests are a stream, it validates each one itself.
+        """Returns the replies of a servicer. One that reads a stream validates each request itself.
 
-        A wrong message need not end the stream: an import rejects a row and goes on.
+        An invalid message need not end its stream: an import rejects the row and continues.
         """
         handler = method.handler
         with deadline.within(call.seconds_left):
@@ -187,33 +161,28 @@ class Pipeline:
             if request is None:
                 raise DecodeError("no message came")
             self._validator.validate(request)
-            return iter(_known(handler.unary_stream)(request, context))
-
-    def refuse(self, call: Call, failure: Failure, *, known: bool = True) -> CallEndedError:
-        """Counts and logs a call that a transport refuses; for the transport to raise."""
-        call.method = call.method if known else UNKNOWN_METHOD
-        self._telemetry.finished(call, time.perf_counter(), failure)
-        return CallEndedError(to_status(failure, call.request_id))
+            return iter(handler.unary_stream(request, context))
 
     def refuse_unknown(self, call: Call) -> CallEndedError:
-        """As `refuse`, for a path that no method has."""
-        return self.refuse(call, Failure(REASON_METHOD_UNKNOWN), known=False)
+        """Counts and logs a call of an unknown method, and returns what the transport raises."""
+        call.method = UNKNOWN_METHOD
+        return self.failed(call, Failure(REASON_METHOD_UNKNOWN))
 
     def failed(self, call: Call, error: Exception) -> CallEndedError:
-        """As `refuse`, for an exception of the transport itself."""
+        """Counts and logs an exception of the transport, and returns what the transport raises."""
         return CallEndedError(self._failed(call, time.perf_counter(), error))
 
     def _failed(
         self, call: Call, started: float, error: Exception, left: float | None = None
     ) -> grpc.Status:
-        """`left` is how many seconds the caller would still wait."""
+        """`left` is how many seconds remained until the caller's deadline."""
         failure = as_failure(error)
         if failure.reason == REASON_STORE_UNAVAILABLE:
             if left is not None and left <= _CLOCK_SECONDS:
-                # A wait for the store ends with the caller's time, which says nothing of the store.
+                # The wait ended with the caller's deadline, which says nothing about the store.
                 failure = Failure(REASON_DEADLINE_EXCEEDED)
             else:
-                self._gate.watch.suspect()
+                self._gate.availability.call_failed()
         self._telemetry.finished(call, started, failure, error)
         return to_status(failure, call.request_id)
 
@@ -224,37 +193,32 @@ class Pipeline:
         try:
             yield
         except GeneratorExit:
-            self._telemetry.finished(call, started, _left(context))
+            self._telemetry.finished(call, started, _why_ended(context))
             raise
         except Exception as error:
-            # No other name for the error: a cycle with its traceback would keep the request.
+            # A local variable for the error would form a cycle with its traceback, which would
+            # keep the request in memory.
             status = self._failed(
                 call,
                 started,
-                error if context.is_active() else _left(context),
+                error if context.is_active() else _why_ended(context),
                 context.time_remaining(),
             )
             raise CallEndedError(status) from None
         if context.is_active():
             self._telemetry.finished(call, started)
         else:
-            raise CallEndedError(self._failed(call, started, _left(context)))
+            raise CallEndedError(self._failed(call, started, _why_ended(context)))
 
 
 def _seconds_left(call: Call, started: float) -> float | None:
-    """For how long the caller still waits, of a call that began at `started`."""
+    """The seconds until the deadline of a call that began at `started`."""
     return None if call.seconds_left is None else call.seconds_left - time.perf_counter() + started
 
 
-def _left(context: Context) -> Failure:
-    """Why a call is over before it was answered."""
+def _why_ended(context: Context) -> Failure:
+    """Why a call ended before it was answered."""
     left = context.time_remaining()
     if left is not None and left <= _CLOCK_SECONDS:
         return Failure(REASON_DEADLINE_EXCEEDED)
     return caller_left()
-
-
-def _known(part: Callable[..., Any] | None) -> Callable[..., Any]:
-    # grpcio's handlers have every field; which ones are set follows from the kind of method.
-    assert part is not None  # noqa: S101
-    return part

@@ -1,4 +1,4 @@
-"""What operators see of the reads that are answered from memory."""
+"""Metrics of the reads that are answered from memory."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,8 @@ from services.store.reads import Reads
 from services.store.tracked_reads import TrackedReads
 
 
-def show(registry: CollectorRegistry, reads: Reads) -> None:
-    """Adds the metrics to a registry, where there is a memory at all."""
+def register(registry: CollectorRegistry, reads: Reads) -> None:
+    """Adds the metrics to a registry, if reads are answered from memory."""
     if isinstance(reads, TrackedReads):
         registry.register(_Collector(reads))
 
@@ -22,7 +22,7 @@ class _Collector:
     def collect(self) -> Iterable[Metric]:
         yield CounterMetricFamily(
             "levelgate_store_values_read",
-            "Values that checks asked the store for, because memory had them not.",
+            "Values that checks read from the store, because they were not in memory.",
             value=self._reads.asked,
         )
         yield GaugeMetricFamily(
@@ -32,6 +32,6 @@ class _Collector:
         )
         yield CounterMetricFamily(
             "levelgate_store_tracking_connections",
-            "Connections that receive invalidations; each new one begins with no value kept.",
+            "Connections that receive invalidations; memory is empty after each new one.",
             value=self._reads.connected,
         )

@@ -1,4 +1,4 @@
-"""Settings from the environment: one class a process, one clear line for a wrong one."""
+"""Settings from environment variables, and one clear line for a wrong setting."""
 
 import os
 import sys
@@ -19,17 +19,17 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
-# upbot's documents have the Authorization header; they cannot be opened.
+# The documents of upbot require the Authorization header, so that family cannot be opened.
 OPENABLE_FAMILIES = frozenset({"member", "shop"})
 
 
 def _is_address(value: str) -> str:
-    ip_address(value)  # Envoy looks up no names to listen on
+    ip_address(value)  # Envoy does not resolve names of addresses to listen on.
     return value
 
 
 class ServerSettings(BaseSettings):
-    """What every service has; each reads it under a prefix of its own."""
+    """The settings that every service has, with a prefix for each service."""
 
     address: Annotated[str, AfterValidator(_is_address)] = Field(
         "127.0.0.1", description="IP address to listen on, for calls and metrics."
@@ -38,71 +38,77 @@ class ServerSettings(BaseSettings):
     metrics_port: Port = Field(description="Port for Prometheus.")
     server: Literal["envoy", "grpcio"] | None = Field(
         None,
-        description="What takes the calls: envoy (Python runs inside Envoy) or grpcio. Empty: envoy"
-        " where the interpreter has a shared libpython, otherwise grpcio; half-sent calls can"
-        " block that one (docs/reliability.md).",
+        description="The server that receives the calls: envoy (Python runs inside Envoy) or"
+        " grpcio, which half-sent calls can block (docs/reliability.md). Empty: envoy if the"
+        " interpreter has a shared libpython, otherwise grpcio.",
     )
-    threads: int = Field(8, ge=1, le=256, description="Short calls answered at a time.")
+    threads: int = Field(8, ge=1, le=256, description="Short calls that are answered at a time.")
     long_calls: int = Field(
         4,
         ge=1,
         le=256,
-        description="Calls answered at a time of each method whose work may take long (LevelDown,"
-        " DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk, BatchCheck, GetUserFacts)"
-        ", on separate threads; the next is RESOURCE_EXHAUSTED.",
+        description="Calls that are answered at a time, for each method that may take seconds"
+        " (LevelDown, DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk, BatchCheck,"
+        " GetUserFacts), on separate threads. Further calls get RESOURCE_EXHAUSTED.",
     )
     streams: int = Field(
         16,
         ge=1,
         le=1_024,
-        description="Streaming calls served at a time, by threads of their own; the next is"
-        " RESOURCE_EXHAUSTED.",
+        description="Streaming calls that are served at a time, on separate threads. Further calls"
+        " get RESOURCE_EXHAUSTED.",
     )
     maximum_concurrent_rpcs: int = Field(
         256,
         ge=1,
         le=100_000,
-        description="Short calls answered or waiting for a thread (with grpcio: all calls); the"
-        " next is RESOURCE_EXHAUSTED.",
+        description="Short calls (with grpcio: all calls) that are answered or wait for a thread at"
+        " a time. Further calls get RESOURCE_EXHAUSTED.",
     )
     maximum_message_bytes: int = Field(
-        1_048_576, ge=1_024, le=67_108_864, description="Largest message that is read."
+        1_048_576,
+        ge=1_024,
+        le=67_108_864,
+        description="Size of the largest message that is accepted.",
     )
     connection_age_seconds: int = Field(
         600,
         ge=1,
-        description="Maximum age of a connection; clients then reconnect, and so find instances"
-        " that were added.",
+        description="Maximum age of a connection. Clients then reconnect, which also distributes"
+        " them over new instances.",
     )
     drain_seconds: float = Field(
         2.0,
         ge=0,
         le=600,
-        description="After SIGTERM: how long health says NOT_SERVING before new calls are refused,"
-        " so that the gateway (which looks every second) stops choosing this instance.",
+        description="How long, after SIGTERM, health is NOT_SERVING before new calls are refused."
+        " Meanwhile the gateway, which probes every second, stops choosing this instance.",
     )
     grace_seconds: float = Field(
-        10.0, ge=0, le=600, description="After draining: how long calls under way may take."
+        10.0,
+        ge=0,
+        le=600,
+        description="How long, after draining, calls in progress may still take.",
     )
     health_interval_seconds: float = Field(
-        0.5, gt=0, le=60, description="How often the store is asked whether it is there."
+        0.5, gt=0, le=60, description="Interval of the probes of the store."
     )
     core: int | None = Field(
         None,
         ge=0,
-        description="Core that the process keeps to; empty: any. Python uses one at a time, and its"
-        " threads cost less CPU on one core than on several: docs/performance.md.",
+        description="The only core that the process uses; empty: any. Python runs on one core at a"
+        " time, and its threads take less CPU if that is always the same: docs/performance.md.",
     )
     reflection: bool = Field(True, description="Serve gRPC reflection.")
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
-        description="debug logs every call; info those that failed.",
+        description="debug logs every call, info only those that failed.",
     )
 
     @property
     def endpoint(self) -> str:
-        """Where it listens, for people to read."""
+        """The address and port for calls."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{host}:{self.port}"
 
@@ -123,7 +129,7 @@ class ServerSettings(BaseSettings):
 
 
 class AccessSettings(BaseSettings):
-    """Who may call; the same for every service of a stack."""
+    """The settings of access, which all services of a stack share."""
 
     model_config = SettingsConfigDict(env_prefix="", env_ignore_empty=True)
 
@@ -136,8 +142,8 @@ class AccessSettings(BaseSettings):
         0,
         ge=0,
         le=10_000_000,
-        description="Calls a second of one app, at each instance; the next is RESOURCE_EXHAUSTED."
-        " 0 for no limit.",
+        description="Calls per second of each app at each instance; 0 for no limit. Further calls"
+        " get RESOURCE_EXHAUSTED.",
     )
 
     @field_validator("open_families", mode="before")
@@ -158,12 +164,12 @@ def load(settings: type[Settings]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = variable(settings, str(first["loc"][0])) if first["loc"] else settings.__name__
-        # What was given may be a password: only its variable is named.
+        # The value may be a password, so only the variable is named.
         sys.exit(f"wrong setting {name}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def variable(settings: type[BaseSettings], field: str) -> str:
-    """The environment variable of a field; the first of its names if it has several."""
+    """Returns the environment variable of a field, or the first one if it has several."""
     if field not in settings.model_fields:
         return field
     alias = settings.model_fields[field].validation_alias

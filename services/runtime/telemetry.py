@@ -1,6 +1,6 @@
-"""What operators see: JSON logs with the request id, and metrics by method and code.
+"""Telemetry of calls: log lines with the request id, and metrics by method and code.
 
-No secret, token or whole openid may get into either, so what callers send is not logged at all.
+Neither may contain a secret, a token or a whole openid, so nothing that callers send is logged.
 """
 
 import logging
@@ -21,13 +21,13 @@ from services.runtime.errors import Failure
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}
-# Counting costs a call 19 us when it is done call by call, and 2 when it is done many at a time,
-# with its code and data at hand in the processor's caches: docs/performance.md.
+# Updating the metrics takes 19 us for each call, and 2 us if many calls are counted together,
+# because code and data are then in the processor's caches: docs/performance.md.
 _COUNTED_TOGETHER = 128
 
 
-class _CountedFirst:
-    """A collector that has nothing of its own: who reads the metrics reads all that happened."""
+class _FlushFirst:
+    """Flushes pending counts before a scrape."""
 
     def __init__(self, count: Callable[[], None]) -> None:
         self._count = count
@@ -41,12 +41,12 @@ class _CountedFirst:
 
 
 class Telemetry:
-    """Counts and logs calls. The names of the metrics are the usual ones of gRPC servers."""
+    """Counts and logs calls. The metrics have the usual names of gRPC servers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        # Registered first, so it is collected first.
-        self.registry.register(_CountedFirst(self._count))
+        # The first collector that is registered is also collected first.
+        self.registry.register(_FlushFirst(self._count))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._handled = Counter(
@@ -75,7 +75,7 @@ class Telemetry:
         failure: Failure | None = None,
         error: Exception | None = None,
     ) -> None:
-        """Counts a call that was answered; `started` is in seconds of time.perf_counter."""
+        """Counts a call that has ended; `started` is a value of time.perf_counter."""
         seconds = time.perf_counter() - started
         code = grpc.StatusCode.OK if failure is None else failure.code
         self._uncounted.append((call.method, code.name, seconds))
@@ -94,13 +94,15 @@ class Telemetry:
         elif failure.code in _FAULTS:
             self._log.error("call failed", **fields, exc_info=error)
         else:
-            # The message of a refusal is ours and holds no value that was sent.
+            # The message of a refusal is our own and contains no value that was sent.
             self._log.info("call refused", **fields, why=failure.message)
 
     def refused_by_envoy(
         self, call: Call, milliseconds: float, code: grpc.StatusCode, why: str, *, is_logged: bool
     ) -> None:
-        """Counts a call that Envoy ended by itself; whatever its code, its caller caused that."""
+        """Counts a call that Envoy refused. It is logged as a refusal whatever its code, because
+        the caller caused it.
+        """
         self._uncounted.append((call.method, code.name, milliseconds / 1_000))
         if is_logged:
             fields = {"method": call.method, "code": code.name, "ms": milliseconds}

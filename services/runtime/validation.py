@@ -1,7 +1,7 @@
-"""What a message must be: small checks, put together in one table per service.
+"""Validation of requests: small checks, combined in one table for each service.
 
-protovalidate 2 serves protobuf-py messages, not google.protobuf ones, so the ranges that the
-contracts' comments give stand once more in those tables: docs/adr/0002-validation.md.
+protovalidate 2 supports protobuf-py messages but not google.protobuf ones, so these tables repeat
+the ranges that the comments of the contracts give: docs/adr/0002-validation.md.
 """
 
 import unicodedata
@@ -24,7 +24,7 @@ Checks = Mapping[type[Message], Sequence[Check]]
 
 
 def identifier(name: str, *, optional: bool = False) -> Check:
-    """1-128 printable characters; `optional` lets it be absent, but not empty."""
+    """1-128 printable characters; with `optional` it may be absent, but not empty."""
 
     def check(message: Message) -> Iterator[Violation]:
         if not (optional and not message.HasField(name)):
@@ -49,7 +49,7 @@ def identifiers(name: str, least: int = 0, most: int = MAX_ENTRIES) -> Check:
 
 
 def text(name: str, *, shortest: int = 0, longest: int = MAX_ID) -> Check:
-    """Text of some length without control characters."""
+    """Text of limited length without control characters."""
 
     def check(message: Message) -> Iterator[Violation]:
         value = getattr(message, name)
@@ -61,7 +61,7 @@ def text(name: str, *, shortest: int = 0, longest: int = MAX_ID) -> Check:
 
 
 def integer(name: str, least: int, most: int = MAX_INT32, *, optional: bool = False) -> Check:
-    """A number that is there (unless `optional`) and within both bounds."""
+    """A number within both bounds, which may be absent only with `optional`."""
 
     def check(message: Message) -> Iterator[Violation]:
         has_presence = message.DESCRIPTOR.fields_by_name[name].has_presence
@@ -75,7 +75,7 @@ def integer(name: str, least: int, most: int = MAX_INT32, *, optional: bool = Fa
 
 
 def required(name: str) -> Check:
-    """A field that is there, whatever it holds."""
+    """A field that must be present, with any value."""
 
     def check(message: Message) -> Iterator[Violation]:
         if not message.HasField(name):
@@ -85,9 +85,9 @@ def required(name: str) -> Check:
 
 
 def entries(name: str, *checks: Check, least: int = 1, most: int = MAX_ENTRIES) -> Check:
-    """A list of so many entries; `checks` are of each message in it.
+    """A list of limited length; `checks` apply to each message in it.
 
-    A list that is too long is not read: a request of 4 MiB may hold millions of empty entries.
+    A list that is too long is not read: a request of 4 MiB may contain millions of empty entries.
     """
 
     def check(message: Message) -> Iterator[Violation]:
@@ -105,7 +105,7 @@ def entries(name: str, *checks: Check, least: int = 1, most: int = MAX_ENTRIES) 
 
 
 def exactly(name: str, value: str) -> Check:
-    """The one value that the document knows."""
+    """The only value that the document allows."""
 
     def check(message: Message) -> Iterator[Violation]:
         if getattr(message, name) != value:
@@ -115,7 +115,7 @@ def exactly(name: str, value: str) -> Check:
 
 
 def nested(name: str, *checks: Check) -> Check:
-    """Checks of the message inside a field; an absent one is left to `required`."""
+    """Checks of the message in a field; only `required` checks that the field is present."""
 
     def check(message: Message) -> Iterator[Violation]:
         if message.HasField(name):
@@ -128,8 +128,8 @@ def nested(name: str, *checks: Check) -> Check:
 
 
 def violations(checks: Sequence[Check], message: Message) -> tuple[list[Violation], int]:
-    """The first things that are wrong with a message, with the fields' JSON names, and how many
-    more there are, counted up to MOST_COUNTED.
+    """Returns the first violations, with the JSON names of the fields, and the number of further
+    violations, up to MOST_COUNTED.
     """
     found = (violation for check in checks for violation in check(message))
     first = [
@@ -140,24 +140,24 @@ def violations(checks: Sequence[Check], message: Message) -> tuple[list[Violatio
 
 
 class Validator:
-    """The table of a service, asked before every call."""
+    """Validates requests by the table of a service."""
 
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
 
     def validate(self, message: Message) -> None:
-        """Raises Failure INVALID_ARGUMENT. A message that has no row is a KeyError: a bug."""
+        """Raises Failure INVALID_ARGUMENT, or KeyError (a bug) if the table lacks the message."""
         if failure := self.failure(message):
             raise failure
 
     def failure(self, message: Message) -> Failure | None:
-        """What `validate` would raise."""
+        """Returns the failure that `validate` would raise, or None."""
         found, more = violations(self._checks[type(message)], message)
         return invalid(found, more) if found else None
 
 
 def json_path(descriptor: Any, path: str) -> str:
-    """The JSON spelling of a field's path."""
+    """Returns the path of a field with JSON names."""
     head, _, rest = path.partition(".")
     name, bracket, position = head.partition("[")
     field = descriptor.fields_by_name.get(name)
@@ -178,7 +178,8 @@ def _identifier(name: str, value: str) -> Iterator[Violation]:
 
 
 def _described(value: str, longest: int = MAX_ID) -> str:
-    # The value may be an openid or a secret, and a status may be logged: its shape is enough.
+    # The value may be an openid or a secret, and a status may be logged, so only its length and the
+    # number of unprintable characters are given.
     if len(value) > longest:
         return f"{len(value)} characters"
     unprintable = sum(not character.isprintable() for character in value)

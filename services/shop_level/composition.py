@@ -1,8 +1,7 @@
-"""shop_level, built by hand."""
+"""Assembles shop_level: its servicers."""
 
 from levelgate.shop.v1.shop_admin_pb2_grpc import add_ShopAdminServicer_to_server
 from levelgate.shop.v1.shop_level_pb2_grpc import add_ShopLevelServicer_to_server
-from services.runtime import foundation
 from services.runtime.service import Service
 from services.runtime.settings import load
 from services.shop_level.admin_servicer import ShopAdmin
@@ -16,16 +15,16 @@ from services.user_state.state import UserState
 
 def build() -> Service:
     settings = load(ShopLevelSettings)
-    base = foundation.lay("shop_level", settings, CONTRACT, CHECKS)
-    shops = ShopStore(base.store, base.buckets)
+    service = Service("shop_level", settings, CONTRACT, CHECKS)
+    shops = ShopStore(service.store, service.buckets)
     add_ShopLevelServicer_to_server(
         ShopLevel(
-            UserState(base.store, base.buckets),
+            UserState(service.store, service.buckets),
             shops,
             settings.default_shop,
-            is_open="shop" in base.access.open_families,
+            is_open="shop" in service.access.open_families,
         ),
-        base.server,
+        service.server,
     )
-    add_ShopAdminServicer_to_server(ShopAdmin(shops), base.server)
-    return base.service(CONTRACT)
+    add_ShopAdminServicer_to_server(ShopAdmin(shops), service.server)
+    return service

@@ -1,10 +1,10 @@
-"""`python -m services.upbot_checks`: serves until it is told to stop."""
+"""`python -m services.upbot_checks`: serves until it is asked to stop."""
 
 import sys
 
-from services.runtime.start import start
+from services.runtime.main import main
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.settings import UpbotChecksSettings
 
 if __name__ == "__main__":
-    sys.exit(start("services.upbot_checks.composition", UpbotChecksSettings, CONTRACT))
+    sys.exit(main("services.upbot_checks.composition", UpbotChecksSettings, CONTRACT))

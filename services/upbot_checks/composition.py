@@ -1,11 +1,13 @@
-"""upbot_checks, built by hand."""
+"""Assembles upbot_checks: its servicers, and the reads that they share."""
 
 from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
 from levelgate.upbot.v1.eligibility_pb2_grpc import add_EligibilityServicer_to_server
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
 from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
+from services.access.apps import Apps
+from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
-from services.runtime import foundation, read_metrics
+from services.runtime import read_metrics
 from services.runtime.service import Service
 from services.runtime.settings import load
 from services.store.client import connect_reads
@@ -24,15 +26,17 @@ from services.user_state.state import UserState
 
 def build() -> Service:
     settings = load(UpbotChecksSettings)
-    base = foundation.lay("upbot_checks", settings, CONTRACT, CHECKS)
-    reads = connect_reads(base.store_settings, base.store)
-    read_metrics.show(base.telemetry.registry, reads)
-    facts = FactStore(base.store, base.buckets, reads)
-    users = UserState(base.store, base.buckets, reads=reads)
-    add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), base.server)
-    snapshots = Snapshots(reads, StoreReads(base.store), base.buckets)
-    eligibility = Eligibility(snapshots, RuleBook(base.store), base.validator)
-    add_EligibilityServicer_to_server(eligibility, base.server)
-    add_UserFactsServicer_to_server(UserFacts(facts, base.validator), base.server)
-    add_AccessTokensServicer_to_server(AccessTokens(base.apps, base.tokens), base.server)
-    return base.service(CONTRACT)
+    service = Service("upbot_checks", settings, CONTRACT, CHECKS)
+    reads = connect_reads(service.store_settings, service.store)
+    read_metrics.register(service.telemetry.registry, reads)
+    facts = FactStore(service.store, service.buckets, reads)
+    users = UserState(service.store, service.buckets, reads=reads)
+    add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), service.server)
+    snapshots = Snapshots(reads, StoreReads(service.store), service.buckets)
+    eligibility = Eligibility(snapshots, RuleBook(service.store), service.validator)
+    add_EligibilityServicer_to_server(eligibility, service.server)
+    add_UserFactsServicer_to_server(UserFacts(facts, service.validator), service.server)
+    add_AccessTokensServicer_to_server(
+        AccessTokens(Apps(service.store), Tokens(service.store)), service.server
+    )
+    return service

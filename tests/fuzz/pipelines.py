@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.errors import CallEndedError
 from services.runtime.methods import Kind
 from services.runtime.pipeline import LongUnary, Stream, Unary
@@ -34,9 +34,7 @@ class Pipelines:
             self._add(import_module(f"services.{name}.composition").build())
 
     def _add(self, service: Service) -> None:
-        service.watch.start()
-        for start in service.background:
-            start()
+        service.start_background()
         deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(service):
             if time.monotonic() > deadline:
@@ -52,7 +50,7 @@ class Pipelines:
 
     def call(self, given: PipelineInput) -> CallEndedError | Exception | None:
         """How the call failed; None if it did not."""
-        context = OwnContext(given.seconds)
+        context = CallContext(given.seconds)
         token = fill(given.authorization, self._secrets).decode("latin-1")
         call = Call(given.rpc, "", (token,), given.seconds)
         messages = [fill(message, self._secrets) for message in given.messages]
@@ -88,7 +86,7 @@ def parts_of(error: CallEndedError) -> tuple[int, str, bytes | None]:
 
 
 def _is_ready(service: Service) -> bool:
-    available: Callable[[], None] = service.watch.require_available
+    available: Callable[[], None] = service.availability.require
     try:
         available()
     except Exception:
@@ -100,7 +98,7 @@ def _at_once(long: LongUnary) -> Unary:
     return lambda message, call, context: long(lambda: message, call, context)
 
 
-def _read(replies: Iterator[bytes], context: OwnContext) -> None:
+def _read(replies: Iterator[bytes], context: CallContext) -> None:
     for _ in range(_REPLIES):
         if next(replies, None) is None:
             return

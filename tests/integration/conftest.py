@@ -125,3 +125,13 @@ def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A store of the test's own, which it may stop, or give another password."""
     with server(SERVERS["valkey"], tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def service(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
+    """A service on `store_server`, which has the demo data."""
+    demo = prepare(store_server.address)
+    with running_service(store_server.address, tmp_path / "service.log") as started:
+        started.token = demo.token
+        started.wait_for("SERVING")
+        yield started

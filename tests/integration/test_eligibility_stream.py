@@ -31,7 +31,7 @@ def running_checks(store: str, log: Path, **settings: str) -> Iterator[grpc.Chan
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            until(lambda: "store found" in log.read_text(), "upbot_checks")
+            until(lambda: "store available" in log.read_text(), "upbot_checks")
             yield channel
     finally:
         process.terminate()

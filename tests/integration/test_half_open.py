@@ -1,6 +1,6 @@
-"""Calls that are never finished hold nothing that other callers need.
+"""Calls whose request never completes do not affect other callers.
 
-The small form of tests/drills/test_half_open.py, at the port of each service and at the gateway's.
+A smaller version of tests/drills/test_half_open.py, at the port of each service and the gateway.
 """
 
 from collections import Counter
@@ -53,7 +53,7 @@ def address(target: str) -> Address:
     return host, int(port)
 
 
-def assert_nobody_waits(stack: RunningStack, service: str, target: str) -> None:
+def assert_others_are_served(stack: RunningStack, service: str, target: str) -> None:
     good = Counter(OK=CALLS)
     assert calls_of_another(target, WHOLE[service][0], stack.token) == good
     assert calls_of_another(stack.grpc[service], HEALTH, "") == good
@@ -63,27 +63,28 @@ def assert_nobody_waits(stack: RunningStack, service: str, target: str) -> None:
 
 @pytest.mark.parametrize("at_gateway", [False, True], ids=["own port", "gateway"])
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("methods", ["whole", "common"])
-def test_requests_of_one_message(
-    stack: RunningStack, service: str, methods: str, at_gateway: bool
+def test_unary_calls_that_never_complete_do_not_affect_others(
+    stack: RunningStack, service: str, at_gateway: bool
 ) -> None:
     target = stack.gateway.removeprefix("http://") if at_gateway else stack.grpc[service]
-    calls = unfinished(COMMON if methods == "common" else WHOLE[service], ["", stack.token])
+    calls = unfinished([*WHOLE[service], *COMMON], ["", stack.token])
     with half_open(address(target), calls, CONNECTIONS, CALLS_EACH):
-        assert_nobody_waits(stack, service, target)
+        assert_others_are_served(stack, service, target)
 
 
 @pytest.mark.parametrize("at_gateway", [False, True], ids=["own port", "gateway"])
 @pytest.mark.parametrize("service", STREAMED)
-def test_requests_of_many_messages(stack: RunningStack, service: str, at_gateway: bool) -> None:
+def test_streams_that_never_complete_do_not_affect_others(
+    stack: RunningStack, service: str, at_gateway: bool
+) -> None:
     target = stack.gateway.removeprefix("http://") if at_gateway else stack.grpc[service]
     calls = unfinished(STREAMED[service], ["", stack.token])
     with half_open(address(target), calls, CONNECTIONS, CALLS_EACH):
-        assert_nobody_waits(stack, service, target)
+        assert_others_are_served(stack, service, target)
 
 
 @pytest.mark.parametrize("service", STREAMED)
-def test_streams_beyond_the_limit_are_refused_at_once(stack: RunningStack, service: str) -> None:
+def test_streams_over_the_limit_are_refused_immediately(stack: RunningStack, service: str) -> None:
     calls = unfinished(STREAMED[service], [stack.token])
     with half_open(address(stack.grpc[service]), calls, CONNECTIONS, CALLS_EACH) as held:
         refused = str(grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
@@ -95,10 +96,10 @@ def test_streams_beyond_the_limit_are_refused_at_once(stack: RunningStack, servi
     [(WATCH, ["", "token"]), (STREAMED["member_level"][0], [""])],
     ids=["a watch without its request", "an import without a token"],
 )
-def test_what_is_not_let_in_takes_no_stream(
+def test_calls_that_are_not_admitted_take_no_stream(
     stack: RunningStack, path: str, tokens: Sequence[str]
 ) -> None:
-    """A watch begins with its request, an import with its token."""
+    """A watch is admitted with its request, an import with its token."""
     given = [stack.token if each else "" for each in tokens]
     target = stack.grpc["member_level"]
     with (
@@ -121,8 +122,8 @@ def test_what_is_not_let_in_takes_no_stream(
 
 
 @pytest.mark.parametrize("window", [0, LARGEST], ids=["no window", "full sockets"])
-def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
-    """Their answers, of 23 KB each and then small ones, stay where they are."""
+def test_clients_that_do_not_read_do_not_affect_others(stack: RunningStack, window: int) -> None:
+    """Neither answers of 23 KB nor small ones can be delivered to them."""
     some = EligibilityBatchCheckRequest(
         openids=["3"] * 1_000, condition=Condition(level_at_least=100), explain=True
     )
@@ -130,14 +131,14 @@ def test_clients_that_do_not_read(stack: RunningStack, window: int) -> None:
     one = CheckUserXYLevelRequest(openid="3", level=[3])
     check = Call(CHECK, message(one), stack.token, is_whole=True)
     target = stack.grpc["upbot_checks"]
-    # Fewer than the instance answers at a time: a burst of whole calls over that is another matter.
+    # Fewer calls than the instance answers at a time, because others would be refused.
     with unread(address(target), [batch] * 10 + [check] * 30, CONNECTIONS, window) as begun:
         assert begun >= CONNECTIONS
-        assert_nobody_waits(stack, "upbot_checks", target)
+        assert_others_are_served(stack, "upbot_checks", target)
 
 
-def test_a_caller_who_resets_thousands_of_calls_ends_no_call_of_others(stack: RunningStack) -> None:
-    """Each call is complete, so the gateway has passed it on when it is reset."""
+def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningStack) -> None:
+    """Each call is complete, so the gateway has already passed it on when it is reset."""
     one = message(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3]))
     calls = [Call(CHECK, one, stack.token_with("upbot:check"), is_whole=True)] * 50
     gateway = stack.gateway.removeprefix("http://")
@@ -171,7 +172,7 @@ def resident_mib(stack: RunningStack) -> float:
     return float(line.split()[1]) / 2**20
 
 
-def test_strangers_do_not_have_their_messages_unpacked(stack: RunningStack) -> None:
+def test_messages_of_unidentified_callers_are_not_decompressed(stack: RunningStack) -> None:
     bomb = bytes(4 * 1024 * 1024 - 64)
     before = resident_mib(stack)
     with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
@@ -180,10 +181,10 @@ def test_strangers_do_not_have_their_messages_unpacked(stack: RunningStack) -> N
         codes = Counter(each.code() for each in calls)
     assert codes == {grpc.StatusCode.UNAUTHENTICATED: 80}
     assert resident_mib(stack) < before + 50
-    assert_nobody_waits(stack, "upbot_checks", stack.grpc["upbot_checks"])
+    assert_others_are_served(stack, "upbot_checks", stack.grpc["upbot_checks"])
 
 
-def test_refused_messages_of_a_caller_who_is_known_are_not_retained(stack: RunningStack) -> None:
+def test_refused_messages_of_identified_callers_are_not_kept_in_memory(stack: RunningStack) -> None:
     bomb = bytes(4 * 1024 * 1024 - 64)
     token = (("authorization", stack.token),)
     before = resident_mib(stack)
@@ -200,4 +201,4 @@ def test_refused_messages_of_a_caller_who_is_known_are_not_retained(stack: Runni
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
             }
     assert resident_mib(stack) < before + 80
-    assert_nobody_waits(stack, "upbot_checks", stack.grpc["upbot_checks"])
+    assert_others_are_served(stack, "upbot_checks", stack.grpc["upbot_checks"])

@@ -1,4 +1,4 @@
-"""The largest replies that the documented limits allow are delivered, as JSON and by gRPC."""
+"""The largest replies that the documented limits allow are delivered, as JSON and as gRPC."""
 
 from collections.abc import Iterator
 from itertools import count, product
@@ -28,7 +28,7 @@ from services.upbot_checks.fact import GameFact, GameKey
 from services.upbot_checks.fact_store import MOST_FACTS, FactStore
 from tests.support.running import RunningStack
 
-# One byte that is six in JSON, and the characters with the most bytes: printable and not.
+# A character of one byte that takes six in JSON, and two of four bytes: printable and unprintable.
 LONGEST = ("<", "🎮", "\U000e0041")
 
 
@@ -42,7 +42,7 @@ def client(stack: RunningStack) -> Iterator[httpx.Client]:
 
 
 def call(stack: RunningStack, stub: Any, name: str, address: str, request: Any) -> Any:
-    """With the limits that a client of grpcio has if it sets none."""
+    """Calls with the default limits of a grpcio client."""
     with grpc.insecure_channel(address) as channel:
         metadata = (("authorization", stack.token),)
         return getattr(stub(channel), name)(request, timeout=20, metadata=metadata)
@@ -65,7 +65,7 @@ def refused(stack: RunningStack, stub: Any, name: str, address: str, request: An
 
 @pytest.mark.parametrize("character", LONGEST)
 @pytest.mark.parametrize("wide", [True, False], ids=["few large levels", "many small levels"])
-def test_the_largest_page_of_a_shop(
+def test_the_largest_reply_of_a_shop_is_delivered(
     stack: RunningStack, client: httpx.Client, character: str, *, wide: bool
 ) -> None:
     short, long = character * 128, character * 2_048
@@ -109,7 +109,9 @@ def test_the_largest_page_of_a_shop(
 
 
 @pytest.mark.parametrize("character", LONGEST)
-def test_the_largest_rules(stack: RunningStack, client: httpx.Client, character: str) -> None:
+def test_the_largest_rules_are_delivered(
+    stack: RunningStack, client: httpx.Client, character: str
+) -> None:
     name, picture = character * 128, character * 2_048
     rules = [Rule(n, n, name, 2 * n, 2 * n + 1, picture) for n in range(1, 100)]
     book = RuleBook(stack.store)
@@ -136,7 +138,9 @@ def test_the_largest_rules(stack: RunningStack, client: httpx.Client, character:
     assert len(call(stack, MemberLevelStub, "ListRules", address, request).data) == 100
 
 
-def test_the_most_levels_that_ever_had_a_rule(stack: RunningStack, client: httpx.Client) -> None:
+def test_the_number_of_levels_that_ever_had_a_rule_is_limited(
+    stack: RunningStack, client: httpx.Client
+) -> None:
     book = RuleBook(stack.store)
     before = len(book.book().levels | {7, 8})
     former = [Rule(n, n, "x", n, n + 1) for n in (7, 8, *range(1_001, 1_200 - before))]
@@ -145,8 +149,8 @@ def test_the_most_levels_that_ever_had_a_rule(stack: RunningStack, client: httpx
     assert len(book.book().levels) == 199
     too_many = {"code": "error", "msg": "等级数量已达上限", "data": None}
 
-    def create(level: int, floor: int) -> Any:
-        rule = {"vipLevel": level, "name": "x", "downPoint": floor, "upPoint": floor + 1}
+    def create(level: int, down_point: int) -> Any:
+        rule = {"vipLevel": level, "name": "x", "downPoint": down_point, "upPoint": down_point + 1}
         return client.post("/vipBiz", json=rule).json()
 
     assert create(2_000, 100)["data"] == "saveSuccess"
@@ -159,7 +163,7 @@ def test_the_most_levels_that_ever_had_a_rule(stack: RunningStack, client: httpx
 
 
 @pytest.mark.parametrize("character", LONGEST[:2])
-def test_the_largest_explained_batch(
+def test_the_largest_explained_batch_is_delivered(
     stack: RunningStack, client: httpx.Client, character: str
 ) -> None:
     text = character * 128
@@ -194,7 +198,7 @@ def test_the_largest_explained_batch(
     assert 1_500_000 < answer.ByteSize() < 2_000_000
 
 
-def test_the_most_values_are_read_in_time(client: httpx.Client) -> None:
+def test_the_most_values_of_a_batch_are_read_in_time(client: httpx.Client) -> None:
     request = {
         "openids": [f"{n:0128}"[:100] + str(n) for n in range(995)],
         "condition": {"not": {"star": {"gids": list(range(100))}}},
@@ -205,7 +209,7 @@ def test_the_most_values_are_read_in_time(client: httpx.Client) -> None:
     assert len(reply.json()["data"]["openids"]) == 995
 
 
-def test_the_largest_openids(client: httpx.Client) -> None:
+def test_the_most_and_largest_openids_are_delivered(client: httpx.Client) -> None:
     openids = ["<" * 95 + f"{n:05}" for n in range(10_000)]
     condition = {"not": {"level_at_least": 0}}
     request = {"openids": openids, "condition": condition, "detail": True}
@@ -213,7 +217,9 @@ def test_the_largest_openids(client: httpx.Client) -> None:
     assert (reply.status_code, reply.json()["data"]["openids"]) == (200, openids)
 
 
-def test_the_most_facts_of_a_user(stack: RunningStack) -> None:
+def test_the_most_facts_of_a_user_are_delivered_and_no_more_are_accepted(
+    stack: RunningStack,
+) -> None:
     text = "🎮" * 128
     keys = [GameKey(text, text, text, text, text, -n) for n in range(1, MOST_FACTS + 1)]
     facts_of = FactStore(stack.store, Buckets())
@@ -229,6 +235,6 @@ def test_the_most_facts_of_a_user(stack: RunningStack) -> None:
     imported = [facts.ImportFactsRequest(openid="u", star=star)] * 2
     result = call(stack, UserFactsStub, "ImportFacts", address, iter(imported))
     assert (result.written, [each.field for each in result.rejects]) == (0, ["star", "star"])
-    # What is there may change.
+    # Existing facts may still change.
     facts_of.put_game_fact("u", keys[0], GameFact("new", None))
     assert facts_of.game_fact("u", keys[0]) == GameFact("new", None)

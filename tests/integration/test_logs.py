@@ -1,4 +1,4 @@
-"""No secret, token or whole openid enters a log, whatever is sent and whoever refuses it."""
+"""No log contains a secret, token or whole openid, whichever component refuses a call."""
 
 import socket
 from contextlib import suppress
@@ -25,7 +25,7 @@ ODD: tuple[dict[str, Any], ...] = (
 )
 
 
-def test_what_callers_send_is_in_no_log(stack: RunningStack) -> None:
+def test_no_log_of_the_stack_contains_what_callers_send(stack: RunningStack) -> None:
     with httpx.Client(base_url=stack.gateway, headers={"Authorization": stack.token}) as client:
         for path in (f"/userlevel/{OPENID}", f"/userlevel/show/{OPENID}", f"/nowhere/{OPENID}"):
             for method in ("GET", "POST", "DELETE", "PUT"):
@@ -45,7 +45,7 @@ def test_what_callers_send_is_in_no_log(stack: RunningStack) -> None:
             assert sent not in text, log.name
 
 
-# Headers that libraries like to quote where they cannot read them.
+# Headers that libraries tend to quote when they cannot read them.
 UNREADABLE = (
     (b"authorization", OPENID.encode() + b"\xe9"),
     (b"user-agent", b"\xff" + OPENID.encode()),
@@ -59,7 +59,7 @@ UNREADABLE = (
 
 
 @pytest.mark.parametrize("transport", ["envoy", "grpcio"])
-def test_headers_that_cannot_be_read_are_in_no_output_of_a_service(
+def test_no_output_of_a_service_contains_headers_that_cannot_be_read(
     store_server: ServerProcess, tmp_path: Path, transport: str
 ) -> None:
     settings = {"MEMBER_LEVEL_SERVER": transport, "MEMBER_LEVEL_LOG_LEVEL": "debug"}
@@ -69,7 +69,7 @@ def test_headers_that_cannot_be_read_are_in_no_output_of_a_service(
             call_with(service.port, header)
         with suppress(Exception):
             service.show()
-        # The output of a call that came after the others: theirs was written before.
+        # This call came after the others, so their output is complete when its output is there.
         until(lambda: "rid-42" in service.lines, "the log")
         assert OPENID not in service.lines
         for line in service.lines.splitlines():
@@ -77,7 +77,7 @@ def test_headers_that_cannot_be_read_are_in_no_output_of_a_service(
 
 
 def call_with(port: int, header: tuple[bytes, bytes]) -> None:
-    """Sends a call that no well-behaved library sends, and waits until it was dealt with."""
+    """Sends a call that no well-behaved library sends, and waits until it has ended."""
     settings = H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
     h2 = H2Connection(settings)
     h2.initiate_connection()

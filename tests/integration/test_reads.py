@@ -334,8 +334,8 @@ def test_after_an_error_the_next_read_reconnects() -> None:
 
 def test_metrics_show_the_use_of_the_memory(tracked: Tracked) -> None:
     registry = CollectorRegistry()
-    read_metrics.show(registry, tracked.reads)
-    read_metrics.show(registry, StoreReads(tracked.store))
+    read_metrics.register(registry, tracked.reads)
+    read_metrics.register(registry, StoreReads(tracked.store))
     for _ in range(3):
         tracked.reads.many(["a", "b"], ["h"], ["x", "y", "z"])
     text = generate_latest(registry).decode()

@@ -1,13 +1,10 @@
-"""A service as a process: it tells the truth about the store, drains, and says what is wrong."""
+"""A service as a process: its health follows the store, it drains, and it reports what is wrong."""
 
-import itertools
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -27,35 +24,44 @@ from services.store.client import connect
 from tests.integration.conftest import SERVERS, ServerProcess, server, store_settings
 from tests.stack.waiting import free_ports, until
 from tests.support.service import Service, running_service
-from tests.support.switch import switch
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "levelgate.member.v1.MemberLevel"
 
 
-@pytest.fixture
-def service(store_server: ServerProcess, tmp_path: Path) -> Iterator[Service]:
-    demo = prepare(store_server.address)
-    with running_service(store_server.address, tmp_path / "service.log") as started:
-        started.token = demo.token
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, ServerProcess]]:
+    """A service and its store, for tests that stop neither of them."""
+    directory = tmp_path_factory.mktemp("shared")
+    with (
+        server(SERVERS["valkey"], directory) as store,
+        running_service(store.address, directory / "service.log") as started,
+    ):
+        started.token = prepare(store.address).token
         started.wait_for("SERVING")
-        yield started
+        yield started, store
+
+
+def counted(service: Service, code: str) -> float:
+    text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
+    labels = f'grpc_code="{code}",grpc_method="ShowUser",grpc_service="{SHOW}"'
+    name = f"grpc_server_handled_total{{{labels}}} "
+    lines = [line for line in text.splitlines() if line.startswith(name)]
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def call_that_waits(service: Service, store: ServerProcess) -> "Future[pb.ShowUserResponse]":
-    """A call that is under way and stays so until the store goes on."""
+    """Starts a call that stays in progress until the store continues."""
     os.kill(store.process.pid, signal.SIGSTOP)
     call = service.members.ShowUser.future(
         pb.ShowUserRequest(user_id="5"), timeout=30, metadata=service.metadata
     )
-    # The health service answers by another thread: when it does, the call before it is taken up.
+    # This later call is answered on another thread; by then the first call has reached the service.
     service.status()
     return call  # type: ignore[return-value]  # grpc's future has the shape
 
 
-def test_health_tells_the_truth_about_the_store(
-    service: Service, store_server: ServerProcess
-) -> None:
+def test_health_follows_the_store(service: Service, store_server: ServerProcess) -> None:
     assert service.status(SHOW) == "SERVING"
     assert service.status("no.such.Service") == "NOT_FOUND"
     store_server.process.kill()
@@ -66,7 +72,7 @@ def test_health_tells_the_truth_about_the_store(
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_it_waits_for_a_store_that_comes_later(tmp_path: Path) -> None:
+def test_a_service_waits_for_a_store_that_starts_later(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     with running_service(f"redis://127.0.0.1:{port}/0", tmp_path / "service.log") as service:
         service.wait_for("NOT_SERVING")
@@ -74,7 +80,7 @@ def test_it_waits_for_a_store_that_comes_later(tmp_path: Path) -> None:
             service.wait_for("SERVING")
 
 
-def test_a_silent_store_is_unavailable_within_the_deadline(
+def test_a_call_to_a_silent_store_fails_within_its_deadline(
     service: Service, store_server: ServerProcess
 ) -> None:
     os.kill(store_server.process.pid, signal.SIGSTOP)
@@ -89,7 +95,7 @@ def test_a_silent_store_is_unavailable_within_the_deadline(
     assert service.show().data.level == 5
 
 
-def test_a_callers_short_deadline_is_no_fault_of_the_store(
+def test_a_short_deadline_does_not_count_as_a_failure_of_the_store(
     service: Service, store_server: ServerProcess
 ) -> None:
     os.kill(store_server.process.pid, signal.SIGSTOP)
@@ -102,7 +108,7 @@ def test_a_callers_short_deadline_is_no_fault_of_the_store(
     assert '"level": "error"' not in service.lines
 
 
-def test_sigterm_says_not_serving_first_and_lets_calls_finish(
+def test_after_sigterm_health_is_not_serving_and_calls_in_progress_finish(
     service: Service, store_server: ServerProcess
 ) -> None:
     call = call_that_waits(service, store_server)
@@ -113,7 +119,7 @@ def test_sigterm_says_not_serving_first_and_lets_calls_finish(
     assert service.process.wait(10) == 0
 
 
-def test_a_call_under_way_keeps_the_process_after_draining(
+def test_the_process_waits_for_calls_in_progress_after_draining(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
     demo = prepare(store_server.address)
@@ -130,7 +136,9 @@ def test_a_call_under_way_keeps_the_process_after_draining(
         assert service.process.wait(10) == 0
 
 
-def test_a_second_signal_ends_it_at_once(service: Service, store_server: ServerProcess) -> None:
+def test_a_second_signal_ends_the_process_immediately(
+    service: Service, store_server: ServerProcess
+) -> None:
     call_that_waits(service, store_server)
     service.process.send_signal(signal.SIGTERM)
     until(lambda: '"draining"' in service.lines, "draining")
@@ -138,27 +146,38 @@ def test_a_second_signal_ends_it_at_once(service: Service, store_server: ServerP
     assert service.process.wait(5) == 1
 
 
-def test_reflection_tells_what_is_served(service: Service) -> None:
-    database = ProtoReflectionDescriptorDatabase(service.channel)
+def test_reflection_lists_the_services(shared: tuple[Service, ServerProcess]) -> None:
+    database = ProtoReflectionDescriptorDatabase(shared[0].channel)
     assert SHOW in set(database.get_services())
 
 
-def test_metrics_count_refused_calls_too(service: Service) -> None:
+def test_the_metrics_port_names_its_paths(shared: tuple[Service, ServerProcess]) -> None:
+    reply = httpx.get(f"http://127.0.0.1:{shared[0].metrics_port}/")
+    assert (reply.status_code, "/metrics" in reply.text) == (404, True)
+
+
+def test_metrics_also_count_refused_calls(
+    shared: tuple[Service, ServerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, _ = shared
+    before = {code: counted(service, code) for code in ("OK", "UNAUTHENTICATED")}
     service.show()
-    service.token = "wrong"
+    monkeypatch.setattr(service, "token", "wrong")
     with pytest.raises(grpc.RpcError):
         service.show()
-    text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
-    for code in ("OK", "UNAUTHENTICATED"):
-        labels = f'grpc_code="{code}",grpc_method="ShowUser",grpc_service="{SHOW}"'
-        assert f"grpc_server_handled_total{{{labels}}} 1.0" in text
+    for code, count in before.items():
+        assert counted(service, code) == count + 1
 
 
-def test_logs_hold_the_request_id_and_nothing_that_was_sent(service: Service) -> None:
+def test_logs_contain_the_request_id_and_nothing_that_was_sent(
+    shared: tuple[Service, ServerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, _ = shared
     with pytest.raises(grpc.RpcError) as raised:
         service.show(user="somebodys-openid")
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
-    token, service.token = service.token, "a-wrong-token"
+    token = service.token
+    monkeypatch.setattr(service, "token", "a-wrong-token")
     with pytest.raises(grpc.RpcError):
         service.show()
     until(lambda: "UNAUTHENTICATED" in service.lines, "the refusal in the log")
@@ -168,12 +187,13 @@ def test_logs_hold_the_request_id_and_nothing_that_was_sent(service: Service) ->
 
 
 def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
-    service: Service, store_server: ServerProcess
+    shared: tuple[Service, ServerProcess],
 ) -> None:
+    service, store_server = shared
     store = connect(store_settings(store_server.port))
-    store.set(keys.Buckets().of("5").record("5"), b"\x63 from-the-future")
+    store.set(keys.Buckets().of("corrupt").record("corrupt"), b"\x63 from-the-future")
     with pytest.raises(grpc.RpcError) as raised:
-        service.show()
+        service.show(user="corrupt")
     assert raised.value.code() is grpc.StatusCode.INTERNAL
     assert raised.value.details() == REASONS["INTERNAL"].message
     status = rpc_status.from_call(cast(grpc.Call, raised.value))
@@ -183,9 +203,7 @@ def test_a_bug_is_internal_with_a_request_id_and_without_its_text(
     assert "from-the-future" not in service.lines
 
 
-def test_more_calls_than_it_may_hold_are_refused(
-    store_server: ServerProcess, tmp_path: Path
-) -> None:
+def test_calls_over_the_limit_are_refused(store_server: ServerProcess, tmp_path: Path) -> None:
     demo = prepare(store_server.address)
     limits = {"MEMBER_LEVEL_MAXIMUM_CONCURRENT_RPCS": "4", "MEMBER_LEVEL_THREADS": "2"}
     with running_service(store_server.address, tmp_path / "service.log", **limits) as service:
@@ -204,115 +222,18 @@ def test_more_calls_than_it_may_hold_are_refused(
         assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 8
 
 
-def test_data_of_another_layout_is_refused(store_server: ServerProcess, tmp_path: Path) -> None:
-    connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 9}')
-    with running_service(store_server.address, tmp_path / "service.log") as service:
-        assert service.process.wait(15) == 1
-        assert "refusing to serve" in service.lines
-        assert "Traceback" not in service.lines
-
-
-def test_a_store_that_lost_its_data_is_marked_again(
-    service: Service, store_server: ServerProcess
+@pytest.mark.parametrize("transport", ["envoy", "grpcio"])
+def test_a_port_in_use_is_reported_in_one_line(
+    shared: tuple[Service, ServerProcess], tmp_path: Path, transport: str
 ) -> None:
-    store = connect(store_settings(store_server.port))
-    mark = store.get(keys.LAYOUT)
-    store.delete(*(key.decode() for key in store.scan_iter()))
-    until(lambda: store.get(keys.LAYOUT) == mark, "the mark")
-    assert service.status() == "SERVING"
-
-
-def test_a_mark_that_changes_ends_the_service(
-    service: Service, store_server: ServerProcess
-) -> None:
-    connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
-    assert service.process.wait(15) == 1
-    assert "refusing to serve" in service.lines
-
-
-@pytest.mark.parametrize("is_missed", [True, False])
-def test_a_store_that_was_exchanged_for_another_one_gets_no_write(
-    store_server: ServerProcess, tmp_path: Path, is_missed: bool
-) -> None:
-    demo = prepare(store_server.address)
-    (tmp_path / "other").mkdir()
-    with (
-        server(SERVERS["valkey"], tmp_path / "other") as other,
-        switch(store_server.port) as address,
-        running_service(
-            f"redis://127.0.0.1:{address.port}/0",
-            tmp_path / "log",
-            MEMBER_LEVEL_HEALTH_INTERVAL_SECONDS="60",
-        ) as service,
+    first, store = shared
+    for setting, port, problem in (
+        ("MEMBER_LEVEL_PORT", first.port, "cannot listen on"),
+        ("MEMBER_LEVEL_METRICS_PORT", first.metrics_port, "cannot serve metrics on"),
     ):
-        theirs = connect(store_settings(other.port))
-        theirs.set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
-        service.token = demo.token
-        service.wait_for("SERVING")
-        writes = Writes(service)
-        until(lambda: writes.acknowledged > 20, "writes")
-        if is_missed:
-            address.turn(0)
-            service.wait_for("NOT_SERVING")
-        address.turn(other.port)
-        assert service.process.wait(20) == 1
-        writes.end()
-        assert list(theirs.scan_iter()) == [keys.LAYOUT.encode()]
-        assert "refusing to serve" in service.lines
-        assert "Traceback" not in service.lines
-
-
-class Writes:
-    """Somebody who makes one member after the other, whatever becomes of it."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.acknowledged = 0
-        self._thread.start()
-
-    def end(self) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        for number in itertools.count():
-            if self._is_over.wait(0.002):
-                return
-            request = pb.InitUserRequest(user_id=f"u{number}")
-            with suppress(grpc.RpcError):
-                members, metadata = self._service.members, self._service.metadata
-                members.InitUser(request, timeout=2, metadata=metadata)
-                self.acknowledged += 1
-
-
-def test_a_port_in_use_is_one_clear_line(store_server: ServerProcess, tmp_path: Path) -> None:
-    with running_service(store_server.address, tmp_path / "service.log") as first:
-        first.wait_for("SERVING")
-        second = Service(
-            store_server.address, tmp_path / "2.log", MEMBER_LEVEL_PORT=str(first.port)
-        )
+        taken = {setting: str(port), "MEMBER_LEVEL_SERVER": transport}
+        second = Service(store.address, tmp_path / setting, **taken)
         assert second.process.wait(15) == 1
-        (line,) = [line for line in second.lines.splitlines() if "cannot listen" in line]
-        assert str(first.port) in line
+        (line,) = [line for line in second.lines.splitlines() if problem in line]
+        assert str(port) in line
         assert "Traceback" not in second.lines
-
-
-def test_a_metrics_port_in_use_is_one_clear_line(
-    store_server: ServerProcess, tmp_path: Path
-) -> None:
-    with running_service(store_server.address, tmp_path / "service.log") as first:
-        first.wait_for("SERVING")
-        taken = str(first.metrics_port)
-        second = Service(store_server.address, tmp_path / "2.log", MEMBER_LEVEL_METRICS_PORT=taken)
-        assert second.process.wait(15) == 1
-        assert taken in second.lines
-        assert "Traceback" not in second.lines
-
-
-def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
-    service = Service("redis://127.0.0.1:1/0", tmp_path / "log", MEMBER_LEVEL_THREADS="many")
-    assert service.process.wait(15) == 1
-    assert service.lines.count("\n") == 1
-    assert service.lines.startswith("wrong setting MEMBER_LEVEL_THREADS: ")

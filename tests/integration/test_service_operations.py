@@ -1,4 +1,4 @@
-"""What an operator gives a service and sees of it: a password file, a health page, a limit."""
+"""What operators configure and observe: passwords, wrong settings, /healthz, limits, the core."""
 
 import json
 import os
@@ -20,6 +20,8 @@ from tests.stack.waiting import until
 from tests.support.service import Service, running_service
 
 PASSWORD = "a password of the store"
+# Nothing answers at this address.
+URL = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
@@ -40,9 +42,9 @@ def address(store_server: ServerProcess) -> str:
     return f"redis://levelgate@127.0.0.1:{store_server.port}/0"
 
 
-def whys(service: Service) -> list[str]:
+def reasons(service: Service) -> list[str]:
     lines = (json.loads(line) for line in service.lines.splitlines())
-    return [line["why"] for line in lines if line["event"] == "no store"]
+    return [line["why"] for line in lines if line["event"] == "store unavailable"]
 
 
 def healthz(service: Service) -> tuple[int, str]:
@@ -50,7 +52,7 @@ def healthz(service: Service) -> tuple[int, str]:
     return reply.status_code, reply.text
 
 
-def test_a_password_from_a_file_and_a_new_one_without_a_restart(
+def test_a_new_password_in_the_file_needs_no_restart(
     store_server: ServerProcess, token: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "password"
@@ -63,7 +65,7 @@ def test_a_password_from_a_file_and_a_new_one_without_a_restart(
         assert service.show().data.level == 5
         set_password(store_server, "another one")
         service.wait_for("NOT_SERVING")
-        assert whys(service)[-1] == "it refuses REDIS_URL's user or the password"
+        assert reasons(service)[-1] == "it refuses REDIS_URL's user or the password"
         file.write_text("another one")
         service.wait_for("SERVING")
         assert service.show().data.level == 5
@@ -74,7 +76,7 @@ def test_a_password_from_a_file_and_a_new_one_without_a_restart(
             assert password not in service.lines
 
 
-def test_a_store_that_refuses_the_password_is_told_once_and_waited_for(
+def test_a_refused_password_is_logged_once_and_then_retried(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
     file = tmp_path / "password"
@@ -82,42 +84,38 @@ def test_a_store_that_refuses_the_password_is_told_once_and_waited_for(
     set_password(store_server, PASSWORD)
     log = tmp_path / "service.log"
     with running_service(address(store_server), log, REDIS_PASSWORD_FILE=str(file)) as service:
-        until(lambda: bool(whys(service)), "the reason in the log")
+        until(lambda: bool(reasons(service)), "the reason in the log")
         service.wait_for("NOT_SERVING")
         file.write_text(PASSWORD)
         service.wait_for("SERVING")
-        assert whys(service) == ["it refuses REDIS_URL's user or the password"]
+        assert reasons(service) == ["it refuses REDIS_URL's user or the password"]
 
 
-@pytest.mark.parametrize(
-    ("content", "why"), [(None, "No such file"), (b"", "empty"), (b"\xff", "must be a text")]
-)
-def test_a_password_file_that_holds_none_is_one_line(
-    tmp_path: Path, content: bytes | None, why: str
-) -> None:
-    file = tmp_path / "password"
-    if content is not None:
-        file.write_bytes(content)
-    log = tmp_path / "log"
-    with running_service("redis://127.0.0.1:1/0", log, REDIS_PASSWORD_FILE=str(file)) as service:
-        assert service.process.wait(15) == 1
-        assert service.lines.startswith(f"wrong setting REDIS_PASSWORD_FILE: {file}: ")
-        assert why in service.lines
-        assert service.lines.count("\n") == 1
+def test_a_wrong_setting_ends_the_service_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "good").write_text("x")
+    files = {name: str(tmp_path / name) for name in ("missing", "empty", "binary", "good")}
+    password = "REDIS_PASSWORD_FILE"
+    with_secret = "redis://user:secret@127.0.0.1:1/0"
+    both = f"REDIS_URL must hold no password beside {password}"
+    for setting, value, url, line in (
+        ("MEMBER_LEVEL_THREADS", "many", URL, "wrong setting MEMBER_LEVEL_THREADS: "),
+        ("MEMBER_LEVEL_CORE", "9999", URL, "MEMBER_LEVEL_CORE: must be one of the cores ["),
+        (password, files["missing"], URL, f"{password}: {files['missing']}: No such file"),
+        (password, files["empty"], URL, "empty"),
+        (password, files["binary"], URL, "must be a text"),
+        (password, files["good"], with_secret, both),
+    ):
+        with running_service(url, tmp_path / f"{value}.log", **{setting: value}) as service:
+            assert service.process.wait(15) == 1, line
+            assert service.lines.startswith("wrong setting "), line
+            assert line in service.lines
+            assert service.lines.count("\n") == 1, line
+            assert "secret" not in service.lines
 
 
-def test_two_passwords_are_one_too_many(tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text("x")
-    log = tmp_path / "log"
-    url = "redis://user:secret@127.0.0.1:1/0"
-    with running_service(url, log, REDIS_PASSWORD_FILE=str(file)) as service:
-        assert service.process.wait(15) == 1
-        assert "REDIS_URL must hold no password beside REDIS_PASSWORD_FILE" in service.lines
-        assert "secret" not in service.lines
-
-
-def test_the_health_page_says_what_the_port_for_calls_says(
+def test_healthz_has_the_status_of_the_port_for_calls(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
     log = tmp_path / "service.log"
@@ -127,18 +125,11 @@ def test_the_health_page_says_what_the_port_for_calls_says(
         until(lambda: healthz(service) == (200, "SERVING\n"), "healthy")
         os.kill(store_server.process.pid, signal.SIGSTOP)
         until(lambda: healthz(service) == (503, "NOT_SERVING\n"), "the store is silent")
-        assert whys(service) == ["it does not answer in time"]
+        assert reasons(service) == ["it does not answer in time"]
         os.kill(store_server.process.pid, signal.SIGCONT)
         until(lambda: healthz(service)[0] == 200, "healthy again")
         service.process.send_signal(signal.SIGTERM)
         until(lambda: healthz(service) == (503, "NOT_SERVING\n"), "it drains")
-
-
-def test_an_unknown_page_says_which_there_are(store_server: ServerProcess, tmp_path: Path) -> None:
-    with running_service(store_server.address, tmp_path / "service.log") as service:
-        service.wait_for("SERVING")
-        reply = httpx.get(f"http://127.0.0.1:{service.metrics_port}/")
-        assert (reply.status_code, "/metrics" in reply.text) == (404, True)
 
 
 BROKEN_REQUESTS = (
@@ -155,7 +146,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @pytest.mark.parametrize("transport", ["envoy", "grpcio"])
-def test_connections_to_the_pages_are_bounded_and_what_is_broken_off_is_not_logged(
+def test_connections_to_the_metrics_port_are_limited_and_broken_requests_are_not_logged(
     store_server: ServerProcess, tmp_path: Path, transport: str
 ) -> None:
     settings = {"MEMBER_LEVEL_SERVER": transport}
@@ -192,7 +183,7 @@ def test_connections_to_the_pages_are_bounded_and_what_is_broken_off_is_not_logg
         assert service.lines.count("\n") == lines, service.lines
 
 
-def test_an_app_beyond_its_rate_is_refused_and_others_are_not(
+def test_an_app_over_its_rate_limit_is_refused(
     store_server: ServerProcess, token: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "service.log"
@@ -207,10 +198,13 @@ def test_an_app_beyond_its_rate_is_refused_and_others_are_not(
                 codes.append(error.code())
         assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
         assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-        until(lambda: "an app may make 3 calls a second here" in service.lines, "why, in the log")
+        until(
+            lambda: "an app may make 3 calls a second at one instance" in service.lines,
+            "why, in the log",
+        )
 
 
-def test_a_service_keeps_to_the_core_that_it_is_given(
+def test_all_threads_of_a_service_run_on_the_configured_core(
     store_server: ServerProcess, tmp_path: Path
 ) -> None:
     core = max(os.sched_getaffinity(0))
@@ -221,9 +215,3 @@ def test_a_service_keeps_to_the_core_that_it_is_given(
         assert {frozenset(os.sched_getaffinity(int(each.name))) for each in threads} == {
             frozenset({core})
         }
-
-
-def test_a_core_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with running_service("redis://127.0.0.1:1", tmp_path / "log", MEMBER_LEVEL_CORE="9999") as one:
-        assert one.process.wait(15) == 1
-        assert one.lines.startswith("wrong setting MEMBER_LEVEL_CORE: must be one of the cores [")

@@ -1,4 +1,4 @@
-"""An app gets its calls a second and no more, and no app pays for another."""
+"""The rate limit of an app: a burst of one second of calls, and then the rate."""
 
 import grpc
 import pytest
@@ -21,7 +21,7 @@ def taken(rate: AppRate, appid: str, tries: int) -> int:
     return count
 
 
-def test_after_a_pause_a_second_of_calls_at_once_and_then_the_rate() -> None:
+def test_an_idle_app_has_a_burst_of_one_second_of_calls_and_then_the_rate() -> None:
     clock = [0.0]
     rate = AppRate(10, now=lambda: clock[0])
     assert taken(rate, "a", 50) == 10
@@ -31,17 +31,19 @@ def test_after_a_pause_a_second_of_calls_at_once_and_then_the_rate() -> None:
     assert taken(rate, "a", 50) == 10
 
 
-def test_apps_have_calls_of_their_own() -> None:
+def test_each_app_has_a_separate_limit() -> None:
     rate = AppRate(2, now=lambda: 0.0)
     assert [taken(rate, appid, 5) for appid in ("a", "b")] == [2, 2]
 
 
-def test_no_rate_is_no_limit() -> None:
+def test_a_rate_of_zero_is_no_limit() -> None:
     assert taken(AppRate(0, now=lambda: 0.0), "a", 1_000) == 1_000
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 5), max_size=50))
-def test_never_more_than_a_second_ahead(limit: int, pauses: list[float]) -> None:
+def test_an_app_is_never_more_than_one_second_of_calls_ahead_of_its_rate(
+    limit: int, pauses: list[float]
+) -> None:
     clock = [0.0]
     rate = AppRate(limit, now=lambda: clock[0])
     total = 0

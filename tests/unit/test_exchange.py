@@ -1,24 +1,23 @@
-"""One call inside Envoy, with the answers that pyvoy gives."""
+"""One call inside Envoy, with events as pyvoy sends them."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
-from services.runtime.call import OwnContext
+from services.runtime.call import CallContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import Exchange
 from services.runtime.envoy_server.wire import framed
 from services.runtime.methods import Kind, Methods
-from services.runtime.pipeline import _left
+from services.runtime.pipeline import _why_ended
 
 SECONDS = 0.3
 
 
-def test_an_open_call_asks_only_now_and_then_whether_its_caller_has_left() -> None:
+def test_an_open_call_checks_with_growing_pauses_whether_its_caller_has_left() -> None:
     asked = 0
     has_left = False
 
@@ -27,7 +26,7 @@ def test_an_open_call_asks_only_now_and_then_whether_its_caller_has_left() -> No
         asked += 1
         if asked == 1:
             return {"type": "http.request", "body": framed(b"message"), "more_body": False}
-        # pyvoy does not wait for something to tell.
+        # pyvoy returns immediately, although nothing has happened.
         return {"type": "http.disconnect" if has_left else "http.request"}
 
     async def send(_event: Mapping[str, Any]) -> None:
@@ -52,7 +51,7 @@ def test_a_watch_of_health_whose_deadline_has_passed_ends() -> None:
     methods, servicer = Methods(), HealthServicer()
     servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, methods.as_server())
-    # Nothing is refused, so that no pipeline is asked.
+    # Nothing is refused, so no pipeline is needed.
     built_in = BuiltIn(methods.of(Kind.BUILT_IN), None, [])  # type: ignore[arg-type]
     sent = []
 
@@ -73,13 +72,12 @@ def test_a_watch_of_health_whose_deadline_has_passed_ends() -> None:
     assert sent
 
 
-@pytest.mark.parametrize(
-    ("seconds_left", "code"),
-    [(0.001, "DEADLINE_EXCEEDED"), (0.0, "DEADLINE_EXCEEDED"), (9.0, "CANCELLED")],
-)
-def test_a_call_that_ends_a_moment_before_its_deadline_was_not_left(
-    seconds_left: float, code: str
-) -> None:
-    context = OwnContext(seconds_left)
-    context.end()
-    assert _left(context).code.name == code
+def test_a_call_that_ends_just_before_its_deadline_was_not_cancelled() -> None:
+    for seconds_left, code in (
+        (0.001, "DEADLINE_EXCEEDED"),
+        (0.0, "DEADLINE_EXCEEDED"),
+        (9.0, "CANCELLED"),
+    ):
+        context = CallContext(seconds_left)
+        context.end()
+        assert _why_ended(context).code.name == code, seconds_left

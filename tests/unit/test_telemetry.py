@@ -1,4 +1,4 @@
-"""What operators see holds no secret, token or whole openid."""
+"""Logs and metrics contain no secret, token or whole openid."""
 
 import json
 import subprocess
@@ -70,8 +70,8 @@ thread.join()
 """
 
 
-def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
-    # In a process of its own: pytest has handlers on the root logger of this one.
+def test_the_messages_of_libraries_and_the_texts_of_exceptions_are_not_logged() -> None:
+    # In a separate process, because pytest adds handlers to the root logger of this one.
     run = subprocess.run(
         [sys.executable, "-c", LIBRARY], capture_output=True, text=True, check=True
     )
@@ -79,17 +79,17 @@ def test_a_librarys_words_and_an_exceptions_text_are_not_logged() -> None:
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [
         ("Invalid encoding on %s", "error"),
-        ("a library logged something", "error"),
-        ("a library logged something", "warning"),
-        ("a library logged something", "error"),
-        ("a thread ended by an exception", "error"),
+        ("a library logged a message, which is withheld", "error"),
+        ("a library logged a message, which is withheld", "warning"),
+        ("a library logged a message, which is withheld", "error"),
+        ("a thread ended with an exception", "error"),
     ]
     assert {line.get("logger") for line in lines} == {"grpc._cython.cygrpc", None}
     assert lines[1]["logged_at"] == "<string>:10 <module>"
     assert lines[0]["exception"] == lines[4]["exception"] == "ValueError"
 
 
-def test_a_line_is_bounded_and_says_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_bounded_and_counts_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     long = {"text": "级" * 1_900, "entries": ["x" * 1_001] * 30, "other": {"key": "x" * 5_000}}
     structlog.get_logger().error("e" * 1_000, **long, number=7, nothing=None)
     text = capsys.readouterr().out
@@ -116,7 +116,7 @@ def test_calls_are_counted_by_method_and_code() -> None:
         assert f"grpc_server_handled_total{{{labels}}} 1.0" in text
 
 
-def test_no_call_is_lost_or_counted_twice_whoever_counts_and_reads() -> None:
+def test_concurrent_calls_and_scrapes_count_each_call_once() -> None:
     telemetry = Telemetry()
 
     def call() -> None:
@@ -134,8 +134,8 @@ def test_no_call_is_lost_or_counted_twice_whoever_counts_and_reads() -> None:
     assert f"grpc_server_handling_seconds_count{{{labels}}} 4004.0" in text
 
 
-@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "é"])
-def test_a_call_without_a_good_request_id_has_one_of_ours_and_keeps_it(sent: str) -> None:
-    call = Call(CALL.method, sent, (), None)
-    assert len(call.request_id) == 36
-    assert call.request_id == call.request_id
+def test_a_call_without_a_valid_request_id_gets_one_and_keeps_it() -> None:
+    for sent in ("", "a b", "x" * 129, "é"):
+        call = Call(CALL.method, sent, (), None)
+        assert len(call.request_id) == 36
+        assert call.request_id == call.request_id

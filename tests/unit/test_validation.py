@@ -1,4 +1,4 @@
-"""Validation: the ranges of the .proto files' comments and of docs/design.md."""
+"""The ranges of parameters, as the comments of the contracts and the design give them."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ LEVEL = eligibility.Condition(level_at_least=1)
 
 
 def nested_condition(depth: int) -> eligibility.Condition:
-    """A level condition inside `depth` negations."""
+    """Returns a condition with this many nested negations."""
     condition = eligibility.Condition(level_at_least=1)
     for _ in range(depth):
         condition = eligibility.Condition(negated=condition)
@@ -80,9 +80,8 @@ def batch(**fields: Any) -> eligibility.EligibilityBatchCheckRequest:
     return eligibility.EligibilityBatchCheckRequest(**given)
 
 
-@pytest.mark.parametrize(
-    ("message", "fields"),
-    [
+def test_a_refusal_names_exactly_the_wrong_fields() -> None:
+    cases: list[tuple[Message, list[str]]] = [
         (upbot.CheckUserXYLevelRequest(openid="u", level=[1]), []),
         (upbot.CheckUserXYLevelRequest(openid="u"), ["levels"]),
         (upbot.CheckUserXYLevelRequest(level=[1]), ["openid"]),
@@ -182,10 +181,9 @@ def batch(**fields: Any) -> eligibility.EligibilityBatchCheckRequest:
         (shop_admin.PutShopRequest(shop_id="1", shop=shop_admin.Shop()), ["shop.levelType"]),
         (facts.ImportFactsRequest(openid="u"), ["star"]),
         (facts.PutStarStateRequest(openid="u", star=facts.StarState(gid=1)), ["star.device"]),
-    ],
-)
-def test_invalid_fields_are_named(message: Message, fields: list[str]) -> None:
-    assert wrong_fields(message) == fields
+    ]
+    for message, fields in cases:
+        assert wrong_fields(message) == fields, message
 
 
 IDENTIFIERS: list[Callable[[str], Message]] = [
@@ -196,16 +194,16 @@ IDENTIFIERS: list[Callable[[str], Message]] = [
 ]
 
 
-@pytest.mark.parametrize("message", IDENTIFIERS)
-def test_an_id_is_1_to_128_printable_characters(message: Callable[[str], Message]) -> None:
-    for value in ("x", "x" * 128, "微信用户", "🎮", "a b", "a/b?c=d%", "'\"\\"):
-        assert wrong_fields(message(value)) == [], value
-    for value in ("", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"):
-        assert len(wrong_fields(message(value))) == 1, value
+def test_an_id_has_1_to_128_printable_characters() -> None:
+    for message in IDENTIFIERS:
+        for value in ("x", "x" * 128, "微信用户", "🎮", "a b", "a/b?c=d%", "'\"\\"):
+            assert wrong_fields(message(value)) == [], value
+        for value in ("", "x" * 129, "a\x00b", "a\nb", "\x7f", "\u200b", "\ufeff"):
+            assert len(wrong_fields(message(value))) == 1, value
 
 
 @given(st.text(max_size=200))
-def test_no_violation_repeats_the_value_that_was_sent(value: str) -> None:
+def test_no_violation_repeats_what_was_sent(value: str) -> None:
     request = upbot.CheckUserXYLevelRequest(
         openid="secret-" + value.encode(errors="ignore").decode()
     )
@@ -227,17 +225,17 @@ MANY_CODES = eligibility.Condition(all=eligibility.ConditionList(conditions=[BAD
         (batch(min_versions=[eligibility.MinVersion()] * 1_000), 2_000),
         (batch(condition=MANY_CODES), 60 * 103),
         (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 100), 100),
-        # A list that is too long is one violation, and is not read.
+        # A list that is too long is a single violation, and is not read.
         (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)] * 1_000), 1),
         (batch(min_versions=[eligibility.MinVersion()] * 1_001), 1),
     ],
 )
-def test_a_failure_names_the_first_violations_and_counts_the_others(
+def test_a_refusal_counts_the_violations_and_lists_the_first_ones(
     message: Message, count: int
 ) -> None:
     failure = Validator(ALL).failure(message)
     assert failure is not None
-    # The named ones, and at most 1,000 more.
+    # The 8 that are listed, and at most 1,000 more.
     assert failure.metadata["violations"] == str(min(count, 1_008))
     assert (" or more" in failure.message) == (count >= 1_008)
     assert len(failure.violations) == min(count, 8)
@@ -260,7 +258,7 @@ def test_a_huge_request_is_not_read_to_its_end(message: Message) -> None:
     assert time.thread_time() - began < 0.05
 
 
-def test_the_maximum_of_rejected_rows_fits_into_the_reply() -> None:
+def test_the_most_rejects_of_an_import_fit_into_its_reply() -> None:
     levels = frozenset(range(2**31 - 200, 2**31 - 100))
     row = bulk.UserRow(user_id="u", points=1, level=2**31 - 1)
     found = RowReader(levels).read(row)
@@ -270,7 +268,7 @@ def test_the_maximum_of_rejected_rows_fits_into_the_reply() -> None:
     assert reply.ByteSize() < 4 * 2**20
 
 
-def test_every_request_has_validation_rules() -> None:
+def test_every_request_has_a_row_in_the_table_of_its_service() -> None:
     rows = {message.DESCRIPTOR.full_name for message in ALL}
     requests = {method.input_type.full_name for service in services() for method in service.methods}
     assert rows == requests
@@ -301,7 +299,7 @@ def test_every_request_has_validation_rules() -> None:
         ),
     ],
 )
-def test_every_version_that_the_store_gives_is_accepted(
+def test_every_version_that_the_store_can_have_is_accepted(
     least: int, request_of: Callable[[int], Message]
 ) -> None:
     for version in (least, 2**50 + 2, MAX_VERSION):

@@ -1,6 +1,6 @@
-"""Health and reflection, answered in the event loop: they only look at what is in memory.
+"""Health and reflection, which the event loop answers from memory.
 
-Callers need no token for them, so none of their calls may hold a thread.
+Callers need no token for them, so none of their calls may occupy a thread.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from services.runtime.methods import Method
 from services.runtime.pipeline import Pipeline
 
 _WATCH = "/grpc.health.v1.Health/Watch"
-# Each is a task of some kilobytes, and needs no token.
+# Each stream is a task of some kilobytes, and needs no token.
 _MOST_STREAMS = 1_024
 # A client of reflection asks for some dozens of files, and each answer may have 50 kB.
-_MOST_QUESTIONS = 200
+_MOST_REFLECTION_REQUESTS = 200
 _SILENT_SECONDS = 30.0
 
 
@@ -34,7 +34,7 @@ class BuiltIn:
         self._methods = {method.path: method for method in methods}
         self._pipeline = pipeline
         self._services = frozenset(("", *services))
-        # By method, so that streams of reflection leave the watches of health their place.
+        # By method, so that streams of reflection leave room for watches of health.
         self._streams: dict[str, set[asyncio.Event]] = {path: set() for path in self._methods}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -50,10 +50,10 @@ class BuiltIn:
             message = f"this instance has {_MOST_STREAMS} streams of this method open"
             raise Failure(REASON_TOO_MANY_STREAMS, message)
         else:
-            await self._until_closing(method, exchange)
+            await self._stream_until_closed(method, exchange)
 
     def close(self) -> None:
-        """Ends what would not end by itself; from any thread."""
+        """Ends all open streams. Any thread may call this."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._close)
 
@@ -63,18 +63,19 @@ class BuiltIn:
                 closing.set()
 
     async def _unary(self, method: Method, exchange: Exchange) -> None:
-        request = _decoded(method, await exchange.only_message())
-        reply = _part(method.handler.unary_unary)(request, exchange.context)
+        handler = method.handler
+        request = handler.request_deserializer(await exchange.only_message())
+        reply = handler.unary_unary(request, exchange.context)
         if exchange.context.code is grpc.StatusCode.OK:
-            await exchange.reply(_part(method.handler.response_serializer)(reply))
+            await exchange.reply(handler.response_serializer(reply))
             await exchange.end()
         else:
             await exchange.end(_Status(exchange.context.code, "unknown service", None))
 
-    async def _until_closing(self, method: Method, exchange: Exchange) -> None:
+    async def _stream_until_closed(self, method: Method, exchange: Exchange) -> None:
         closing = asyncio.Event()
         self._streams[method.path].add(closing)
-        stream = self._watch if method.path == _WATCH else self._each
+        stream = self._watch if method.path == _WATCH else self._reflect
         tasks = [
             asyncio.create_task(stream(method, exchange)),
             asyncio.create_task(closing.wait()),
@@ -91,9 +92,10 @@ class BuiltIn:
 
     async def _watch(self, method: Method, exchange: Exchange) -> None:
         """Sends the status of a service whenever it changes."""
-        request = _decoded(method, await exchange.only_message())
+        handler = method.handler
+        request = handler.request_deserializer(await exchange.only_message())
         if request.service not in self._services:
-            # The servicer would remember each name that strangers make up.
+            # The servicer would store every name that callers make up.
             request = health_pb2.HealthCheckRequest(service="unknown")
         loop = asyncio.get_running_loop()
         statuses: asyncio.Queue[Any] = asyncio.Queue()
@@ -102,35 +104,25 @@ class BuiltIn:
             loop.call_soon_threadsafe(statuses.put_nowait, status)
 
         if not exchange.context.is_active():
-            # The servicer would wait for ever for the end of a call whose deadline has passed.
+            # The servicer would wait forever for the end of a call whose deadline has passed.
             return
-        _part(method.handler.unary_stream)(request, exchange.context, put)
-        # None comes when the call has ended.
+        handler.unary_stream(request, exchange.context, put)
+        # None means that the call has ended.
         while (status := await statuses.get()) is not None:
-            await exchange.reply(_part(method.handler.response_serializer)(status))
+            await exchange.reply(handler.response_serializer(status))
 
-    async def _each(self, method: Method, exchange: Exchange) -> None:
-        """Answers each message of reflection by itself; one has nothing to do with the next."""
-        for _ in range(_MOST_QUESTIONS):
+    async def _reflect(self, method: Method, exchange: Exchange) -> None:
+        """Answers each message separately, because no answer depends on an earlier message."""
+        handler = method.handler
+        for _ in range(_MOST_REFLECTION_REQUESTS):
             message = await exchange.message(_SILENT_SECONDS)
             if message is None:
                 return
-            request = _decoded(method, message)
-            replies = _part(method.handler.stream_stream)(iter([request]), exchange.context)
-            for reply in replies:
-                await exchange.reply(_part(method.handler.response_serializer)(reply))
+            request = handler.request_deserializer(message)
+            for reply in handler.stream_stream(iter([request]), exchange.context):
+                await exchange.reply(handler.response_serializer(reply))
 
 
 class _Status(grpc.Status):
     def __init__(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
         self.code, self.details, self.trailing_metadata = code, details, metadata
-
-
-def _decoded(method: Method, message: bytes) -> Any:
-    return _part(method.handler.request_deserializer)(message)
-
-
-def _part(part: Any) -> Any:
-    # grpcio's handlers have every field; which ones are set follows from the kind of method.
-    assert part is not None  # noqa: S101
-    return part

@@ -16,7 +16,7 @@ from services.runtime.error_lua import status_details_script
 from services.runtime.methods import Contract, Kind, kind_of
 from services.runtime.settings import ServerSettings
 
-# What `grpc_http1_reverse_bridge` writes as the content type of every gRPC call that it converts.
+# The content type that `grpc_http1_reverse_bridge` sets on every gRPC call that it converts.
 COMPLETE_CALL = "application/grpc+complete"
 
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
@@ -31,9 +31,9 @@ _ON: dict[str, Any] = {
 }
 _OFF = {**_ON, "disabled": True}
 
-# A short call waits for the store for less than a second, and one that is queued for not much
-# longer; LevelDown may take 60 s. A unary call whose request never comes is ended by these as well;
-# other calls have an hour, which is shortened where memory is scarce.
+# A short call waits for the store for less than a second, and not much longer in a queue; LevelDown
+# may take 60 s. These limits also end a unary call whose request never comes. Other calls have an
+# hour, or less when memory is scarce.
 _SHORT_SECONDS = 30
 _LONG_SECONDS = 75
 
@@ -43,12 +43,13 @@ def configuration(
 ) -> dict[str, Any]:
     """The bootstrap configuration.
 
-    `application` is the Python module that has `short_calls` and `long_calls`, `admin` the path of
-    the socket that drains Envoy, `log` the file that gets a line for each call that Envoy refuses.
+    `application` is the Python module with `short_calls` and `long_calls`, `admin` is the path of
+    the socket for Envoy's administration, and Envoy writes a line to the file `log` for each call
+    that it refuses.
     """
     return {
         "admin": {"address": {"pipe": {"path": admin}}},
-        # One format for all logs: what Envoy itself says looks like what the service says.
+        # Envoy's own log lines have the format of the service's.
         "application_log_config": {
             "log_format": {
                 "json_format": {
@@ -76,10 +77,10 @@ def _listener(
         "http2_protocol_options": {
             "max_concurrent_streams": 256,
             # The other HTTP/2 library, nghttp2, closes a connection after some 1,000 resets, and
-            # the gateway's connection has the calls of all callers. Measured: one caller reset
+            # the gateway's connection carries the calls of all callers. Measured: one caller reset
             # 22,400 calls in 8 s, and 15 of 2,352 calls of others failed; with oghttp2 none did.
             "use_oghttp2_codec": True,
-            # Finds callers who are gone, or do not read, while a stream is silent.
+            # Detects callers who disconnected or do not read while a stream is silent.
             "connection_keepalive": {"interval": "30s", "timeout": "20s"},
         },
         "common_http_protocol_options": {
@@ -87,10 +88,10 @@ def _listener(
             "max_connection_duration": f"{settings.connection_age_seconds}s",
         },
         "request_headers_timeout": "5s",
-        # Shortened where memory is scarce: see _overload_manager.
+        # Shortened when memory is scarce: see overload_manager.
         "stream_idle_timeout": "3600s",
         "drain_timeout": "5s",
-        # RequestInfo names it where Envoy refuses a call, and callers find it in every reply.
+        # Every reply has the request id, and so has the RequestInfo of a call that Envoy refuses.
         "generate_request_id": True,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
@@ -107,16 +108,16 @@ def _listener(
     return {
         "name": "service",
         "address": {"socket_address": address},
-        # A second process on the port must be an error, not a silent half of the load.
+        # A second process on the port must fail, and not take half of the load silently.
         "enable_reuse_port": False,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
 
 
 def _routes(contract: Contract) -> list[dict[str, Any]]:
-    """Which filters a method passes. No route leads anywhere: Python is the last filter."""
+    """Selects the filters of each method. No route has an upstream: Python is the last filter."""
     routes = [
-        # The probes of gateways and orchestrators.
+        # Used by the probes of gateways and orchestrators.
         _route({"prefix": "/grpc.health."}, Kind.BUILT_IN, client_streams=False),
         _route({"prefix": "/grpc.reflection."}, Kind.BUILT_IN, client_streams=True),
     ]
@@ -125,7 +126,7 @@ def _routes(contract: Contract) -> list[dict[str, Any]]:
         kind = kind_of(path, contract.long, is_stream=is_stream)
         if kind is not Kind.SHORT:
             routes.append(_route({"path": path}, kind, client_streams=method.client_streaming))
-    return [*routes, {"match": {"prefix": "/"}, **_nowhere(_SHORT_SECONDS)}]
+    return [*routes, {"match": {"prefix": "/"}, **_without_upstream(_SHORT_SECONDS)}]
 
 
 def _route(match: dict[str, str], kind: Kind, *, client_streams: bool) -> dict[str, Any]:
@@ -133,13 +134,13 @@ def _route(match: dict[str, str], kind: Kind, *, client_streams: bool) -> dict[s
     if client_streams:
         filters[_BUFFER] = _OFF
     seconds = _LONG_SECONDS if kind is Kind.LONG else None
-    return {"match": match, "typed_per_filter_config": filters, **_nowhere(seconds)}
+    return {"match": match, "typed_per_filter_config": filters, **_without_upstream(seconds)}
 
 
-def _nowhere(seconds: int | None) -> dict[str, Any]:
-    """Ends a call that nothing happens on for so many seconds.
+def _without_upstream(seconds: int | None) -> dict[str, Any]:
+    """A route that ends a call after so many seconds without traffic.
 
-    Not by max_stream_duration: with it Envoy writes its own limit over the caller's deadline.
+    With max_stream_duration instead, Envoy would replace the caller's deadline by its own limit.
     """
     limit = {} if seconds is None else {"idle_timeout": f"{seconds}s"}
     return {"route": {"cluster": "nowhere", **limit}}
@@ -152,8 +153,8 @@ def _filters(settings: ServerSettings, application: str) -> list[dict[str, Any]]
     return [
         _filter("envoy.filters.http.lua", "lua.v3.Lua", default_source_code=script),
         _filter(_BUFFER, "buffer.v3.Buffer", max_request_bytes=most),
-        # Counts complete calls that wait for a thread or have one. A fixed minimum round trip time
-        # far above any real one makes the limit a constant.
+        # Limits the complete calls that wait for a thread or occupy one. A fixed minimum round trip
+        # time, far above any real one, makes the limit constant.
         _filter(
             _CONCURRENCY,
             "adaptive_concurrency.v3.AdaptiveConcurrency",
@@ -179,18 +180,18 @@ def _filter(name: str, kind: str, **config: Any) -> dict[str, Any]:
 
 
 def _python(application: str, interface: Any, threads: int = 1) -> dict[str, Any]:
-    """The filter that calls a Python application, as pyvoy configures it."""
+    """The filter that calls a Python application, with pyvoy's configuration."""
     server = PyvoyServer(
         application, interface=interface, worker_threads=threads, lifespan=False, port=1
     )
     listener = server.get_envoy_config()["static_resources"]["listeners"][0]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     found: dict[str, Any] = manager["http_filters"][-1]
-    # Not the last filter where it is used for some routes only.
+    # The filter of long calls is enabled for some routes only, so it is not the last one.
     is_last = interface == "wsgi"
     return {**found, "typed_config": {**found["typed_config"], "terminal_filter": is_last}}
 
 
 def as_argument(config: dict[str, Any]) -> str:
-    """The configuration as Envoy takes it on its command line."""
+    """The configuration in the form of Envoy's command line."""
     return json.dumps(config, separators=(",", ":"))

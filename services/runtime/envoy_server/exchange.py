@@ -1,4 +1,4 @@
-"""One gRPC call as an ASGI application sees it: messages in, messages out, a status."""
+"""One gRPC call of an ASGI application: messages in, messages out, and a status."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import REASON_DEADLINE_EXCEEDED
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.envoy_server.wire import (
     PREFIX,
     framed,
@@ -24,22 +24,22 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-# A caller who sends no message for so long, or takes none, gives its place to another.
+# In seconds. A call ends if its caller sends no message, or reads none, for this long.
 SILENT_SECONDS = 300.0
 NOT_READING_SECONDS = 30.0
-# Between two questions whether the caller has left: so long at first, and later as long as the call
-# has lasted. At the longest pause a thousand open streams take a tenth of a core.
+# Between two checks whether the caller has left. The pause starts short and doubles; at the longest
+# pause, a thousand open streams take a tenth of a core.
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.5
 _SUCCESS = [("grpc-status", "0")]
 
 
 class CallerLeftError(Exception):
-    """The caller reset the call, or closed its connection."""
+    """The caller reset the call or closed its connection."""
 
 
 class Exchange:
-    """Used in the event loop only, but for `context`, which threads may ask."""
+    """For use in the event loop only, except for `context`, which other threads may use."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, most: int) -> None:
         """`most` is the size of the largest message, in bytes."""
@@ -51,7 +51,7 @@ class Exchange:
             return headers.get(name, [None])[0]
 
         seconds_left = seconds_of(first("grpc-timeout"))
-        self.context = OwnContext(seconds_left)
+        self.context = CallContext(seconds_left)
         self.call = Call(
             scope["path"],
             first("x-request-id") or "",
@@ -68,23 +68,26 @@ class Exchange:
         self._leaving: asyncio.Task[None] | None = None
 
     async def only_message(self) -> bytes:
-        """The message of a call that has one. Raises DecodeError, Failure, CallerLeftError."""
+        """Reads the message of a unary call. Raises DecodeError, Failure, CallerLeftError."""
         return (await self.only_packed())()
 
     async def only_packed(self) -> Callable[[], bytes]:
-        """As `only_message`, but what is returned unpacks it, which takes memory and time."""
+        """As `only_message`, but returns a function that decompresses the message.
+
+        Decompression takes memory and time, so it waits until the call is admitted.
+        """
         packed = await self._packed(SILENT_SECONDS)
         if packed is None or await self._packed(SILENT_SECONDS) is not None:
             raise DecodeError("not one message")
         return lambda: unpacked(*packed, self._encoding, self._most)
 
     async def message(self, silent_seconds: float = SILENT_SECONDS) -> bytes | None:
-        """The next message; None after the last. Raises Failure, CallerLeftError."""
+        """Reads the next message; None after the last one. Raises Failure, CallerLeftError."""
         packed = await self._packed(silent_seconds)
         return None if packed is None else unpacked(*packed, self._encoding, self._most)
 
     async def _packed(self, silent_seconds: float) -> tuple[int, bytes] | None:
-        """Whether the next message is compressed, and its bytes."""
+        """Reads the compression flag and the bytes of the next message."""
         while True:
             if len(self._unread) >= PREFIX:
                 end = PREFIX + length_of(self._unread[:PREFIX], self._most)
@@ -93,7 +96,7 @@ class Exchange:
                     del self._unread[:end]
                     return flag, packed
             if self._is_complete:
-                # A part of a message is lost with a caller who says that there is no more.
+                # An incomplete message at the end is ignored.
                 return None
             await self._read(silent_seconds)
 
@@ -105,7 +108,7 @@ class Exchange:
         self._unread += event.get("body", b"")
         self._is_complete = not event.get("more_body", False)
         if self._is_complete:
-            # Nothing more can come but word that the caller has left.
+            # The only event that can still come is that the caller has left.
             self._leaving = asyncio.create_task(self._wait_until_left())
 
     async def _event(self, silent_seconds: float) -> Mapping[str, Any]:
@@ -121,13 +124,13 @@ class Exchange:
     async def _wait_until_left(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while (await _shielded(self._receive()))["type"] != "http.disconnect":
-            # pyvoy answers at once, again and again: without a pause one open stream took a core.
+            # pyvoy returns immediately: without a pause, one open stream took a whole core.
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         self.context.end()
 
     def close(self) -> None:
-        """Ends the context, and waits for nothing any more."""
+        """Ends the context, and stops waiting for the caller to leave."""
         self.context.end()
         if self._leaving is not None:
             self._leaving.cancel()
@@ -173,7 +176,7 @@ class Exchange:
 
 
 def _shielded(step: Awaitable[Any]) -> asyncio.Future[Any]:
-    """A step that nobody waits for any more is not cancelled: pyvoy completes it all the same."""
+    """Prevents a timeout from cancelling a step, because pyvoy completes it in any case."""
     return asyncio.shield(asyncio.ensure_future(step))
 
 

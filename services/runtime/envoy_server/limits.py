@@ -1,4 +1,4 @@
-"""What keeps one caller from taking the memory, the time or the log of a service from others."""
+"""Limits that prevent one caller from using up the memory, the time or the log of a service."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -15,32 +15,34 @@ _IS_GRPC = {
         "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     }
 }
-# Envoy adds the request id to a reply of its own only when status_details.lua has seen it.
+# Otherwise Envoy adds the request id to its own replies only if status_details.lua has seen them.
 WITH_REQUEST_ID = {
     "filter": _IS_GRPC,
     "headers_to_add": [{"header": {"key": "x-request-id", "value": "%REQ(x-request-id)%"}}],
 }
 
 _MOST_CONNECTIONS = 4_096
-# What the process allocates, with Python's memory. Above it all calls are refused, health as well.
+# The allocated memory of the process, Python's included. Near it, Envoy refuses all calls, health
+# included.
 _MOST_HEAP = 256 * 1024 * 1024
 
 RUNTIME = {
-    # Calls that one connection begins in one turn; the others wait for the next turn. Those that
-    # are reset meanwhile never reach Python: 45,000 resets a second took it all of its time.
+    # Calls that one connection may begin in one turn of the event loop; further calls wait for the
+    # next turn. Those that are reset meanwhile never reach Python: 45,000 resets a second had used
+    # up all of its time.
     "http.max_requests_per_io_cycle": 1,
-    # Envoy would close a connection most of whose calls are reset early. The gateway's connections
-    # have the calls of all callers, and one of them can reset more calls than all others make.
+    # Envoy would close a connection if most of its calls are reset early. The gateway's connections
+    # carry the calls of all callers, and one caller can reset more calls than all others make.
     "overload.premature_reset_total_stream_count": 2**53,
 }
 
 
 def refusals_log(log: str) -> Mapping[str, Any]:
-    """A line for each call that did not reach Python, or was ended before it answered."""
+    """Writes a line for each call that Envoy ended before Python answered."""
     return {
         "name": "refusals",
-        # Envoy says why it answered by itself, and nothing where Python answered. Callers who left
-        # are no refusals; the pipeline counts those whose call had reached it.
+        # The details are empty if Python answered. They contain "remote" if the caller left, which
+        # is no refusal; the pipeline counts the calls among them that had reached it.
         "filter": {
             "extension_filter": {
                 "name": "refused",
@@ -69,7 +71,7 @@ def refusals_log(log: str) -> Mapping[str, Any]:
 
 
 def overloaded() -> dict[str, Any]:
-    """What Envoy answers where its memory is full, before any filter sees the call."""
+    """Envoy's answer when memory is scarce, which it sends before any filter sees the call."""
     code, message = TOO_MANY_CALLS.code.value[0], TOO_MANY_CALLS.message
     info = error_details_pb2.ErrorInfo(reason="TOO_MANY_CALLS", domain="levelgate")
     status = status_pb2.Status(code=code, message=message)
@@ -108,7 +110,7 @@ def overload_manager() -> dict[str, Any]:
             },
         ],
         "actions": [
-            # Calls whose request never comes hold 14 KB each: too little for the next action.
+            # A call whose request never comes uses 14 KB, which is too little for the next action.
             {
                 **_action("reduce_timeouts", scaled=(0.60, 0.80)),
                 "typed_config": {

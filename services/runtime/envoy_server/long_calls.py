@@ -1,8 +1,8 @@
 """The ASGI application that answers streams, long unary calls, health and reflection.
 
-One event loop reads and writes; nothing in it waits for a servicer. Servicers run on threads, only
-so many at a time, and learn from their context that the caller has left. WSGI could not do that:
-there the generator of a stream went on for ever after its caller had gone.
+One event loop reads and writes, and never waits for a servicer. Servicers run on a limited number
+of threads, and their context tells them when the caller has left. WSGI cannot do that: there, the
+generator of a stream continued forever after its caller had left.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from typing import Any
 
 import grpc
 
-from services.runtime.call import OwnContext
+from services.runtime.admission import thread_pools
+from services.runtime.call import CallContext
 from services.runtime.envoy_server.built_in import BuiltIn
 from services.runtime.envoy_server.exchange import CallerLeftError, Exchange, Receive, Send
 from services.runtime.errors import CallEndedError
@@ -20,26 +21,20 @@ from services.runtime.methods import Kind, Methods
 from services.runtime.pipeline import LongUnary, Pipeline, Stream
 from services.runtime.settings import ServerSettings
 
-# Threads beyond the calls that are admitted, to refuse those that are not.
-_SPARE_THREADS = 2
-
 
 class LongCalls:
-    """Called by Envoy for the routes of these methods, once for each call."""
+    """Envoy calls it once for each call of these methods."""
 
     def __init__(
         self, settings: ServerSettings, methods: Methods, pipeline: Pipeline, built_in: BuiltIn
     ) -> None:
-        long = methods.of(Kind.LONG)
         self._streams = {each.path: pipeline.stream(each) for each in methods.of(Kind.STREAM)}
         self._many = {each.path for each in methods.all() if each.handler.request_streaming}
-        self._long = {each.path: pipeline.long_unary(each) for each in long}
+        self._long = {each.path: pipeline.long_unary(each) for each in methods.of(Kind.LONG)}
         self._pipeline = pipeline
         self._built_in = built_in
         self._most = settings.maximum_message_bytes
-        self._stream_threads = ThreadPoolExecutor(settings.streams + _SPARE_THREADS, "stream")
-        threads = settings.long_calls * max(1, len(long)) + _SPARE_THREADS
-        self._long_threads = ThreadPoolExecutor(threads, "long")
+        self._threads = thread_pools(settings, methods)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send, self._most)
@@ -59,7 +54,7 @@ class LongCalls:
             status = ended.status
         except Exception as error:
             status = self._pipeline.failed(exchange.call, error).status
-        # Not while an exception is handled: its traceback keeps the request.
+        # Not inside the `except` clause: the traceback would keep the request in memory.
         try:
             if status is not None:
                 await exchange.end(status)
@@ -69,19 +64,20 @@ class LongCalls:
                 deadline.cancel()
 
     async def _unary(self, exchange: Exchange, answer: LongUnary) -> None:
-        threads, call, context = self._long_threads, exchange.call, exchange.context
-        await _on(threads, lambda: self._pipeline.require_known(call))
+        threads, call, context = self._threads[Kind.LONG], exchange.call, exchange.context
+        await _on(threads, lambda: self._pipeline.require_identified(call))
         read = await exchange.only_packed()
         reply = await _on(threads, lambda: answer(read, call, context))
         await exchange.reply(reply)
         await exchange.end()
 
     async def _stream(self, exchange: Exchange, answer: Stream, *, many: bool) -> None:
-        """`many` says that the request is a stream as well."""
+        """`many` says that the request is a stream, too."""
         loop = asyncio.get_running_loop()
+        threads = self._threads[Kind.STREAM]
         only = None
         if not many:
-            await _on(self._stream_threads, lambda: self._pipeline.require_known(exchange.call))
+            await _on(threads, lambda: self._pipeline.require_identified(exchange.call))
             only = await exchange.only_packed()
 
         def wait_for(step: Awaitable[Any]) -> Any:
@@ -102,7 +98,7 @@ class LongCalls:
             finally:
                 replies.close()  # type: ignore[attr-defined]
 
-        await _on(self._stream_threads, drive)
+        await _on(threads, drive)
         await exchange.end()
 
 
@@ -114,7 +110,7 @@ async def _awaited(step: Awaitable[Any]) -> Any:
     return await step
 
 
-def _end_at_deadline(context: OwnContext) -> asyncio.TimerHandle | None:
+def _end_at_deadline(context: CallContext) -> asyncio.TimerHandle | None:
     left = context.time_remaining()
     if left is None:
         return None

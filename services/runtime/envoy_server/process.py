@@ -1,4 +1,4 @@
-"""From `python -m services.<name>` to the Envoy that runs the service: one process all the time."""
+"""Replaces the program `python -m services.<name>` by Envoy, in the same process."""
 
 import os
 import secrets
@@ -14,33 +14,33 @@ from services.runtime.envoy_server.config import as_argument, configuration
 from services.runtime.methods import Contract
 from services.runtime.settings import ServerSettings
 
-# Variables by which this process tells the next program in it what it needs to know.
+# Environment variables that pass values to the program that replaces this one.
 COMPOSITION = "LEVELGATE_COMPOSITION"
 ADMIN_SOCKET = "LEVELGATE_ADMIN_SOCKET"
 REFUSALS = "LEVELGATE_REFUSALS"
 
-_APPLICATION = "services.runtime.envoy_server.inside"
+_APPLICATION = "services.runtime.envoy_server.application"
 
 
 def shared_libpython() -> str | None:
-    """The interpreter's shared library, which Envoy needs; None where it was built without."""
+    """Finds the interpreter's shared library, which Envoy needs; None if it was built without."""
     for candidate in map(Path, find_libpython.candidate_paths()):
         if candidate.name.startswith("libpython") and candidate.exists():
             return str(candidate)
     return None
 
 
-def become_envoy(
+def exec_envoy(
     settings: ServerSettings, contract: Contract, composition: str, libpython: str
 ) -> NoReturn:
     """Replaces this program by Envoy, which imports `composition` and serves what it builds.
 
-    The process id stays, so signals, the parent's death and the exit code need no help. A port
-    that is taken ends the process with one line, which Envoy would say in many.
+    The process id remains the same, so signals, the death of the parent and the exit code need no
+    forwarding. A port in use ends the process with one line; Envoy would write many.
     """
     _require_free(settings.address, settings.port, "cannot listen on")
-    _require_free(settings.address, settings.metrics_port, "cannot show metrics on")
-    # An abstract socket: it leaves no file when the process is killed.
+    _require_free(settings.address, settings.metrics_port, "cannot serve metrics on")
+    # An abstract socket leaves no file when the process is killed.
     admin = f"@levelgate-{secrets.token_hex(8)}"
     reading, writing = os.pipe()
     for descriptor in (reading, writing):
@@ -51,8 +51,8 @@ def become_envoy(
         "LD_PRELOAD": libpython,
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         "PYTHONHOME": f"{sys.prefix}{os.pathsep}{sys.exec_prefix}",
-        # glibc gives each thread an arena of memory, and what one thread frees the others cannot
-        # have: with eight a service grew by 3.6 MiB with each million of users it was asked about.
+        # glibc gives each thread a separate arena of memory, and the others cannot use what one of
+        # them frees: with eight, a service grew by 3.6 MiB with each million users in its requests.
         "MALLOC_ARENA_MAX": "1",
         COMPOSITION: composition,
         ADMIN_SOCKET: admin,
@@ -63,10 +63,10 @@ def become_envoy(
 
 
 _OPTIONS = (
-    # One thread moves bytes; more of them would only wait for Python, which has one lock.
+    # One thread is enough for the network; more would only wait for Python's lock.
     *("--concurrency", "1"),
     "--disable-hot-restart",
-    # Its other messages may hold what callers sent.
+    # Other messages may contain what callers sent.
     *("--log-level", "critical"),
     *("--drain-time-s", "1", "--drain-strategy", "immediate"),
     *("--file-flush-interval-msec", "200"),
@@ -76,7 +76,7 @@ _OPTIONS = (
 def _require_free(address: str, port: int, problem: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
-        # As the servers do: connections that a former run left in TIME_WAIT are no hindrance.
+        # As the servers do, so that connections in TIME_WAIT from a previous run do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

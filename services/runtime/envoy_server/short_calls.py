@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from services.runtime.call import Call, OwnContext
+from services.runtime.call import Call, CallContext
 from services.runtime.envoy_server.config import COMPLETE_CALL
 from services.runtime.envoy_server.wire import framed, only_message, seconds_of, status_headers
 from services.runtime.errors import CallEndedError
@@ -16,11 +16,11 @@ _HEADERS = [("content-type", COMPLETE_CALL)]
 
 
 class ShortCalls:
-    """Called by Envoy once a request is complete: the filter `buffer` comes first.
+    """Envoy calls it once a request is complete, because the filter `buffer` comes first.
 
-    A reply leaves as one chunk of a body that is complete, so that no thread waits for a client
-    that does not read; the filter `grpc_http1_reverse_bridge` adds the trailers. With a generator
-    that sends the trailers itself, four connections whose clients did not read held all threads.
+    A reply is sent as one complete body, so that no thread waits for a client that does not read;
+    the filter `grpc_http1_reverse_bridge` adds the trailers. With a generator that sends the
+    trailers itself, four connections whose clients did not read blocked all threads.
     """
 
     def __init__(self, methods: Mapping[str, Unary], pipeline: Pipeline, most: int) -> None:
@@ -33,13 +33,13 @@ class ShortCalls:
         try:
             body = environ["wsgi.input"].read()
         except RuntimeError:
-            # The caller reset the call while it waited for a thread: nobody wants an answer.
-            # Without a start, pyvoy would write two lines to the log for each such call.
+            # The caller reset the call while it waited for a thread. Without this empty response,
+            # pyvoy would write two lines to the log for each such call.
             start_response("200 OK", [])
             return ()
         call, context = _call_of(environ)
         if environ.get("CONTENT_TYPE") != COMPLETE_CALL:
-            # Not gRPC: the filter before this one has given every gRPC call that type.
+            # Not gRPC: the previous filter sets this content type on every gRPC call.
             self._pipeline.refuse_unknown(call)
             start_response("415 Unsupported Media Type", [("content-type", "text/plain")])
             return (b"this port speaks gRPC\n",)
@@ -53,7 +53,7 @@ class ShortCalls:
         start_response("200 OK", [*_HEADERS, *context.initial_metadata])
         return (framed(reply),)
 
-    def _answer(self, environ: Environ, body: bytes, call: Call, context: OwnContext) -> bytes:
+    def _answer(self, environ: Environ, body: bytes, call: Call, context: CallContext) -> bytes:
         answer = self._methods.get(call.method)
         if answer is None:
             raise self._pipeline.refuse_unknown(call)
@@ -64,14 +64,14 @@ class ShortCalls:
         return answer(message, call, context)
 
 
-def _call_of(environ: Environ) -> tuple[Call, OwnContext]:
+def _call_of(environ: Environ) -> tuple[Call, CallContext]:
     seconds_left = seconds_of(environ.get("HTTP_GRPC_TIMEOUT"))
     authorization = environ.get("HTTP_AUTHORIZATION")
     call = Call(
         environ["PATH_INFO"],
         environ.get("HTTP_X_REQUEST_ID", ""),
-        # WSGI joins repeated headers; no token has a comma.
+        # WSGI joins repeated headers with commas, and no token contains a comma.
         () if authorization is None else authorization.split(","),
         seconds_left,
     )
-    return call, OwnContext(seconds_left)
+    return call, CallContext(seconds_left)

@@ -1,8 +1,7 @@
-"""The server inside Envoy as a transport: Envoy listens by itself, and is told to stop here."""
+"""The transport of the server inside Envoy: it stops Envoy, which starts to listen by itself."""
 
 import http.client
 import socket
-import threading
 import time
 from contextlib import suppress
 
@@ -10,7 +9,7 @@ from services.runtime.envoy_server.built_in import BuiltIn
 
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 2.0
-_UNDER_WAY = "http.service.downstream_rq_active"
+_CALLS_IN_PROGRESS = "http.service.downstream_rq_active"
 
 
 class EnvoyTransport:
@@ -19,26 +18,25 @@ class EnvoyTransport:
     name = "envoy"
 
     def __init__(self, admin: str, built_in: BuiltIn) -> None:
-        """`admin` is the socket of Envoy's administration, "@" for the abstract namespace."""
+        """`admin` is the socket of Envoy's administration; a leading "@" means an abstract one."""
         self._admin = admin
         self._built_in = built_in
 
     def start(self) -> None:
-        """Envoy listens as soon as the application is loaded."""
+        """Does nothing: Envoy listens as soon as the application is loaded."""
 
     def stop(self, grace: float) -> None:
-        """Refuses new connections; returns when no call is under way, or after `grace` seconds."""
         deadline = time.monotonic() + grace
         with suppress(OSError, http.client.HTTPException):
             self._ask("POST", "/drain_listeners?graceful&skip_exit")
             self._built_in.close()
-            while time.monotonic() < deadline and self._under_way():
-                threading.Event().wait(_POLL_SECONDS)
-            # The last reply is in Envoy's hands; this is when it is on the wire.
-            threading.Event().wait(_POLL_SECONDS)
+            while time.monotonic() < deadline and self._calls_in_progress():
+                time.sleep(_POLL_SECONDS)
+            # Envoy has the last reply by now; this is time to send it.
+            time.sleep(_POLL_SECONDS)
 
-    def _under_way(self) -> int:
-        _, _, value = self._ask("GET", f"/stats?filter={_UNDER_WAY}").partition(": ")
+    def _calls_in_progress(self) -> int:
+        _, _, value = self._ask("GET", f"/stats?filter={_CALLS_IN_PROGRESS}").partition(": ")
         return int(value or 0)
 
     def _ask(self, method: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""gRPC on the wire: how messages are framed, and how a status and a timeout are written.
+"""The wire format of gRPC: the frames of messages, and the headers for a status and a timeout.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
@@ -16,29 +16,29 @@ from levelgate.access.v1.reason_pb2 import (
 )
 from services.runtime.errors import Failure
 
-# One byte says whether the message is compressed, four say how long it is.
+# One byte for the compression flag, and four for the length of the message.
 PREFIX = 5
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-# Printable ASCII but for the percent sign, which begins an escape.
+# Printable ASCII without the percent sign, which begins an escape.
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-# zlib finds out by itself whether it reads gzip or deflate.
+# With this value zlib detects whether it reads gzip or deflate.
 _ANY_ZLIB_HEADER = 32 + zlib.MAX_WBITS
 
 
 def framed(message: bytes) -> bytes:
-    """An uncompressed message with its prefix."""
+    """Returns an uncompressed message with its prefix."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
 def only_message(body: bytes, encoding: str | None, most: int) -> bytes:
-    """The one message of a unary call. Raises Failure."""
+    """Returns the only message of a unary call. Raises Failure."""
     if len(body) < PREFIX or length_of(body, most) != len(body) - PREFIX:
         raise _malformed()
     return unpacked(body[0], body[PREFIX:], encoding, most)
 
 
 def length_of(prefix: bytes | bytearray, most: int) -> int:
-    """How long the message after a prefix is. Raises Failure if that is more than `most`."""
+    """Returns the length that a prefix gives. Raises Failure if that is more than `most`."""
     length = int.from_bytes(prefix[1:PREFIX], "big")
     if length > most:
         raise _too_large(most)
@@ -46,7 +46,7 @@ def length_of(prefix: bytes | bytearray, most: int) -> int:
 
 
 def unpacked(flag: int, message: bytes, encoding: str | None, most: int) -> bytes:
-    """A message without its compression, at most `most` bytes of it. Raises Failure."""
+    """Decompresses a message, up to `most` bytes. Raises Failure."""
     if flag == 0:
         return message
     if encoding not in {"gzip", "deflate"} or flag != 1:
@@ -64,7 +64,7 @@ def unpacked(flag: int, message: bytes, encoding: str | None, most: int) -> byte
 
 
 def seconds_of(timeout: str | None) -> float | None:
-    """What `grpc-timeout` says; None where it is absent or malformed, as grpcio has it."""
+    """Parses `grpc-timeout`; None if it is absent or malformed, as in grpcio."""
     if not timeout or len(timeout) > 9 or timeout[-1] not in _SECONDS:
         return None
     digits = timeout[:-1]
@@ -72,7 +72,7 @@ def seconds_of(timeout: str | None) -> float | None:
 
 
 def status_headers(status: grpc.Status) -> list[tuple[str, str]]:
-    """The headers, or trailers, that tell a status."""
+    """Returns the headers, or trailers, for a status."""
     headers = [
         ("grpc-status", str(status.code.value[0])),
         ("grpc-message", quote(status.details, safe=_PLAIN)),

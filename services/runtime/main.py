@@ -1,4 +1,4 @@
-"""`python -m services.<name>`: checks the settings, chooses what takes the calls, and serves."""
+"""The entry point of `python -m services.<name>`: it chooses the transport, and serves."""
 
 import os
 import sys
@@ -6,10 +6,10 @@ from importlib import import_module
 
 import structlog
 
-from services.runtime.envoy_server.process import become_envoy, shared_libpython
+from services.runtime.envoy_server.process import exec_envoy, shared_libpython
 from services.runtime.methods import Contract
 from services.runtime.settings import AccessSettings, ServerSettings, load, variable
-from services.runtime.stop import hold_signals
+from services.runtime.shutdown import block_signals
 from services.store.settings import StoreSettings
 
 _NO_LIBPYTHON = (
@@ -19,22 +19,23 @@ _NO_LIBPYTHON = (
 )
 
 
-def start(composition: str, settings_type: type[ServerSettings], contract: Contract) -> int:
-    """Returns the exit code, or never, where Envoy takes the place of this program.
+def main(composition: str, settings_type: type[ServerSettings], contract: Contract) -> int:
+    """Serves until a shutdown is requested, and returns the exit code.
 
-    `composition` names the module whose `build()` makes the service. A wrong setting ends the
-    process with one line, before anything is started.
+    `composition` names the module whose `build()` assembles the service. Where Envoy receives the
+    calls, it replaces this program, imports that module, and this function does not return. A wrong
+    setting ends the process with one line before anything is started.
     """
     settings = load(settings_type)
     for shared in (AccessSettings, StoreSettings):
         load(shared)
-    hold_signals()
+    block_signals()
     if settings.core is not None:
-        # Before there are threads: they inherit it.
+        # Threads inherit it, so it comes before the first one.
         os.sched_setaffinity(0, {settings.core})
     libpython = None if settings.server == "grpcio" else shared_libpython()
     if libpython is not None:
-        become_envoy(settings, contract, composition, libpython)
+        exec_envoy(settings, contract, composition, libpython)
     if settings.server == "envoy":
         name = variable(settings_type, "server")
         sys.exit(_NO_LIBPYTHON.format(variable=name, python=sys.executable))
@@ -42,20 +43,21 @@ def start(composition: str, settings_type: type[ServerSettings], contract: Contr
 
 
 def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:
-    # Imported here: the other transport has no use for it, and it would double the time to start.
+    # Imported here, because Envoy does not need it and it would double the time to start.
     from services.runtime import metrics_server  # noqa: PLC0415
     from services.runtime.grpcio_server import GrpcioServer  # noqa: PLC0415
-    from services.runtime.service import Service, run  # noqa: PLC0415
+    from services.runtime.service import Service  # noqa: PLC0415
 
     service: Service = import_module(composition).build()
+    settings = service.settings
     if not is_chosen:
         why = "the interpreter has no shared libpython, which Envoy needs"
         risk = "half-sent calls can block this service: docs/reliability.md"
-        structlog.get_logger().warning("grpcio takes the calls", why=why, risk=risk)
-    metrics_server.serve(service.settings, service.telemetry.registry)
-    transport = GrpcioServer(service.settings, service.methods, service.pipeline)
+        structlog.get_logger().warning("grpcio receives the calls", why=why, risk=risk)
+    metrics_server.serve(settings, service.telemetry.registry)
     try:
-        return run(service, transport)
+        transport = GrpcioServer(settings, service.methods, service.pipeline)
     except RuntimeError:
         # grpcio's text says the same at greater length.
-        sys.exit(f"cannot listen on {service.settings.endpoint}: the port is in use")
+        sys.exit(f"cannot listen on {settings.endpoint}: the port is in use")
+    return service.run(transport)

@@ -1,8 +1,8 @@
-"""What Envoy imports: builds the service on first use, and runs it until it is asked to stop.
+"""The Python application that Envoy imports: it builds the service on first use, and runs it.
 
-pyvoy takes an application as an attribute of a module, and this one has two, for the threads of
-short calls and for the event loop of the others. They are made when they are asked for, so that the
-import alone does nothing.
+pyvoy takes an application as an attribute of a module. This module has two of them: one for the
+threads of short calls, and one for the event loop of all others. They are made when they are first
+accessed, so that the import alone has no effect.
 """
 
 import os
@@ -20,7 +20,7 @@ from services.runtime.envoy_server.refusals import Refusals
 from services.runtime.envoy_server.short_calls import ShortCalls
 from services.runtime.envoy_server.transport import EnvoyTransport
 from services.runtime.methods import Kind
-from services.runtime.service import Service, run
+from services.runtime.service import Service
 
 
 def __getattr__(name: str) -> Any:
@@ -34,7 +34,7 @@ def _applications() -> dict[str, Any]:
     try:
         return _build()
     except SystemExit as error:
-        # Its text is for the operator: one line, and no traceback of Envoy's or pyvoy's.
+        # The text is one line for the operator; Envoy and pyvoy would add a traceback.
         print(error.code, file=sys.stderr, flush=True)
         os._exit(1)
 
@@ -58,9 +58,9 @@ def _build() -> dict[str, Any]:
 def _run(service: Service, transport: EnvoyTransport) -> None:
     code = 1
     try:
-        code = run(service, transport)
+        code = service.run(transport)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Envoy's own way to end would drop what Python still has to say.
+        # Envoy's own shutdown would lose what Python has not written yet.
         os._exit(code)
