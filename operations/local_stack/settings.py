@@ -1,6 +1,5 @@
 """The settings of `make run`. Every other variable is passed on to the components."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings import GatewaySettings
 from operations.local_stack.preflight import HOST
-from services.runtime.settings import AccessSettings, Port, ServerSettings, load
+from services.runtime.misspelt import warn_of_misspelt
+from services.runtime.settings import AccessSettings, Port, load, settings_of
 from services.store.settings import StoreSettings
 from services.suite import SUITE
 
@@ -68,6 +68,7 @@ class Settings:
     """What this run uses. A wrong setting of any component ends the process with one line."""
 
     def __init__(self) -> None:
+        warn_of_misspelt("STACK_", StackSettings)
         self.stack = load(StackSettings)
         self.gateway = load(GatewaySettings)
         self.services = {service.name: load(settings_of(service.name)) for service in SUITE}
@@ -84,11 +85,3 @@ class Settings:
         if self.stack.redis_url is None:
             ports["REDIS_PORT"] = self.stack.redis_port
         return ports
-
-
-def settings_of(service: str) -> type[ServerSettings]:
-    """The settings class of a service: UpbotChecksSettings for upbot_checks."""
-    module = import_module(f"services.{service}.settings")
-    name = "".join(word.capitalize() for word in service.split("_")) + "Settings"
-    settings: type[ServerSettings] = getattr(module, name)
-    return settings

@@ -8,6 +8,7 @@ import structlog
 
 from services.runtime.envoy_server.process import become_envoy, shared_libpython
 from services.runtime.methods import Contract
+from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import AccessSettings, ServerSettings, load, variable
 from services.runtime.stop import hold_signals
 from services.store.settings import StoreSettings
@@ -28,6 +29,8 @@ def start(composition: str, settings_type: type[ServerSettings], contract: Contr
     settings = load(settings_type)
     for shared in (AccessSettings, StoreSettings):
         load(shared)
+    warn_of_misspelt(str(settings_type.model_config["env_prefix"]), settings_type)
+    warn_of_misspelt("REDIS_", StoreSettings)
     hold_signals()
     if settings.core is not None:
         # Before there are threads: they inherit it.

@@ -77,7 +77,7 @@ def test_scopes_are_replaced(store: Store, capsys: pytest.CaptureFixture[str]) -
     main(["create", "billing", "upbot:check"])
     secret = capsys.readouterr().out.strip()
     assert main(["scopes", "billing", "shop:read", "member:read", "shop:read"]) == 0
-    assert capsys.readouterr().out == "billing may do: member:read shop:read\n"
+    assert capsys.readouterr().out == "billing has the scopes member:read shop:read\n"
     app = Apps(store).authenticate("billing", secret)
     assert app is not None
     assert app.scopes == ("member:read", "shop:read")
@@ -125,7 +125,7 @@ def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
     [
         (["rotate", "nobody"], "there is no app nobody"),
         (["revoke", "nobody"], "there is no app nobody"),
-        (["create", "known", "upbot:check"], "there is an app known already"),
+        (["create", "known", "upbot:check"], "the app known exists already"),
         (["rotate", "gone"], "the app gone was revoked"),
         (["scopes", "gone", "upbot:check"], "the app gone was revoked"),
         (["scopes", "nobody", "upbot:check"], "there is no app nobody"),
@@ -177,8 +177,10 @@ def test_a_store_that_is_away_is_one_line(
     (tmp_path / ".run" / "stack.json").write_text(json.dumps({"redis": url}))
     assert main(["list"]) == 1
     said = f"no store at {away}: it cannot be reached"
-    hint = "it is that of the `make run` in this directory"
-    assert capsys.readouterr().err == (2 * f"{said}; REDIS_URL names it\n" + f"{said}; {hint}\n")
+    hint = "it belongs to the `make run` in this directory"
+    assert capsys.readouterr().err == (
+        2 * f"{said}; its address is in REDIS_URL\n" + f"{said}; {hint}\n"
+    )
 
 
 def test_where_nothing_runs_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

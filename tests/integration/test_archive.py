@@ -31,7 +31,7 @@ USERS = ("3dfg4df", "5", "42", "joe")
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Store]:
-    """An empty store beside the one that is archived."""
+    """An empty store, for the import."""
     with server(SERVERS["valkey"], tmp_path) as running:
         client = connect(store_settings(running.port))
         yield client
@@ -106,21 +106,23 @@ def test_an_archive_goes_into_an_empty_store_only(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "x", '{"levelgate_archive": 2}'])
-def test_what_is_no_archive_is_refused_before_anything_is_written(other: Store, text: str) -> None:
+def test_what_is_not_an_archive_is_refused_before_anything_is_written(
+    other: Store, text: str
+) -> None:
     with pytest.raises(archive.ArchiveError):
         archive.restore(other, Buckets(), io.StringIO(text))
     assert other.get(keys.LAYOUT) is None
 
 
-def test_an_archive_that_breaks_off_is_told(store: Store, other: Store) -> None:
+def test_an_incomplete_archive_is_reported(store: Store, other: Store) -> None:
     load_data(store, Buckets())
     broken = archived(store).getvalue().rpartition('{"end"')[0]
-    with pytest.raises(archive.ArchiveError, match="breaks off"):
+    with pytest.raises(archive.ArchiveError, match="incomplete"):
         archive.restore(other, Buckets(), io.StringIO(broken))
 
 
 class LayoutFirst:
-    """A store that lists its layout first, as one of some seventeen does by chance."""
+    """A store that lists its layout first, which happens by chance in one of about 17."""
 
     def scan_iter(self) -> list[bytes]:
         return [keys.LAYOUT.encode(), keys.RULES.encode()]
