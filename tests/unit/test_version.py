@@ -22,7 +22,11 @@ COMMANDS = (
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_the_version(command: str) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", command, "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", command, "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert shown == f"{__version__}\n"
 
