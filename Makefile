@@ -49,7 +49,8 @@ fuzz: $(INSTALLED) ## Send wrong inputs to a separate suite for a minute: make f
 
 .PHONY: test-grpcio
 test-grpcio: $(INSTALLED) ## Run the contract cases with grpcio's server instead of Envoy
-	UPBOT_CHECKS_SERVER=grpcio MEMBER_LEVEL_SERVER=grpcio SHOP_LEVEL_SERVER=grpcio \
+	env $$($(BIN)/python -c "from services.suite import SUITE; \
+	  print(*(f'{service.name.upper()}_SERVER=grpcio' for service in SUITE))") \
 	  $(BIN)/python -m pytest tests/contract/test_contract.py
 
 .PHONY: test-compose
