@@ -143,7 +143,8 @@ $(INSTALLED): requirements/dev.txt clients/python/pyproject.toml
 	@echo "  1/3 creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "  2/3 installing the packages of requirements/dev.txt"
-	@$(BIN)/pip install $(PIP) --require-hashes -r requirements/dev.txt | sed -u -n -e 's/^Collecting \([^ ]*\).*/      \1/p' -e 's/^Installing .*/      writing the files/p'
+	@$(BIN)/pip install $(PIP) --require-hashes -r requirements/dev.txt | \
+	  sed -u -n -e 's/^Collecting \([^ ]*\).*/      \1/p' -e 's/^Installing .*/      writing the files/p'
 	@echo "  3/3 installing clients/python"
 	@$(BIN)/pip install $(PIP) --quiet --no-deps --no-build-isolation -e clients/python
 	@touch $@

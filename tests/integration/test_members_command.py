@@ -1,4 +1,4 @@
-"""`python -m operations.commands.members` against a real service: nothing is lost."""
+"""`python -m operations.commands.members` with a real service."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def rejected(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_csv_file_with_wrong_lines_loses_nothing(member: Service, tmp_path: Path) -> None:
+def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "members.csv"
     lines = [
         "\ufeffuser_id,points,level",
@@ -89,7 +89,7 @@ def test_a_csv_file_with_wrong_lines_loses_nothing(member: Service, tmp_path: Pa
     assert run(member, "import", file)[2].startswith("0 written, 2 unchanged, 3 rejected")
 
 
-def test_a_service_that_restarts_during_an_import_loses_nothing(
+def test_an_import_continues_when_the_service_restarts(
     member: Service, tmp_path: Path
 ) -> None:
     file = tmp_path / "members.ndjson"
@@ -116,7 +116,7 @@ def test_a_service_that_restarts_during_an_import_loses_nothing(
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "口令", "a\tb"])
-def test_a_token_that_cannot_be_sent_is_told_without_it(
+def test_a_token_with_invalid_characters_is_reported_but_not_shown(
     member: Service, tmp_path: Path, token: str
 ) -> None:
     file = tmp_path / "m.csv"
@@ -128,10 +128,10 @@ def test_a_token_that_cannot_be_sent_is_told_without_it(
     )
 
 
-def test_a_slow_pipe_is_read_from_its_first_byte(member: Service) -> None:
+def test_an_import_reads_a_slow_pipe_from_the_first_byte(member: Service) -> None:
     process = start(member, "import", "-", "--format", "csv")
     assert process.stdin is not None
-    # Less than a byte order mark is there at first.
+    # The first piece is shorter than a byte order mark.
     for piece in ("u", "s", "er_id,points\npipe-1,6", "00\npipe-2,1500\n"):
         process.stdin.write(piece)
         process.stdin.flush()
@@ -140,7 +140,7 @@ def test_a_slow_pipe_is_read_from_its_first_byte(member: Service) -> None:
     assert [member.show(user).data.level for user in ("pipe-1", "pipe-2")] == [1, 3]
 
 
-def test_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
+def test_an_import_with_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user,points\na,1\n")
     code, _, told = run(member, "import", file)
@@ -150,7 +150,7 @@ def test_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
-def test_a_csv_file_of_another_encoding_has_no_header(
+def test_a_csv_file_in_another_encoding_is_refused(
     member: Service, tmp_path: Path, encoding: str
 ) -> None:
     file = tmp_path / "m.csv"
@@ -159,7 +159,7 @@ def test_a_csv_file_of_another_encoding_has_no_header(
     assert (code, told.count("\n"), "the first line must name" in told) == (1, 1, True)
 
 
-def test_without_a_token_it_says_where_one_comes_from(member: Service, tmp_path: Path) -> None:
+def test_a_command_without_a_token_says_where_to_get_one(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
     variables = {"LEVELGATE_TOKEN": "", "STACK_DIRECTORY": str(tmp_path)}
@@ -174,7 +174,7 @@ def test_without_a_token_it_says_where_one_comes_from(member: Service, tmp_path:
     assert run(member, "import", file, **variables)[0] == 0
 
 
-def test_what_is_exported_can_be_imported(member: Service, tmp_path: Path) -> None:
+def test_an_exported_file_can_be_imported(member: Service, tmp_path: Path) -> None:
     run(member, "import", "-", "--format", "csv", text='user_id,points\n甲,600\n"a,b",1\n')
     for name, arguments in (
         ("all.csv", ()),
@@ -193,7 +193,7 @@ def test_what_is_exported_can_be_imported(member: Service, tmp_path: Path) -> No
         assert ("CHANGE_KIND_IMPORTED" in content) == bool(arguments)
 
 
-def test_an_export_replaces_no_file_unasked(member: Service, tmp_path: Path) -> None:
+def test_an_export_replaces_a_file_only_with_force(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "all.csv"
     file.write_text("mine")
     code, _, told = run(member, "export", file)
@@ -222,14 +222,14 @@ def test_an_export_goes_to_standard_output(member: Service) -> None:
         (("import", "../x.csv"), "outside of the directory OPERATOR_FILES"),
     ],
 )
-def test_a_wrong_call_is_one_line(member: Service, arguments: tuple[str, ...], wanted: str) -> None:
+def test_a_wrong_command_is_reported_in_one_line(member: Service, arguments: tuple[str, ...], wanted: str) -> None:
     in_container = {"OPERATOR_FILES": "files"} if "OPERATOR_FILES" in wanted else {}
     code, _, told = run(member, *arguments, **in_container)
     assert (code, told.count("\n")) == (1, 1)
     assert wanted in told
 
 
-def test_what_the_service_refuses_is_one_line(member: Service, tmp_path: Path) -> None:
+def test_a_call_that_the_service_refuses_is_reported_in_one_line(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
     refused = (1, "the token is refused; it may have expired: get a new one")
