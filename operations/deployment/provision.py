@@ -23,13 +23,13 @@ from services.runtime.settings import load
 USER = "levelgate"
 HERE = Path(__file__).resolve().parent
 
-# Every user needs a password, except the health probe, which may only send PING. The services may do
-# everything with their own keys and may not administer the server, except that operators use their
-# user to rewrite the append-only file when there is little traffic.
+# Every user needs a password, except the health probe, which may only send PING. The services may
+# do everything with their own keys and may not administer the server, except that operators use
+# their user to rewrite the append-only file when there is little traffic.
 #
 # `default` is off, so nobody can log in as that user, but it keeps all permissions: a store that
-# starts runs the transactions of its append-only file as that user. Measured with Redis 8.0: without
-# the permissions each transaction is refused with a line in the log, and the data is lost.
+# starts runs the transactions of its append-only file as that user. Measured with Redis 8.0:
+# without them each transaction is refused with a line in the log, and the data is lost.
 _USERS = """\
 user default off resetpass ~* &* +@all
 user probe on nopass -@all +ping
@@ -120,7 +120,7 @@ def _write_gateway(directory: Path, settings: GatewaySettings) -> None:
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    """A process that reads or runs the file meanwhile gets the old or the new content as a whole."""
+    """A process that reads the file meanwhile gets either the old or the new content."""
     draft = path.with_name(path.name + ".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -54,6 +54,8 @@ def _run(settings: Settings) -> int:
     check_ports(settings.ports)
     if stack.redis_url and (reason := store_probe(stack.redis_url)()):
         raise StackError(f"the store of REDIS_URL does not answer: {reason}")
+    for warning in settings.warnings.values():
+        print(f"stack: {warning}", file=sys.stderr)
     order = stages(settings)
     stack.logs.mkdir(exist_ok=True)
     console = Console([component.name for stage in order for component in stage])

@@ -65,7 +65,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         # has to wait until others notice that it stops.
         **{f"{name.upper()}_DRAIN_SECONDS": "0" for name in services},
         "GATEWAY_LINGER_SECONDS": "0",
-        **os.environ,
+        # Without misspelt settings, of which each component would warn again.
+        **{name: os.environ[name] for name in os.environ.keys() - settings.warnings.keys()},
         **{f"GATEWAY_{name.upper()}": f"{HOST}:{each.port}" for name, each in services.items()},
         "GATEWAY_RUN_DIR": str(settings.stack.directory / "gateway"),
         "REDIS_URL": settings.stack.store_url,

@@ -1,5 +1,6 @@
 """The settings of `make run`. Every other variable is passed on to the components."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings import GatewaySettings
 from operations.local_stack.preflight import HOST
-from services.runtime.misspelt import warn_of_misspelt
+from services.runtime.misspelt import misspelt
 from services.runtime.settings import AccessSettings, Port, load, settings_of
 from services.store.settings import StoreSettings
 from services.suite import SUITE
@@ -68,12 +69,21 @@ class Settings:
     """What this run uses. A wrong setting of any component ends the process with one line."""
 
     def __init__(self) -> None:
-        warn_of_misspelt("STACK_", StackSettings)
         self.stack = load(StackSettings)
         self.gateway = load(GatewaySettings)
         self.services = {service.name: load(settings_of(service.name)) for service in SUITE}
         for shared in (AccessSettings, StoreSettings):
             load(shared)
+        classes: dict[str, type[BaseSettings]] = {
+            "STACK_": StackSettings,
+            "GATEWAY_": GatewaySettings,
+            "REDIS_": StoreSettings,
+            **{f"{name.upper()}_": settings_of(name) for name in self.services},
+        }
+        self.warnings: dict[str, str] = {}
+        """By the misspelt variable."""
+        for prefix, settings in classes.items():
+            self.warnings |= misspelt(prefix, settings, os.environ)
 
     @property
     def ports(self) -> dict[str, int]:

@@ -183,7 +183,9 @@ def test_an_unavailable_store_is_reported_in_one_line(
     )
 
 
-def test_the_report_says_if_no_make_run_is_running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_report_says_if_no_make_run_is_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REDIS_URL")
     settings = StoreSettings(url=SecretStr("redis://operator:hunter2@store/0"))

@@ -62,7 +62,9 @@ def rejected(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(member: Service, tmp_path: Path) -> None:
+def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(
+    member: Service, tmp_path: Path
+) -> None:
     file = tmp_path / "members.csv"
     lines = [
         "\ufeffuser_id,points,level",
@@ -89,9 +91,7 @@ def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(memb
     assert run(member, "import", file)[2].startswith("0 written, 2 unchanged, 3 rejected")
 
 
-def test_an_import_continues_when_the_service_restarts(
-    member: Service, tmp_path: Path
-) -> None:
+def test_an_import_continues_when_the_service_restarts(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "members.ndjson"
     rows = [f'{{"userId":"large-{number}","points":600}}' for number in range(45_000)]
     # A wrong line in each of the three calls.
@@ -222,14 +222,18 @@ def test_an_export_goes_to_standard_output(member: Service) -> None:
         (("import", "../x.csv"), "outside of the directory OPERATOR_FILES"),
     ],
 )
-def test_a_wrong_command_is_reported_in_one_line(member: Service, arguments: tuple[str, ...], wanted: str) -> None:
+def test_a_wrong_command_is_reported_in_one_line(
+    member: Service, arguments: tuple[str, ...], wanted: str
+) -> None:
     in_container = {"OPERATOR_FILES": "files"} if "OPERATOR_FILES" in wanted else {}
     code, _, told = run(member, *arguments, **in_container)
     assert (code, told.count("\n")) == (1, 1)
     assert wanted in told
 
 
-def test_a_call_that_the_service_refuses_is_reported_in_one_line(member: Service, tmp_path: Path) -> None:
+def test_a_call_that_the_service_refuses_is_reported_in_one_line(
+    member: Service, tmp_path: Path
+) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
     refused = (1, "the token is refused; it may have expired: get a new one")

@@ -111,7 +111,7 @@ def refused(environment: dict[str, str]) -> str:
 
 
 def test_a_stack_from_start_to_end(start: Start, environment: dict[str, str]) -> None:
-    stack = start()
+    stack = start(REDIS_TIMEOUT="3", GATEWAY_RATELIMIT="3")
     stack.wait_until_healthy()
     ports = environment
     content = json.loads(stack.connection_file.read_text())
@@ -147,6 +147,8 @@ def test_a_stack_from_start_to_end(start: Start, environment: dict[str, str]) ->
     lines = stack.output.splitlines()
     stops = [line.split()[-1] for line in lines if "| stopping " in line]
     assert (stops[0], sorted(stops[1:-1]), stops[-1]) == ("gateway", sorted(SERVICES), "store")
+    warnings = [line for line in lines if "is not a setting" in line]
+    assert [line.split()[4] for line in warnings] == ["GATEWAY_RATELIMIT", "REDIS_TIMEOUT"]
     # Each service's log is followed.
     assert any(line.startswith("shop_level   | ") for line in lines)
 

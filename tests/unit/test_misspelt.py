@@ -24,13 +24,13 @@ def test_a_misspelt_setting_is_named_with_the_nearest_one(
     prefix: str, settings: type[BaseSettings], name: str, near: str
 ) -> None:
     right = {variable(settings, field): "1" for field in settings.model_fields}
-    assert misspelt(prefix, settings, {**right, "PATH": "/bin", name: "secret"}) == [
-        f"warning: the variable {name} is not a setting and is ignored; did you mean {near}?"
-    ]
+    assert misspelt(prefix, settings, {**right, "PATH": "/bin", name: "secret"}) == {
+        name: f"warning: the variable {name} is not a setting and is ignored; did you mean {near}?"
+    }
 
 
 def test_a_variable_that_is_like_no_setting_is_named_without_a_proposal() -> None:
-    [line] = misspelt("GATEWAY_", GatewaySettings, {"GATEWAY_XYZZY_QWERTY_ASDFGH": "1"})
+    [line] = misspelt("GATEWAY_", GatewaySettings, {"GATEWAY_XYZZY_QWERTY_ASDFGH": "1"}).values()
     assert line.endswith("GATEWAY_XYZZY_QWERTY_ASDFGH is not a setting and is ignored")
 
 
@@ -39,4 +39,4 @@ def test_a_variable_that_is_like_no_setting_is_named_without_a_proposal() -> Non
     ["REDIS_PORT", "REDIS_SERVICE_HOST", "REDIS_SERVICE_PORT_MAIN", "REDIS_PORT_6379_TCP_ADDR"],
 )
 def test_variables_that_kubernetes_sets_are_not_reported(name: str) -> None:
-    assert misspelt("REDIS_", StoreSettings, {name: "10.0.0.1"}) == []
+    assert misspelt("REDIS_", StoreSettings, {name: "10.0.0.1"}) == {}
