@@ -2,7 +2,7 @@
 
 The format is NDJSON or CSV, by the file's ending. An import writes wrong lines to
 FILE.rejects.ndjson, with their numbers and reasons, and imports the others. It can be repeated:
-members who already are as the file says stay unchanged. Exit code 0: all lines were accepted;
+a member who already is as the file says stays unchanged. Exit code 0: all lines were accepted;
 2: some were rejected; 1: the command could not finish.
 """
 
@@ -117,7 +117,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.format == "csv" and options.with_history:
         _fail("CSV cannot hold histories: use NDJSON with --with-history")
     if options.file == "-":
-        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n") as out:
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as out:
             count = _export_to(out, options)
         _say(f"{count} members")
         return 0

@@ -52,10 +52,10 @@ def run(
     member: Service, *arguments: object, text: str = "", **variables: str
 ) -> tuple[int, str, str]:
     process = start(member, *arguments, **variables)
-    out, told = process.communicate(text, timeout=120)
-    assert "Traceback" not in told
-    assert member.token not in told
-    return process.returncode, out, told
+    out, errors = process.communicate(text, timeout=120)
+    assert "Traceback" not in errors
+    assert member.token not in errors
+    return process.returncode, out, errors
 
 
 def rejected(path: Path) -> list[dict[str, Any]]:
@@ -76,9 +76,9 @@ def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(
         "",
     ]
     file.write_text("\n".join(lines))
-    code, _, told = run(member, "import", file)
+    code, _, errors = run(member, "import", file)
     assert code == 2
-    assert "2 written, 0 unchanged, 3 rejected" in told
+    assert "2 written, 0 unchanged, 3 rejected" in errors
     rejects = rejected(tmp_path / "members.csv.rejects.ndjson")
     assert [(each["line"], each["text"]) for each in rejects] == [
         (3, "csv-2,x,"),
@@ -104,15 +104,15 @@ def test_an_import_continues_when_the_service_restarts(member: Service, tmp_path
     member.process.send_signal(signal.SIGKILL)
     member.process.wait()
     member.start()
-    told = importing.communicate(timeout=120)[1]
-    assert importing.returncode == 2, told
-    assert "3 rejected" in told
+    errors = importing.communicate(timeout=120)[1]
+    assert importing.returncode == 2, errors
+    assert "3 rejected" in errors
     assert [each["line"] for each in rejected(rejects)] == [8, 20_008, 40_008]
     member.wait_for("SERVING")
     for number in (0, 19_999, 20_000, 44_999):
         assert member.show(f"large-{number}").data.level == 1
-    code, _, told = run(member, "import", file)
-    assert (code, told.startswith("0 written, 44997 unchanged, 3 rejected")) == (2, True)
+    code, _, errors = run(member, "import", file)
+    assert (code, errors.startswith("0 written, 44997 unchanged, 3 rejected")) == (2, True)
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "口令", "a\tb"])
@@ -121,8 +121,8 @@ def test_a_token_with_invalid_characters_is_reported_but_not_shown(
 ) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
-    code, _, told = run(member, "import", file, LEVELGATE_TOKEN=token)
-    assert (code, told) == (
+    code, _, errors = run(member, "import", file, LEVELGATE_TOKEN=token)
+    assert (code, errors) == (
         1,
         "LEVELGATE_TOKEN contains characters that are not allowed: set it again\n",
     )
@@ -135,18 +135,18 @@ def test_an_import_reads_a_slow_pipe_from_the_first_byte(member: Service) -> Non
     for piece in ("u", "s", "er_id,points\npipe-1,6", "00\npipe-2,1500\n"):
         process.stdin.write(piece)
         process.stdin.flush()
-    told = process.communicate(timeout=60)[1]
-    assert (process.returncode, told) == (0, "2 written, 0 unchanged, 0 rejected\n")
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (0, "2 written, 0 unchanged, 0 rejected\n")
     assert [member.show(user).data.level for user in ("pipe-1", "pipe-2")] == [1, 3]
 
 
 def test_an_import_with_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user,points\na,1\n")
-    code, _, told = run(member, "import", file)
+    code, _, errors = run(member, "import", file)
     assert code == 1
-    assert "user_id, points, level" in told
-    assert "'user,points'" in told
+    assert "user_id, points, level" in errors
+    assert "'user,points'" in errors
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
@@ -155,8 +155,8 @@ def test_a_csv_file_in_another_encoding_is_refused(
 ) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n", encoding=encoding)
-    code, _, told = run(member, "import", file)
-    assert (code, told.count("\n"), "the first line must name" in told) == (1, 1, True)
+    code, _, errors = run(member, "import", file)
+    assert (code, errors.count("\n"), "the first line must name" in errors) == (1, 1, True)
 
 
 def test_a_command_without_a_token_says_where_to_get_one(member: Service, tmp_path: Path) -> None:
@@ -166,8 +166,8 @@ def test_a_command_without_a_token_says_where_to_get_one(member: Service, tmp_pa
     wanted = "set LEVELGATE_TOKEN, or LEVELGATE_APPID and LEVELGATE_APP_SECRET\n"
     hint = "no token: no `make run` is running in this directory: start it, or "
     assert run(member, "import", file, **variables)[2] == hint + wanted
-    told = run(member, "import", file, **variables, LEVELGATE_ADDRESS="elsewhere:1")[2]
-    assert told == f"no token: {wanted}"
+    errors = run(member, "import", file, **variables, LEVELGATE_ADDRESS="elsewhere:1")[2]
+    assert errors == f"no token: {wanted}"
     (tmp_path / "stack.json").write_text(
         json.dumps({"grpc": {"member_level": "x:1"}, "token": member.token})
     )
@@ -182,30 +182,30 @@ def test_an_exported_file_can_be_imported(member: Service, tmp_path: Path) -> No
         ("history.ndjson", ("--with-history",)),
     ):
         file = tmp_path / name
-        code, _, told = run(member, "export", file, *arguments)
-        assert code == 0, told
+        code, _, errors = run(member, "export", file, *arguments)
+        assert code == 0, errors
         content = file.read_text()
         assert "甲" in content
         assert not list(tmp_path.glob("*.part"))
-        code, _, told = run(member, "import", file)
-        assert code == 0, told
-        assert "\n0 written, " in f"\n{told}"
+        code, _, errors = run(member, "import", file)
+        assert code == 0, errors
+        assert "\n0 written, " in f"\n{errors}"
         assert ("CHANGE_KIND_IMPORTED" in content) == bool(arguments)
 
 
 def test_an_export_replaces_a_file_only_with_force(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "all.csv"
     file.write_text("mine")
-    code, _, told = run(member, "export", file)
-    assert (code, "--force" in told, file.read_text()) == (1, True, "mine")
+    code, _, errors = run(member, "export", file)
+    assert (code, "--force" in errors, file.read_text()) == (1, True, "mine")
     assert run(member, "export", file, "--force")[0] == 0
 
 
 def test_an_export_goes_to_standard_output(member: Service) -> None:
-    code, out, told = run(member, "export", "-", "--format", "csv")
+    code, out, errors = run(member, "export", "-", "--format", "csv")
     assert code == 0
     assert out.startswith("user_id,points,level,by_hand,partner_id,protected_until,version\n")
-    assert f"{out.count(chr(10)) - 1} members" in told
+    assert f"{out.count(chr(10)) - 1} members" in errors
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_a_wrong_command_is_reported_in_one_line(
     member: Service, arguments: tuple[str, ...], wanted: str
 ) -> None:
     in_container = {"OPERATOR_FILES": "files"} if "OPERATOR_FILES" in wanted else {}
-    code, _, told = run(member, *arguments, **in_container)
-    assert (code, told.count("\n")) == (1, 1)
-    assert wanted in told
+    code, _, errors = run(member, *arguments, **in_container)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert wanted in errors
 
 
 def test_a_call_that_the_service_refuses_is_reported_in_one_line(
@@ -237,15 +237,15 @@ def test_a_call_that_the_service_refuses_is_reported_in_one_line(
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
     refused = (1, "the token is refused; it may have expired: get a new one")
-    code, _, told = run(member, "import", file, LEVELGATE_TOKEN="wrong")
-    assert (code, told.strip()) == refused
+    code, _, errors = run(member, "import", file, LEVELGATE_TOKEN="wrong")
+    assert (code, errors.strip()) == refused
     out = tmp_path / "out.csv"
-    code, _, told = run(member, "export", out, LEVELGATE_TOKEN="wrong")
-    assert (code, told.strip()) == refused
+    code, _, errors = run(member, "export", out, LEVELGATE_TOKEN="wrong")
+    assert (code, errors.strip()) == refused
     assert list(tmp_path.iterdir()) == [file]
     port = member.port
     member.port = free_ports(1)[0]
-    code, _, told = run(member, "import", file, "--retry-seconds", "0.5")
+    code, _, errors = run(member, "import", file, "--retry-seconds", "0.5")
     member.port = port
     assert code == 1
-    assert "does not answer" in told.splitlines()[-1]
+    assert "does not answer" in errors.splitlines()[-1]
