@@ -1,5 +1,5 @@
-# One image for the three services and for what operators run; the command says which.
-# Written for the classic builder and for BuildKit alike, so without what only one of them knows.
+# One image for the services and the operators' commands; the container's command selects which.
+# It uses only features that the classic builder and BuildKit both have.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -9,6 +9,8 @@ RUN python -m venv /venv \
  && rm -rf /venv/lib/python3*/site-packages/pip /venv/lib/python3*/site-packages/pip-* /venv/bin/pip*
 
 FROM ${PYTHON_IMAGE}
+# tests/unit/test_version.py compares it with clients/python/levelgate/__init__.py.
+LABEL org.opencontainers.image.version="0.1.0"
 COPY --from=packages /venv /venv
 WORKDIR /app
 COPY clients/python/levelgate levelgate
@@ -17,8 +19,8 @@ COPY operations/__init__.py operations/
 COPY operations/commands operations/commands
 COPY operations/deployment operations/deployment
 COPY services services
-# Readable whatever the umask of the checkout was; compiled here, as the root will be read-only. The
-# folders under /provision give their owner to the volumes that are mounted there.
+# The files must be readable whatever the umask of the checkout was, and are compiled here because
+# the container's root is read-only. A new volume takes the owner of the folder that it is mounted on.
 RUN chmod -R a+rX /app && chmod a+x operations/deployment/healthz.bash \
  && /venv/bin/python -m compileall -q /venv/lib /app \
  && mkdir -p /provision/secrets /provision/store /provision/gateway \

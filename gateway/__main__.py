@@ -12,11 +12,14 @@ from gateway.envoy import refusal
 from gateway.process import GatewayProcess
 from gateway.render import render
 from gateway.settings import GatewaySettings
+from levelgate import __version__
+from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import load
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--render", action="store_true", help="print the configuration")
     parser.add_argument("--validate", action="store_true", help="let Envoy check it")
     options = parser.parse_args()
@@ -30,6 +33,7 @@ def main() -> int:
             sys.exit(f"gateway: Envoy refuses {config}: {why}")
         sys.stdout.write("gateway: Envoy accepts the configuration\n")
         return 0
+    warn_of_misspelt("GATEWAY_", GatewaySettings)
     _require_free_ports(settings)
     return GatewayProcess(settings, config).run()
 

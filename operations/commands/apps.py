@@ -1,7 +1,7 @@
-"""Apps on the command line: `python -m operations.commands.apps create|list|rotate|scopes|revoke`.
+"""Manages apps: `python -m operations.commands.apps create|list|rotate|scopes|revoke`.
 
-They are in the store of REDIS_URL; where that is not set, in the store of the `make run` that runs
-in this directory. A secret is printed once, on its own line, so that a script can read it.
+The apps are in the store of REDIS_URL, otherwise in that of the `make run` in this directory. A
+secret is printed only once, alone on standard output, so that a script can read it.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import redis
 
+from levelgate import __version__
 from operations.commands.running import no_store, store_settings
 from services.access import earlier_apps
 from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
@@ -23,13 +24,13 @@ from services.store.keys import Buckets
 from services.store.store import Store
 
 _ON_ONE_APP = {
-    "create": "make an app and show its secret; the name of a revoked app is free",
-    "rotate": "add a secret; the newest one before stays live",
-    "scopes": "replace the scopes; live tokens lose what is missing, and get nothing new",
-    "revoke": "end an app and its tokens, for good",
+    "create": "create an app and show its secret; the name of a revoked app can be used again",
+    "rotate": "add a secret; the previous one stays valid, older ones do not",
+    "scopes": "replace the scopes; valid tokens lose scopes at once, but gain none",
+    "revoke": "invalidate an app and its tokens permanently",
 }
-# As the calls that take an appid accept it.
-_APPID = f"1-{MAX_ID} printable characters, among them spaces and /"
+# The same limits as in the calls that take an appid.
+_APPID = f"1-{MAX_ID} printable characters; spaces and / are allowed"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         earlier_apps.move(store)
         _run(options, store)
     except UnknownAppError:
-        return _refuse(f"there is no app {options.appid}; `list` shows those there are")
+        return _refuse(f"there is no app {options.appid}; `list` shows all apps")
     except AppRevokedError:
         return _refuse(
-            f"the app {options.appid} was revoked; `create` makes a new one of that name"
+            f"the app {options.appid} was revoked; `create` creates a new one with that name"
         )
     except AppExistsError:
-        return _refuse(f"there is an app {options.appid} already; `rotate` gives it a new secret")
+        return _refuse(f"the app {options.appid} exists already; `rotate` gives it a new secret")
     except layout.LayoutMismatchError as error:
         return _refuse(str(error))
     except redis.RedisError as error:
@@ -67,16 +68,17 @@ def _run(options: argparse.Namespace, store: Store) -> None:
             _show_secret(options.appid, apps.rotate(options.appid))
         case "scopes":
             apps.set_scopes(options.appid, _scopes(options))
-            _say(f"{options.appid} may do: {' '.join(_scopes(options))}")
+            _say(f"{options.appid} has the scopes {' '.join(_scopes(options))}")
         case "revoke":
             Tokens(store).delete_all(apps.revoke(options.appid))
-            _say(f"{options.appid} is revoked, and its tokens with it")
+            _say(f"{options.appid} and its tokens are revoked")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m operations.commands.apps", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="show all apps, revoked ones included")
+    commands.add_parser("list", help="show all apps, also revoked ones")
     for name, what in _ON_ONE_APP.items():
         command = commands.add_parser(name, help=what)
         command.add_argument("appid", type=_appid, help=_APPID)
@@ -86,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
                 nargs="+",
                 choices=all_scopes(),
                 metavar="scope",
-                help=f"what its tokens may do: {', '.join(all_scopes())}",
+                help=f"what its tokens allow: {', '.join(all_scopes())}",
             )
     return parser
 
@@ -103,8 +105,8 @@ def _scopes(options: argparse.Namespace) -> Sequence[str]:
 
 def _list(apps: Apps) -> None:
     for app in apps.list():
-        made = datetime.fromtimestamp(app.created, UTC).strftime("%Y-%m-%d")
-        _say(f"{app.appid}  made {made}  {_state(app)}  {' '.join(app.scopes)}")
+        created = datetime.fromtimestamp(app.created, UTC).strftime("%Y-%m-%d")
+        _say(f"{app.appid}  created {created}  {_state(app)}  {' '.join(app.scopes)}")
 
 
 def _state(app: App) -> str:
@@ -114,7 +116,7 @@ def _state(app: App) -> str:
 
 
 def _show_secret(appid: str, secret: str) -> None:
-    sys.stderr.write(f"the secret of {appid}, shown this once:\n")
+    sys.stderr.write(f"the secret of {appid}, which is shown only now:\n")
     _say(secret)
 
 

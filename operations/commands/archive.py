@@ -1,9 +1,9 @@
-"""Everything a store holds, in a file: `python -m operations.commands.archive export|import FILE`.
+"""Copies a whole store through a file: `python -m operations.commands.archive export|import FILE`.
 
-For moves that the store's own copies cannot make: from a single node to a cluster and back, between
-Redis and Valkey, from the buckets of an earlier release. REDIS_URL and REDIS_CLUSTER say which
-store; without REDIS_URL it is that of the `make run` in this directory. Stop what writes to it
-first. An import wants an empty store.
+It makes the moves that the store's own backups cannot make: from a single node to a cluster and
+back, between Redis and Valkey, and from the buckets of an earlier release. The store is that of
+REDIS_URL, otherwise that of the `make run` in this directory. Stop the services before an export.
+An import needs an empty store.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from typing import Any, TextIO
 
 import redis
 
-from operations.commands.archive_keys import is_left_out, user_key
+from levelgate import __version__
 from operations.commands.files import require_mounted
 from operations.commands.running import no_store, store_settings
 from services.store import keys, layout
 from services.store.batches import batched
 from services.store.client import connect
-from services.store.keys import Buckets
+from services.store.keys import Buckets, UserKey
 from services.store.store import Script, Store, Value
 from services.user_state.bulk import BulkUsers
 from services.user_state.record import MAX_VERSION
@@ -54,11 +54,11 @@ if milliseconds > 0 then redis.call('PEXPIRE', KEYS[1], milliseconds) end
 
 
 class ArchiveError(Exception):
-    """The archive cannot be written or read; the text says why."""
+    """The archive cannot be read; the text says why."""
 
 
 def export(store: Store, buckets: Buckets, out: TextIO) -> int:
-    """Writes the store as lines of JSON; returns how many keys. Raises redis.RedisError."""
+    """Writes the store as lines of JSON; returns the number of keys. Raises redis.RedisError."""
     versions = store.get_many([bucket.versions for bucket in buckets.all()])
     header = {
         "levelgate_archive": FORMAT,
@@ -68,25 +68,22 @@ def export(store: Store, buckets: Buckets, out: TextIO) -> int:
     out.write(json.dumps(header) + "\n")
     read = store.register_script(_READ, writes=False)
     count = 0
-    names = (key for key in store.scan_iter() if not is_left_out(key))
-    for batch in batched(names, _AT_A_TIME):
+    found = (key.decode() for key in store.scan_iter())
+    wanted = (key for key in found if not keys.is_of_this_store_only(key))
+    for batch in batched(wanted, _AT_A_TIME):
         count += sum(_write_lines(read, batch, out))
     out.write(json.dumps({"end": count}) + "\n")
     return count
 
 
-def _write_lines(read: Script, names: Sequence[bytes], out: TextIO) -> Iterator[int]:
-    found = read.many([([name.decode()], []) for name in names])
+def _write_lines(read: Script, names: Sequence[str], out: TextIO) -> Iterator[int]:
+    found = read.many([([name], []) for name in names])
     for name, reply in zip(names, found, strict=True):
         if reply is None:
-            continue  # gone since it was seen: a token that expired
+            continue  # The key has expired since it was listed.
         kind, milliseconds, values = reply
-        of = user_key(name)
-        line: dict[str, Any] = (
-            {"key": name.decode()}
-            if of is None
-            else {"kind": of.kind, "rest": of.rest, "user": of.user}
-        )
+        user_key = keys.user_key(name)
+        line: dict[str, Any] = {"key": name} if user_key is None else user_key._asdict()
         line |= {
             "type": kind.decode(),
             "ms": milliseconds,
@@ -97,14 +94,14 @@ def _write_lines(read: Script, names: Sequence[bytes], out: TextIO) -> Iterator[
 
 
 def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
-    """Puts an archive into an empty store; returns how many keys it held.
+    """Writes an archive into an empty store; returns the number of keys.
 
-    Raises ArchiveError before anything is written if it is none or the store is not empty, and at
-    the end if it is broken off.
+    Raises ArchiveError: before it writes anything if the file is not an archive or the store is
+    not empty, and at the end if the archive is incomplete.
     """
     header = _header(lines)
     if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
-        raise ArchiveError("the store is not empty; an archive goes into one that is")
+        raise ArchiveError("the store is not empty: an import needs an empty store")
     layout.claim(store, buckets, is_writer=True)
     bulk, write = BulkUsers(store, buckets), store.register_script(_WRITE)
     count = 0
@@ -123,7 +120,7 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
 def _call(line: dict[str, Any], buckets: Buckets) -> tuple[list[str], list[Value]]:
     name = line.get("key")
     if name is None:
-        name = f"{buckets.of(line['user']).prefix}{line['kind']}:{line['rest']}"
+        name = UserKey(line["kind"], line["rest"], line["user"]).under(buckets)
     return [name], [line["type"], line["ms"], *map(_bytes, line["values"])]
 
 
@@ -134,11 +131,11 @@ def _header(lines: TextIO) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         is_archive = False
     if not is_archive:
-        raise ArchiveError(f"this is no archive of levelgate, or not of format {FORMAT}")
+        raise ArchiveError(f"this is not an archive of levelgate in format {FORMAT}")
     if not 0 <= header["version"] <= MAX_VERSION:
-        raise ArchiveError(f"its version {header['version']} is none: 0..{MAX_VERSION}")
+        raise ArchiveError(f"its version {header['version']} is not in 0..{MAX_VERSION}")
     if header["format"] > layout.FORMAT:
-        raise ArchiveError(f"its records have format {header['format']}; a newer suite reads them")
+        raise ArchiveError(f"its records have format {header['format']}: use a newer release")
     return dict(header)
 
 
@@ -152,7 +149,9 @@ def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         count += 1
         yield line
     if not is_whole:
-        raise ArchiveError(f"the archive breaks off after {count} keys; the store holds those only")
+        raise ArchiveError(
+            f"the archive is incomplete: it ends after {count} keys, which the store now has"
+        )
 
 
 def _text(value: bytes) -> str:
@@ -168,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m operations.commands.archive", description=__doc__
     )
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("command", choices=("export", "import"))
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _private(path: str, flags: int) -> int:
-    """It holds members and the digests of secrets and tokens: nobody else may read it."""
+    """Only the owner may read it: it holds members and the digests of secrets and tokens."""
     return os.open(path, flags, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""Loads the demo data, the examples of the documents: `python -m operations.commands.demo`."""
+"""Loads the demo data, which are the examples of the API documents."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from functools import partial
 import redis
 from pydantic import SecretStr
 
+from levelgate import __version__
 from operations.commands.examples import examples
 from services.access.apps import AppExistsError, Apps
 from services.access.scopes import all_scopes
@@ -94,7 +95,7 @@ SHOPS = {
 
 @dataclass(frozen=True)
 class Demo:
-    """What a caller of the demo needs: an app with all scopes, its token, and a member's."""
+    """An app with all scopes, a token of it, and a member's session token."""
 
     appid: str
     app_secret: str
@@ -103,9 +104,9 @@ class Demo:
 
 
 def prepare(redis_url: str) -> Demo:
-    """Loads the demo data if the store is empty, and makes the demo app usable.
+    """Loads the demo data if the store is empty, and gives the demo app a new secret.
 
-    The app gets a fresh secret each time: the store does not know the old one.
+    The secret is new each time because the store has only the digest of the old one.
     Raises redis.RedisError, layout.LayoutMismatchError.
     """
     settings = StoreSettings(url=SecretStr(redis_url))
@@ -123,18 +124,18 @@ def prepare(redis_url: str) -> Demo:
     pair = None if app is None else tokens.issue(app)
     member = None if app is None else tokens.issue_member(APPID, app.generation, MEMBER)
     if pair is None or member is None:
-        raise RuntimeError(f"the app {APPID} was revoked while it was made")
+        raise RuntimeError(f"the app {APPID} was revoked while it was created")
     store.close()
     return Demo(APPID, secret, pair.access_token, member)
 
 
 def is_empty(store: Store) -> bool:
-    """Whether nobody has put rules into the store, without which no user can be there."""
+    """Whether the store has no rules; without rules it cannot have users either."""
     return store.get(keys.RULES) is None
 
 
 def load_data(store: Store, buckets: Buckets) -> None:
-    """Writes the demo data over what is there."""
+    """Writes the demo data and replaces what has the same names."""
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
     _load_users(UserState(store, buckets), RuleBook(store).book().thresholds)
@@ -169,16 +170,19 @@ def _demo_shop(shop_id: str, _old: Shop | None) -> Shop:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m operations.commands.demo", description=__doc__)
-    parser.add_argument("--gateway", default="http://127.0.0.1:8080", help="for the calls to copy")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--gateway", default="http://127.0.0.1:8080", help="address for the curl calls"
+    )
     gateway = parser.parse_args().gateway
     try:
         demo = prepare(load(StoreSettings).url.get_secret_value())
     except layout.LayoutMismatchError as error:
         sys.exit(str(error))
     except redis.RedisError as error:
-        sys.exit(f"no store: {why_unavailable(error)}; REDIS_URL says where it is looked for")
+        sys.exit(f"no store: {why_unavailable(error)}; its address is in REDIS_URL")
     lines = [
-        f"demo data is there; app {demo.appid}, secret {demo.app_secret}",
+        f"the demo data is loaded; app {demo.appid}, secret {demo.app_secret}",
         "",
         *examples(gateway, demo.token, demo.member_token),
     ]

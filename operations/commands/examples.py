@@ -1,4 +1,4 @@
-"""Three calls to copy, one of each family, that work on the demo data."""
+"""Three curl calls, one for each family, that work with the demo data."""
 
 import shlex
 
@@ -13,14 +13,16 @@ def examples(gateway: str, token: str, member_token: str) -> list[str]:
     )
     shop = "addons/yun_shop/api.php?i=6&route=member.member-level.index"
     return [
-        "  Is 3dfg4df of level 1 or 3?",
+        "  Does 3dfg4df have level 1 or 3?",
         level,
-        "  Raise user 42 to the level of 3200 points:",
+        "  Raise user 42 to the level that 3200 points earn:",
         _curl(f"{gateway}/userlevel/42?point=3200", token),
-        "  The shop's levels, as the member joe sees them:",
+        "  Show the shop's levels, and joe's own level, as joe sees them:",
         _curl(f"{gateway}/{shop}", member_token),
     ]
 
 
 def _curl(url: str, token: str, *options: str) -> str:
-    return shlex.join(["curl", "-s", url, "-H", f"Authorization: {token}", *options])
+    # -w: the answers end without a newline.
+    command = ["curl", "-s", "-w", "\\n", url, "-H", f"Authorization: {token}", *options]
+    return shlex.join(command)

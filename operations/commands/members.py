@@ -1,204 +1,145 @@
-"""Members in and out of files: `python -m operations.commands.members import|export FILE`.
+"""Import and export members: `python -m operations.commands.members import|export FILE`.
 
-NDJSON or CSV, by the file's ending. An import that was broken off goes on where it stopped; lines
-that are wrong go to FILE.rejects.ndjson with their numbers and reasons, and the others are written
-all the same. Exit code 0: everything; 2: some lines were rejected; 1: it could not go on.
+The format is NDJSON or CSV, by the file's ending. An import writes wrong lines to
+FILE.rejects.ndjson, with their numbers and reasons, and imports the others. It can be repeated:
+a member who already is as the file says stays unchanged. Exit code 0: all lines were accepted;
+2: some were rejected; 1: the command could not finish.
 """
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NoReturn, cast
+from typing import NoReturn, TextIO
 
 import grpc
 
-from operations.commands.bulk.csv_rows import WrongHeaderError, csv_header, csv_reader, write_csv
-from operations.commands.bulk.explaining import explained
-from operations.commands.bulk.exporting import Export
-from operations.commands.bulk.importing import Import
-from operations.commands.bulk.json_rows import read_json, write_json
-from operations.commands.bulk.lines import lines, records
-from operations.commands.bulk.meter import meter
-from operations.commands.bulk.options import format_of, parser
-from operations.commands.bulk.progress import OtherFileError, Progress
-from operations.commands.bulk.rows import Reader
-from operations.commands.bulk.service import address_of, bulk
-from operations.commands.bulk.storing import beside, fingerprint, is_regular, read_progress
+from levelgate import __version__
+from operations.commands.bulk.rows import FORMATS, FileError
+from operations.commands.bulk.service import (
+    DEFAULT_ADDRESS,
+    DEFAULT_TOKEN_ADDRESS,
+    address_of,
+    advice,
+    bulk,
+)
+from operations.commands.bulk.transfer import export_rows, import_rows
 from operations.commands.files import require_mounted
 
 REJECTED = 2
-_MARK = b"\xef\xbb\xbf"
-_LONGEST_HEADER = 65_536
+ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    options = parser(__doc__).parse_args(arguments)
+    options = _parser().parse_args(arguments)
     options.address = address_of(options.address)
-    options.format = format_of(options)
+    options.format = options.format or ENDINGS.get(Path(options.file).suffix.lower())
     if options.format is None:
-        _fail("the file's ending is none of .ndjson, .jsonl and .csv; --format says what it is")
+        _fail("the file does not end in .ndjson, .jsonl or .csv: give --format")
+    if options.file != "-":
+        require_mounted(Path(options.file))
     try:
         return _import(options) if options.command == "import" else _export(options)
     except grpc.RpcError as error:
-        _fail(explained(error, options.address))
+        _fail(advice(error, options.address))
+    except FileError as error:
+        _fail(str(error))
     except BrokenPipeError:
-        # What is still in the buffer would break once more when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _fail("nobody reads the output any more")
+        _fail("the output was closed before the export was complete")
     except OSError as error:
         _fail(f"{error.filename or options.file}: {error.strerror}")
     except KeyboardInterrupt:
-        _fail("broken off; the same command goes on from here, unless it was with -")
+        _fail("interrupted; the command can be repeated")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse exits with 2, which here means that lines were rejected."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(1, f"{message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m operations.commands.members",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in {"import": "write the members of a file", "export": "write a file"}.items():
+        command = commands.add_parser(name, help=what)
+        command.add_argument("file", help='"-" for standard input or output')
+        command.add_argument("--format", choices=sorted(FORMATS), help="default: by the ending")
+        command.add_argument(
+            "--address",
+            help="member_level's own port; default: LEVELGATE_ADDRESS, that of the running"
+            f" `make run`, or {DEFAULT_ADDRESS}",
+        )
+        command.add_argument(
+            "--token-address",
+            help="where to get a token: the gateway or upbot_checks; default:"
+            f" LEVELGATE_TOKEN_ADDRESS or {DEFAULT_TOKEN_ADDRESS}",
+        )
+        command.add_argument(
+            "--retry-seconds",
+            type=float,
+            default=60,
+            help="how long to retry while the service is not available; default: 60",
+        )
+        if name == "export":
+            command.add_argument("--with-history", action="store_true", help="only with NDJSON")
+            command.add_argument("--force", action="store_true", help="replace an existing file")
+    return parser
 
 
 def _import(options: argparse.Namespace) -> int:
-    if options.file == "-":
-        return _import_from(options, cast(io.BufferedReader, sys.stdin.buffer), Path("stdin"), None)
-    path = Path(options.file)
-    require_mounted(path)
-    if not is_regular(path):
-        _fail(f"{path} is no regular file; for a pipe let - be the file, with --format")
-    with path.open("rb") as file:
-        return _import_from(options, file, path, beside(path, ".progress"))
-
-
-def _import_from(
-    options: argparse.Namespace,
-    file: io.BufferedReader,
-    path: Path,
-    progress_path: Path | None,
-) -> int:
-    read, header_bytes = _reader(options.format, file)
-    progress = _progress(options, progress_path, fingerprint(path) if progress_path else "")
-    is_csv = options.format == "csv"
-    if progress.offset == 0:
-        progress = Progress(progress.of, header_bytes, int(is_csv))
-    else:
-        _say(f"resumes at line {progress.line + 1}")
-        file.seek(progress.offset)
-    total = path.stat().st_size if progress_path else 0
-    before = progress.written + progress.unchanged + progress.rejected
-    rejects_path = beside(path, ".rejects.ndjson")
+    path = Path("stdin" if options.file == "-" else options.file)
+    rejects = path.with_name(path.name + ".rejects.ndjson")
     with (
-        bulk(options.address, options.token_address) as service,
-        meter(total, unit="B", start=progress.offset, rows=before) as shown,
+        _source(options.file) as file,
+        bulk(options.address, options.token_address, options.retry_seconds) as service,
     ):
-        work = Import(
-            bulk=service,
-            lines=records if is_csv else lines,
-            read=read,
-            rejects_path=rejects_path,
-            progress_path=progress_path,
-            retry_seconds=options.retry_seconds,
-            meter=shown,
-        )
-        try:
-            done = work.run(file, progress)
-        except OtherFileError:
-            _fail(f"{rejects_path} is shorter than it was; --restart starts over, and repeats it")
-    if progress_path is not None:
-        progress_path.unlink(missing_ok=True)
-    where = f", to {rejects_path} with their reasons" if done.rejected else ""
+        done = import_rows(service, file, FORMATS[options.format], rejects)
+    where = f", with reasons in {rejects}" if done.rejected else ""
     _say(f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected{where}")
     return REJECTED if done.rejected else 0
 
 
-def _reader(format_: str, file: io.BufferedReader) -> tuple[Reader, int]:
-    """How to read a line, and the bytes before the first: a byte order mark, a header."""
-    mark = len(file.read(len(_MARK))) if file.peek(len(_MARK)).startswith(_MARK) else 0
-    if format_ == "ndjson":
-        return read_json, mark
-    header = file.readline(_LONGEST_HEADER)
-    try:
-        reader = csv_reader(_decoded(header).rstrip("\r\n"))
-    except WrongHeaderError as error:
-        _fail(str(error))
-    return reader, mark + len(header)
-
-
-def _decoded(header: bytes) -> str:
-    # What UTF-16 without a byte order mark looks like is valid UTF-8 with zeros.
-    try:
-        text = header.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        _fail("the file must be UTF-8; its first line is not")
-    return text
+def _source(file: str) -> TextIO:
+    # A byte order mark is skipped. Bytes that are not UTF-8 are kept, and their line is rejected.
+    source = sys.stdin.fileno() if file == "-" else file
+    return open(source, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
 
 
 def _export(options: argparse.Namespace) -> int:
     if options.format == "csv" and options.with_history:
-        _fail("a CSV file has no place for histories: use NDJSON with --with-history")
+        _fail("CSV cannot hold histories: use NDJSON with --with-history")
     if options.file == "-":
-        done = _export_to(options, sys.stdout.buffer, None, Progress(""))
-        _say(f"{done.written} members")
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as out:
+            count = _export_to(out, options)
+        _say(f"{count} members")
         return 0
     path = Path(options.file)
-    require_mounted(path)
     if path.exists() and not options.force:
-        _fail(f"{path} is there already; --force replaces it")
-    part, progress_path = beside(path, ".part"), beside(path, ".progress")
-    progress = _progress(options, progress_path, f"{options.format} {options.with_history}")
-    if progress.offset and (not part.exists() or part.stat().st_size < progress.offset):
-        progress = Progress(progress.of)
-    if progress.offset:
-        _say(f"resumes after {progress.written} members")
+        _fail(f"{path} exists already: --force replaces it")
+    # The file gets its name when it is complete.
+    part = path.with_name(path.name + ".part")
     try:
-        with part.open("r+b" if progress.offset else "wb") as file:
-            file.truncate(progress.offset)
-            file.seek(progress.offset)
-            done = _export_to(options, file, progress_path, progress)
-            # The name says that it is complete, also after the power failed.
-            os.fsync(file.fileno())
-    except BaseException:
-        if not progress_path.exists():
-            # Nothing can be resumed from it, for example after a call that was refused.
-            part.unlink(missing_ok=True)
-        raise
-    part.replace(path)
-    progress_path.unlink(missing_ok=True)
-    _say(f"{done.written} members in {path}")
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            count = _export_to(file, options)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _say(f"{count} members in {path}")
     return 0
 
 
-def _export_to(
-    options: argparse.Namespace, file: BinaryIO, progress_path: Path | None, progress: Progress
-) -> Progress:
-    is_csv = options.format == "csv"
-    with (
-        bulk(options.address, options.token_address) as service,
-        meter(100, unit="%", rows=progress.written) as shown,
-    ):
-        work = Export(
-            bulk=service,
-            write=write_csv if is_csv else write_json,
-            header=csv_header() if is_csv else "",
-            with_history=options.with_history,
-            progress_path=progress_path,
-            retry_seconds=options.retry_seconds,
-            meter=shown,
-        )
-        done = work.run(file, progress)
-        file.flush()
-        return done
-
-
-def _progress(options: argparse.Namespace, path: Path | None, of: str) -> Progress:
-    if path is None:
-        return Progress(of)
-    if options.restart:
-        path.unlink(missing_ok=True)
-    try:
-        return read_progress(path, of)
-    except OtherFileError:
-        _fail(
-            f"{path} is of another run: the file or the options changed since;"
-            " --restart starts over"
+def _export_to(file: TextIO, options: argparse.Namespace) -> int:
+    with bulk(options.address, options.token_address, options.retry_seconds) as service:
+        return export_rows(
+            service, file, FORMATS[options.format], with_history=options.with_history
         )
 
 

@@ -1,4 +1,4 @@
-"""The `make run` of this directory, as long as it runs, and its store."""
+"""The `make run` of this directory while it runs, and its store."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NOT_RUNNING = "no `make run` is running in this directory: start it, or set"
 
 
 def running_stack() -> Mapping[str, Any]:
-    """What its stack.json says; nothing where none runs."""
+    """The content of its stack.json; empty if none is running."""
     directory = Path(os.environ.get("STACK_DIRECTORY") or ".run")
     try:
         summary = json.loads((directory / "stack.json").read_text())
@@ -28,7 +28,7 @@ def running_stack() -> Mapping[str, Any]:
 
 
 def store_settings() -> StoreSettings:
-    """As for every program, but without REDIS_URL the store is that of a running `make run`."""
+    """The usual settings, but without REDIS_URL the store of a running `make run`."""
     settings, running = load(StoreSettings), running_stack().get("redis")
     if os.environ.get("REDIS_URL") or not isinstance(running, str):
         return settings
@@ -36,13 +36,13 @@ def store_settings() -> StoreSettings:
 
 
 def no_store(settings: StoreSettings, error: redis.RedisError) -> str:
-    """Which store did not serve, and what to do; without the user and the password."""
+    """Says which store is unavailable and what to do, without its user and password."""
     parts = urlsplit(settings.address)
     where = f"{parts.hostname}:{parts.port or 6379}"
     if os.environ.get("REDIS_URL"):
-        hint = "REDIS_URL names it"
+        hint = "its address is in REDIS_URL"
     elif running_stack():
-        hint = "it is that of the `make run` in this directory"
+        hint = "it belongs to the `make run` in this directory"
     else:
         hint = f"{NOT_RUNNING} REDIS_URL"
     return f"no store at {where}: {why_unavailable(error)}; {hint}"

@@ -1,1 +1,1 @@
-"""What the compose stack needs beside the services: provisioning and rolling replacement."""
+"""What the compose stack needs in addition to the services: provisioning and rolling restarts."""

@@ -1,7 +1,8 @@
-"""Prepares what the public images of the compose stack need: `operations.deployment.provision`.
+"""Writes the files that the public images of the compose stack need.
 
-Runs once, before them, and writes into the volumes that they mount: the store's settings, users and
-password, and what Envoy reads. One build is the source of all; no password is committed.
+It runs once, before the other containers, and writes into the volumes that they mount: the store's
+settings, users and password, and Envoy's configuration. So all of them come from one build, and no
+password is in the repository.
 """
 
 import hashlib
@@ -22,20 +23,20 @@ from services.runtime.settings import load
 USER = "levelgate"
 HERE = Path(__file__).resolve().parent
 
-# Nobody is anybody without a password, but for the probe, which may only ask whether the store is
-# there. The services get everything under their own keys but what administers the server. The
-# operator has no other user, and the append-only file must be rewritten at a quiet hour.
+# Every user needs a password, except the health probe, which may only send PING. The services may
+# do everything with their own keys and may not administer the server, except that operators use
+# their user to rewrite the append-only file when there is little traffic.
 #
-# `default` is off, so nobody can be it; yet it keeps every permission: a store that starts runs the
-# transactions of its append-only file as that user. Measured with Redis 8.0: without permissions
-# each of them is refused, with a line in the log, and the data are gone.
+# `default` is off, so nobody can log in as that user, but it keeps all permissions: a store that
+# starts runs the transactions of its append-only file as that user. Measured with Redis 8.0:
+# without them each transaction is refused with a line in the log, and the data is lost.
 _USERS = """\
 user default off resetpass ~* &* +@all
 user probe on nopass -@all +ping
 user {user} on #{digest} ~lg:* ~{{lg:* +@all -@admin -@dangerous +bgrewriteaof
 """
 
-# What container.bash needs to know of the settings.
+# The settings that gateway/container.bash reads.
 _CONTAINER = """\
 linger={linger} most={most:.0f} threads={threads}
 """
@@ -50,7 +51,7 @@ class ProvisionSettings(BaseSettings):
         Path("/provision"), description="Where the volumes secrets, store and gateway are mounted."
     )
     password_file: Path | None = Field(
-        None, description="The store's password; without one, or if it is empty, one is made."
+        None, description="File with the store's password. Empty or missing: one is generated."
     )
 
 
@@ -68,11 +69,11 @@ def main() -> int:
 
 
 def _password(path: Path, given: Path | None) -> str:
-    """The given password, else the one of the last time, else a new one."""
+    """The given password, otherwise the previous one, otherwise a new one."""
     try:
         password = given.read_text().strip() if given is not None else ""
     except OSError as error:
-        # In compose, REDIS_PASSWORD_FILE is what the operator sets.
+        # REDIS_PASSWORD_FILE is the name of the setting in compose.
         sys.exit(
             f"cannot provision: the file of REDIS_PASSWORD_FILE must be readable by uid"
             f" {os.getuid()}: {error.strerror}"
@@ -80,7 +81,7 @@ def _password(path: Path, given: Path | None) -> str:
     if not password and path.exists():
         password = path.read_text().strip()
     password = password or secrets.token_urlsafe(32)
-    # The group is for operators' commands, which run as the owner of the files they read and write.
+    # Operators' commands run as the caller and may read it as members of the group.
     _replace(path, password.encode() + b"\n", 0o440)
     return password
 
@@ -114,12 +115,12 @@ def _write_gateway(directory: Path, settings: GatewaySettings) -> None:
     for name, content in sorted(files.items()):
         _replace(directory / name, content, 0o755 if name.endswith(".bash") else 0o644)
         digest.update(name.encode() + b"\n" + content)
-    # The last one: a running gateway reads all of them anew when it changes.
+    # Written last: when it changes, a running gateway reads all files again.
     _replace(directory / "version", digest.hexdigest().encode() + b"\n", 0o644)
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Who reads it meanwhile, or runs it, finds the old content or the new one."""
+    """A process that reads the file meanwhile gets either the old or the new content."""
     draft = path.with_name(path.name + ".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

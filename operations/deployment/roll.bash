@@ -1,12 +1,14 @@
 #!/bin/bash
-# roll.bash SERVICE...: replaces every instance of these services by one of the present image and
-# settings. Beside the instances of a service as many spare ones are started; when the gateway chooses
-# from those, the instances end, Compose makes new ones, numbered from 1, and the spare ones end. No request
-# is lost: an instance that is told to stop says NOT_SERVING and lets its calls finish.
+# roll.bash [SERVICE...]: replaces all instances of the services by instances of the current image and
+# settings. For each service it starts as many spare instances as there are instances. When the gateway
+# routes to the spare ones, it removes the instances, lets Compose create new ones, numbered from 1, and
+# removes the spare ones. No request is lost, because an instance that is stopped first reports NOT_SERVING
+# and lets its calls finish.
 #
-# A spare one that does not come up is shown with its last lines and removed; nothing else has changed then.
+# If a spare instance does not become healthy, its last log lines are shown and it is removed. Nothing else
+# has changed then.
 #
-# COMPOSE names the command, with its -p and -f; without it: docker-compose, else docker compose.
+# The variable COMPOSE has the command with its -p and -f; the default is docker-compose, then docker compose.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [[ -z ${COMPOSE:-} ]]; then
@@ -24,7 +26,7 @@ containers() { # FILTER...: ids of the service's containers
     --filter "label=com.docker.compose.service=$service" "$@"
 }
 instances() { containers --filter label=com.docker.compose.oneoff=False "$@"; } # [-a]
-spares() { containers -a --filter "label=levelgate.spare${1:+=$1}"; } # [WHOSE]
+spares() { containers -a --filter "label=levelgate.spare${1:+=$1}"; } # [ROLL]: of one roll or of all
 
 remove() { # CONTAINER...
   (($#)) || return 0
@@ -32,72 +34,72 @@ remove() { # CONTAINER...
   docker rm -f "$@" >/dev/null
 }
 
-compose() { # ARGUMENTS: shows what Compose says only if it fails
+compose() { # ARGUMENTS: shows the output of Compose only if it fails
   local output
-  # COMPOSE is split on purpose: a command and its options.
+  # COMPOSE is not quoted because it is a command with options.
   output=$($COMPOSE "$@" 2>&1 </dev/null) || { tail -n 20 <<<"$output" | cut -c1-500 >&2; return 1; }
 }
 
-chosen() { # the addresses of the service that the gateway chooses from
+routed() { # the addresses of the service that the gateway routes to
   docker exec "$gateway" bash -c \
     'exec 3<>/dev/tcp/127.0.0.1/9901; printf "GET /clusters HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n" >&3; cat <&3' |
     tr -d '\r' | sed -n "s/^$service::\(.*\):[0-9]*::health_flags::healthy$/\1/p"
 }
 
 explain() { # CONTAINER WHY
-  say "a new instance $2; its last lines:"
+  say "a new instance $2; its last log lines:"
   docker logs --tail 20 "$1" 2>&1 | cut -c1-500 >&2
 }
 
-until_chosen() { # CONTAINER...: fails, and says why, when one of them cannot be
+until_routed() { # CONTAINER...: fails with a message if the gateway cannot route to all of them
   local deadline=$((SECONDS + most_seconds)) seen each status restarts health address missing
-  (($#)) || { say "no new instance is there"; return 1; }
+  (($#)) || { say "no new instance was created"; return 1; }
   while :; do
-    seen=$(chosen) missing=
+    seen=$(routed) missing=
     for each in "$@"; do
       IFS='|' read -r status restarts health address < <(docker inspect -f \
         '{{.State.Status}}|{{.RestartCount}}|{{.State.Health.Status}}|{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$each")
-      [[ $status == running && $restarts == 0 ]] || { explain "$each" "ends"; return 1; }
+      [[ $status == running && $restarts == 0 ]] || { explain "$each" "has ended"; return 1; }
       [[ $health != unhealthy ]] || { explain "$each" "is not healthy"; return 1; }
       grep -qxF "$address" <<<"$seen" || missing=$each
     done
     [[ $missing ]] || return 0
-    ((SECONDS < deadline)) || { explain "$missing" "is not seen healthy by the gateway"; return 1; }
+    ((SECONDS < deadline)) || { explain "$missing" "is not healthy for the gateway"; return 1; }
     sleep 0.5
   done
 }
 
-# What a roll that fails, or is told to end, leaves behind.
-leave() {
+# Runs at the end of the script, also when the roll failed or was interrupted.
+at_exit() {
   trap '' INT TERM HUP
   case $stage in
     adding)
       # shellcheck disable=SC2046
       remove $(spares $me) || true
-      say "failed; the instances are the ones from before" ;;
-    replacing) say "failed while instances were replaced; the spare ones serve until the next roll" ;;
+      say "failed; the previous instances go on serving" ;;
+    replacing) say "failed while instances were replaced; the spare instances serve until the next roll" ;;
   esac
 }
 
 roll() {
   local old_spares count left
   old_spares=$(spares) count=$(instances | wc -l) left=$(wc -w <<<"$old_spares")
-  # A roll that was killed may have left nothing but spare ones.
+  # A roll that was killed may have left only spare instances.
   ((count >= left)) || count=$left
-  ((count)) || { say "does not run"; exit 1; }
+  ((count)) || { say "is not running"; exit 1; }
   stage=adding
   for ((; count; count--)); do
     compose run -d -T --no-deps --use-aliases --label "levelgate.spare=$me" "$service" || exit 1
   done
-  # Ids are words.
+  # The ids are separate words.
   # shellcheck disable=SC2046,SC2086
   {
-    until_chosen $(spares $me) || exit 1
+    until_routed $(spares $me) || exit 1
     stage=replacing
     remove $old_spares $(instances -a)
-    # Not with --no-deps, as Compose 2.26 notes an instance's dependencies: the next `up` would replace it.
+    # Without --no-deps: Compose 2.26 stores the dependencies of an instance, and the next `up` would replace it.
     compose up -d --no-recreate "$service" || exit 1
-    until_chosen $(instances) || exit 1
+    until_routed $(instances) || exit 1
     stage=
     remove $(spares $me)
   }
@@ -105,12 +107,13 @@ roll() {
 }
 
 exec 9<operations/deployment/roll.bash
-! command -v flock >/dev/null || flock -n 9 || { say "another roll is under way"; exit 1; }
+! command -v flock >/dev/null || flock -n 9 || { say "another roll is running"; exit 1; }
 gateway=$($COMPOSE ps -q gateway)
-[[ $gateway ]] || { say "the gateway does not run"; exit 1; }
+[[ $gateway ]] || { say "the gateway is not running"; exit 1; }
 project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"}}' "$gateway")
 stage=
-trap leave EXIT
+trap at_exit EXIT
 trap 'exit 130' INT TERM HUP
-(($#)) || set -- upbot_checks member_level shop_level
+# shellcheck disable=SC2046
+(($#)) || set -- $(sed -n 's/.*"-m", "services\.\([a-z_]*\)".*/\1/p' docker-compose.yml)
 for service in "$@"; do roll; done

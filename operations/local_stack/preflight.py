@@ -1,6 +1,5 @@
-"""What is settled before the first process starts, so that a mistake leaves nothing running."""
+"""Checks before the first process starts, so that a mistake leaves nothing running."""
 
-import errno
 import fcntl
 import os
 import socket
@@ -12,23 +11,21 @@ HOST = "127.0.0.1"
 
 
 class StackError(Exception):
-    """What ends a run; its text is the one line that the user reads."""
+    """Ends the run; its text is the message that the user reads."""
 
 
 @contextmanager
-def claimed(directory: Path) -> Iterator[None]:
-    """Hold the run directory: two stacks in one would write each other's data and logs."""
+def locked(directory: Path) -> Iterator[None]:
+    """Locks the run directory: two stacks in one would overwrite each other's data and logs."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / "stack.lock").open("a+")
     except OSError as error:
-        raise StackError(
-            f"cannot write to {directory} ({error.strerror}): set STACK_DIRECTORY"
-        ) from error
+        raise StackError(f"{directory}: {error.strerror}: set STACK_DIRECTORY") from error
     with lock:
         lock.seek(0)
         try:
-            # The kernel lets go of it however this process ends: no stale lock to delete by hand.
+            # The kernel releases it however this process ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StackError(
@@ -42,24 +39,13 @@ def claimed(directory: Path) -> Iterator[None]:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Refuse a port that two settings share, or that something else listens on."""
-    owners: dict[int, str] = {}
+    """Refuses a port that another program listens on."""
     for variable, port in ports.items():
-        if port in owners:
-            raise StackError(f"port {port} is set twice: {owners[port]} and {variable}")
-        owners[port] = variable
-        _check_port(variable, port)
-
-
-def _check_port(variable: str, port: int) -> None:
-    with socket.socket() as probe:
-        # As the servers do: connections that a former run left in TIME_WAIT are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise StackError(f"port {port} is in use: set {variable}") from error
-            raise StackError(
-                f"port {port} cannot be used ({error.strerror}): set {variable}"
-            ) from error
+        with socket.socket() as probe:
+            # Servers set it too, so that connections in TIME_WAIT do not block the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                reason = error.strerror
+                raise StackError(f"port {port}: {reason}: set {variable}") from error

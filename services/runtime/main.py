@@ -8,6 +8,7 @@ import structlog
 
 from services.runtime.envoy_server.process import exec_envoy, shared_libpython
 from services.runtime.methods import Contract
+from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import AccessSettings, ServerSettings, load, variable
 from services.runtime.shutdown import block_signals
 from services.store.settings import StoreSettings
@@ -29,6 +30,8 @@ def main(composition: str, settings_type: type[ServerSettings], contract: Contra
     settings = load(settings_type)
     for shared in (AccessSettings, StoreSettings):
         load(shared)
+    warn_of_misspelt(str(settings_type.model_config["env_prefix"]), settings_type)
+    warn_of_misspelt("REDIS_", StoreSettings)
     block_signals()
     if settings.core is not None:
         # Threads inherit it, so it comes before the first one.

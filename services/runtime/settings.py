@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from ipaddress import ip_address
 from typing import Annotated, Literal, TypeVar
 
@@ -166,6 +167,14 @@ def load(settings: type[Settings]) -> Settings:
         name = variable(settings, str(first["loc"][0])) if first["loc"] else settings.__name__
         # The value may be a password, so only the variable is named.
         sys.exit(f"wrong setting {name}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def settings_of(service: str) -> type[ServerSettings]:
+    """The settings class of a service: UpbotChecksSettings for upbot_checks."""
+    module = import_module(f"services.{service}.settings")
+    name = "".join(word.capitalize() for word in service.split("_")) + "Settings"
+    settings: type[ServerSettings] = getattr(module, name)
+    return settings
 
 
 def variable(settings: type[BaseSettings], field: str) -> str:

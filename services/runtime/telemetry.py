@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 
 import grpc
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from levelgate import __version__
 from services.runtime.call import Call
 from services.runtime.errors import Failure
 
@@ -49,6 +50,8 @@ class Telemetry:
         self.registry.register(_FlushFirst(self._count))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+        build = Info("levelgate_build", "Version of levelgate.", registry=self.registry)
+        build.info({"version": __version__})
         self._handled = Counter(
             "grpc_server_handled_total",
             "Calls answered, refused ones included.",

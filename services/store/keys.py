@@ -4,8 +4,10 @@ Everything about one user is in one bucket, and the bucket is the hash tag of it
 transition of a user with its index entries is one script on one slot, also on a cluster.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 from zlib import crc32
 
 # The same for every store, so that no command and no service can use a number that differs from
@@ -167,3 +169,51 @@ def token(digest: str) -> str:
 def refresh_token(digest: str) -> str:
     """String: the app of a refresh token and the access token of its pair, as JSON."""
     return f"{_ACCESS}refresh:{digest}"
+
+
+# What a bucket derives from its users' records: indexes, and the feed with its counters.
+_DERIVED_KINDS = {"versions", "level", "hand", "manual", "feed", "demoted"}
+_BUCKET_KEY = re.compile(r"lg:\{\d+\}:(\w+):?(.*)", re.DOTALL)
+
+
+class UserKey(NamedTuple):
+    """A key of a user, without the bucket, which depends on the number of buckets."""
+
+    kind: str
+    rest: str
+    """What follows the kind; it contains the user."""
+    user: str
+
+    def under(self, buckets: Buckets) -> str:
+        """The key among so many buckets."""
+        return f"{buckets.of(self.user).prefix}{self.kind}:{self.rest}"
+
+
+def user_key(key: str) -> UserKey | None:
+    """Takes a key apart that Bucket has put together; None for a key outside the buckets."""
+    found = _BUCKET_KEY.fullmatch(key)
+    if found is None:
+        return None
+    kind, rest = found.groups()
+    match kind:
+        case "profile" | "member":
+            user = _split_counted(rest)[1]
+        case "bill":
+            user = _split_counted(_split_counted(rest)[1])[0]
+        case _:
+            user = rest
+    return UserKey(kind, rest, user)
+
+
+def is_of_this_store_only(key: str) -> bool:
+    """Whether the key is useless in another store, or is derived there from the records."""
+    found = _BUCKET_KEY.fullmatch(key)
+    if found is not None:
+        return found[1] in _DERIVED_KINDS
+    return key == LAYOUT or key.startswith("lg:{demotion}:")
+
+
+def _split_counted(text: str) -> tuple[str, str]:
+    """The text of "length:text:more", and what follows it."""
+    length, _, counted = text.partition(":")
+    return counted[: int(length)], counted[int(length) + 1 :]

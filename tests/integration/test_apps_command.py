@@ -1,4 +1,4 @@
-"""`python -m operations.commands.apps`: apps by hand, and what a wrong command is told."""
+"""`python -m operations.commands.apps`, with a real store."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_secret_is_shown_once_and_works(store: Store, capsys: pytest.CaptureFi
     assert secret not in shown.out + shown.err
 
 
-def test_rotating_leaves_the_secret_before_alive(
+def test_rotating_keeps_the_previous_secret_valid(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secrets = []
@@ -49,7 +49,7 @@ def test_rotating_leaves_the_secret_before_alive(
     assert all(apps.authenticate("billing", secret) for secret in secrets)
 
 
-def test_revoking_ends_the_secret_and_frees_the_name(
+def test_revoking_invalidates_the_secret_and_releases_the_name(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["create", "billing", "upbot:check"])
@@ -77,7 +77,7 @@ def test_scopes_are_replaced(store: Store, capsys: pytest.CaptureFixture[str]) -
     main(["create", "billing", "upbot:check"])
     secret = capsys.readouterr().out.strip()
     assert main(["scopes", "billing", "shop:read", "member:read", "shop:read"]) == 0
-    assert capsys.readouterr().out == "billing may do: member:read shop:read\n"
+    assert capsys.readouterr().out == "billing has the scopes member:read shop:read\n"
     app = Apps(store).authenticate("billing", secret)
     assert app is not None
     assert app.scopes == ("member:read", "shop:read")
@@ -95,7 +95,7 @@ def test_the_store_of_a_running_stack_is_found(
     summary.write_text(json.dumps({"redis": any_store.url.get_secret_value()}))
     monkeypatch.delenv("REDIS_URL")
     assert main(["create", "billing", "upbot:check"]) == 0
-    # `make run` writes it into another directory.
+    # As if `make run` had another directory.
     summary.rename(tmp_path / "stack.json")
     assert main(["list"]) == 1
     monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
@@ -107,7 +107,7 @@ def test_the_store_of_a_running_stack_is_found(
     assert "billing" in capsys.readouterr().out
 
 
-def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
+def test_the_list_says_that_an_app_with_scrypt_secrets_must_be_rotated(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store_as_earlier(store, "old")
@@ -125,13 +125,13 @@ def test_an_app_whose_secrets_were_hashed_by_scrypt_is_listed_as_to_be_rotated(
     [
         (["rotate", "nobody"], "there is no app nobody"),
         (["revoke", "nobody"], "there is no app nobody"),
-        (["create", "known", "upbot:check"], "there is an app known already"),
+        (["create", "known", "upbot:check"], "the app known exists already"),
         (["rotate", "gone"], "the app gone was revoked"),
         (["scopes", "gone", "upbot:check"], "the app gone was revoked"),
         (["scopes", "nobody", "upbot:check"], "there is no app nobody"),
     ],
 )
-def test_a_command_that_cannot_be_done_says_why(
+def test_a_command_that_cannot_be_executed_says_why(
     command: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["create", "known", "upbot:check"])
@@ -163,7 +163,7 @@ def test_a_wrong_command_shows_its_usage(
     assert "usage: python -m operations.commands.apps" in capsys.readouterr().err
 
 
-def test_a_store_that_is_away_is_one_line(
+def test_an_unavailable_store_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -177,11 +177,15 @@ def test_a_store_that_is_away_is_one_line(
     (tmp_path / ".run" / "stack.json").write_text(json.dumps({"redis": url}))
     assert main(["list"]) == 1
     said = f"no store at {away}: it cannot be reached"
-    hint = "it is that of the `make run` in this directory"
-    assert capsys.readouterr().err == (2 * f"{said}; REDIS_URL names it\n" + f"{said}; {hint}\n")
+    hint = "it belongs to the `make run` in this directory"
+    assert capsys.readouterr().err == (
+        2 * f"{said}; its address is in REDIS_URL\n" + f"{said}; {hint}\n"
+    )
 
 
-def test_where_nothing_runs_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_report_says_if_no_make_run_is_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REDIS_URL")
     settings = StoreSettings(url=SecretStr("redis://operator:hunter2@store/0"))

@@ -32,7 +32,7 @@ USERS = ("3dfg4df", "5", "42", "joe")
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Store]:
-    """An empty store beside the one that is archived."""
+    """An empty store, for the import."""
     with server(SERVERS["valkey"], tmp_path) as running:
         client = connect(store_settings(running.port))
         yield client
@@ -47,7 +47,7 @@ def archived(store: Store) -> io.StringIO:
 
 
 @pytest.mark.parametrize("count", [1, 7, 1024, 4096])
-def test_everything_is_there_under_another_number_of_buckets(
+def test_an_archive_moves_everything_to_another_number_of_buckets(
     store: Store, other: Store, count: int
 ) -> None:
     layout.claim(store, Buckets())
@@ -85,7 +85,7 @@ def test_everything_is_there_under_another_number_of_buckets(
     assert sorted(names) == sorted(USERS)
 
 
-def test_versions_rise_for_those_who_were_deleted_before_the_move(
+def test_versions_of_users_who_were_deleted_before_the_move_still_rise(
     store: Store, other: Store
 ) -> None:
     load_data(store, Buckets())
@@ -100,28 +100,30 @@ def test_versions_rise_for_those_who_were_deleted_before_the_move(
     assert len(changes_of(back)) == 1
 
 
-def test_an_archive_goes_into_an_empty_store_only(store: Store) -> None:
+def test_an_import_into_a_store_with_data_is_refused(store: Store) -> None:
     load_data(store, Buckets())
     with pytest.raises(archive.ArchiveError, match="not empty"):
         archive.restore(store, Buckets(), archived(store))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "x", '{"levelgate_archive": 2}'])
-def test_what_is_no_archive_is_refused_before_anything_is_written(other: Store, text: str) -> None:
+def test_what_is_not_an_archive_is_refused_before_anything_is_written(
+    other: Store, text: str
+) -> None:
     with pytest.raises(archive.ArchiveError):
         archive.restore(other, Buckets(), io.StringIO(text))
     assert other.get(keys.LAYOUT) is None
 
 
-def test_an_archive_that_breaks_off_is_told(store: Store, other: Store) -> None:
+def test_an_incomplete_archive_is_reported(store: Store, other: Store) -> None:
     load_data(store, Buckets())
     broken = archived(store).getvalue().rpartition('{"end"')[0]
-    with pytest.raises(archive.ArchiveError, match="breaks off"):
+    with pytest.raises(archive.ArchiveError, match="incomplete"):
         archive.restore(other, Buckets(), io.StringIO(broken))
 
 
 class LayoutFirst:
-    """A store that lists its layout first, as one of some seventeen does by chance."""
+    """A store that lists its layout first, which happens by chance in one of about 17."""
 
     def scan_iter(self) -> list[bytes]:
         return [keys.LAYOUT.encode(), keys.RULES.encode()]
@@ -133,7 +135,7 @@ def test_a_store_is_not_empty_because_its_layout_is_listed_first(store: Store) -
         archive.restore(cast(Store, LayoutFirst()), Buckets(), archived(store))
 
 
-def test_on_the_command_line(
+def test_the_command_exports_and_imports_an_archive(
     store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del store, other
@@ -148,13 +150,13 @@ def test_on_the_command_line(
         monkeypatch.setenv("REDIS_URL", one.address)
         assert archive.main(["export", str(file)]) == 0
         assert file.stat().st_mode & 0o777 == 0o600
-        # Never over another file.
+        # An export does not replace a file.
         assert archive.main(["export", str(file)]) == 1
         monkeypatch.setenv("OPERATOR_FILES", "somewhere")
         with pytest.raises(SystemExit, match="outside of the directory OPERATOR_FILES"):
             archive.main(["import", str(file)])
         monkeypatch.delenv("OPERATOR_FILES")
-        # Without REDIS_URL, as `make apps`: the store of a `make run`.
+        # Without REDIS_URL it uses the store of the running `make run`.
         monkeypatch.delenv("REDIS_URL")
         monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
         (tmp_path / "stack.json").write_text(json.dumps({"redis": two.address}))

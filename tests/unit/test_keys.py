@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.keys import Bucket, Buckets
+from services.store.keys import Bucket, Buckets, is_of_this_store_only, user_key
 
 BUCKETS = Buckets()
 TEXT = st.text(min_size=1, max_size=128)
@@ -60,3 +60,21 @@ def test_there_are_1024_buckets_by_default() -> None:
 @given(TEXT, st.integers(1, 16_384))
 def test_every_user_is_in_one_of_the_buckets(user: str, count: int) -> None:
     assert 0 <= Buckets(count).of(user).number < count
+
+
+@given(TEXT, TEXT, TEXT, st.integers(1, 16_384))
+def test_a_key_of_a_user_is_taken_apart_and_put_together_for_other_buckets(
+    user: str, app: str, bill_no: str, count: int
+) -> None:
+    others = Buckets(count)
+    before, after = BUCKETS.of(user), others.of(user)
+    for key, moved in (
+        (before.record(user), after.record(user)),
+        (before.facts(user), after.facts(user)),
+        (before.bill(app, user, bill_no), after.bill(app, user, bill_no)),
+        (before.shop_profile(app, user), after.shop_member(app, user)),
+    ):
+        found = user_key(key)
+        assert found is not None
+        assert (found.user, found.under(others)) == (user, moved)
+        assert not is_of_this_store_only(key)

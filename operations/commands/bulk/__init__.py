@@ -1,1 +1,1 @@
-"""Members in files: NDJSON and CSV, in and out."""
+"""Import and export of members: files in NDJSON and CSV, and calls of MemberBulk."""

@@ -1,8 +1,8 @@
-"""A stand-in for a part of the stack, which does what its arguments say.
+"""A stand-in for a component, which fails in ways that a real one cannot be made to.
 
-    part.py NAME JOURNAL [BEHAVIOUR...]
+    stand_in.py NAME JOURNAL [BEHAVIOUR...]
 
-SIGUSR1 makes it crash. It writes what happens to it into the journal, a line each, in one write.
+It writes what happens to it into the journal, one line for each event.
 """
 
 import os
@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-CRASH_CODE = 3
 DRAIN_SECONDS = 0.15
 
 
@@ -25,20 +24,16 @@ def main() -> None:
 
     def stop(*_: object) -> None:
         note("stopping")
-        # So that a neighbour told to stop too early would be seen in the journal.
+        # Long enough for the journal to show if another stage is stopped too early.
         time.sleep(DRAIN_SECONDS)
         note("stopped")
         raise SystemExit(0)
 
-    def crash(*_: object) -> None:
-        print("cannot go on: \x1b[2Jthe reason", flush=True)
-        os._exit(CRASH_CODE)
-
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in behaviours else stop)
-    signal.signal(signal.SIGUSR1, crash)
     print(f"hello from {name}", flush=True)
     if "crash" in behaviours:
-        crash()
+        print("cannot go on: \x1b[2Jthe reason", flush=True)
+        raise SystemExit(3)
     if "chatter" in behaviours:
         sys.stdout.write("much to say\n" * 200_000)
     if "parent" in behaviours:
