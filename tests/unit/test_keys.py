@@ -72,7 +72,8 @@ def test_a_key_of_a_user_is_taken_apart_and_put_together_for_other_buckets(
         (before.record(user), after.record(user)),
         (before.facts(user), after.facts(user)),
         (before.bill(app, user, bill_no), after.bill(app, user, bill_no)),
-        (before.shop_profile(app, user), after.shop_member(app, user)),
+        (before.shop_profile(app, user), after.shop_profile(app, user)),
+        (before.earlier_shop_profile(app, user), after.earlier_shop_profile(app, user)),
     ):
         found = user_key(key)
         assert found is not None
