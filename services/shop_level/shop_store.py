@@ -1,13 +1,7 @@
-"""Reads and writes shops and the profiles of their members.
+"""Reads and writes shops and the profiles of their members: docs/adr/0013-shop-documents.md.
 
-A shop is one document, which is replaced as a whole, so that two writers never give two levels one
-weight.
-
-Earlier releases stored serialised RPC messages under other keys. They are read until the shop or
-the profile is first changed, and are neither changed nor deleted here. During a rolling
-replacement, instances of the earlier release therefore continue to serve what they stored. They
-do not see changes made by this release, and their changes of what this release has already
-changed are lost: shops should not be edited during the replacement.
+A shop is one document, which is replaced as a whole, so that two writers never give the same weight
+to two levels. Data of earlier releases are read from their own keys until they are first changed.
 """
 
 from collections.abc import Callable
