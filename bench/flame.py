@@ -1,7 +1,7 @@
-"""`make flame`: where the time of a gRPC check goes, as a flame graph of the service's Python.
+"""`make flame`: a flame graph of the service's Python during gRPC checks, in .run/flame.svg.
 
-py-spy samples the threads that hold Python's lock; what Envoy, in the same process, does without it
-is not in the picture.
+py-spy samples the threads that hold Python's lock. Work that Envoy does in the same process without
+the lock is not in the graph.
 """
 
 import subprocess
@@ -9,18 +9,18 @@ import sys
 
 from bench import targets
 from bench.checks import HOT, prepare
+from bench.components import DEFAULT, running_components, service
 from bench.generator import require_h2load
 from bench.launch import ROOT
-from bench.parts import DEFAULT, running_parts, service
 from bench.report import GRPC
 
 SECONDS, RATE = 12, 500
-GRAPH = ROOT / "docs" / "flame-check.svg"
+GRAPH = ROOT / ".run" / "flame.svg"
 
 
 def main() -> int:
     require_h2load()
-    with running_parts(ROOT / ".run" / "bench" / "flame") as (running, demo):
+    with running_components(ROOT / ".run" / "bench" / "flame") as (running, demo):
         generator = prepare(running, demo)
         target = next(target for target in targets.hot(running) if target.name == GRPC)
         generator.send(target, HOT)

@@ -1,4 +1,4 @@
-"""What sends the requests: h2load where all are the same, else bench/many.py."""
+"""Sends the requests: with h2load if all are the same, otherwise with bench/many.py."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from bench.many import AT_A_TIME
 
 @dataclass(frozen=True)
 class Target:
-    """One way to answer a request, and the processes that it costs."""
+    """One way to answer a request, and the processes whose CPU time is counted."""
 
     name: str
     port: int
@@ -40,20 +40,20 @@ def require_h2load() -> None:
 
 @dataclass
 class Generator:
-    """Raises ValueError where not every request was answered with 200."""
+    """The load generator. Its methods raise ValueError if a request was not answered with 200."""
 
     directory: Path
     token: str
     new_users: Iterator[str]
-    """Those of whom no target has heard."""
+    """Users whom no target was asked about yet."""
 
     def add_body(self, name: str, message: bytes, document: object = None) -> None:
-        """What targets of this `body` send: as a gRPC frame, and as JSON."""
+        """Stores the request of the targets with this `body`, as a gRPC frame and as JSON."""
         (self.directory / f"{name}.grpc").write_bytes(b"\0" + len(message).to_bytes(4) + message)
         (self.directory / f"{name}.json").write_text(json.dumps(document))
 
     def send(self, target: Target, count: int) -> float:
-        """As fast as it goes; returns requests a second."""
+        """Sends as fast as possible; returns requests a second."""
         if target.is_cold:
             return self._send_for_new_users(target, count)
         out = self._run(target, ["-n", str(count)], count)
@@ -71,7 +71,7 @@ class Generator:
             raise ValueError(f"{target.name}: {error}") from error
 
     def latencies(self, target: Target, rate: float, count: int) -> list[float]:
-        """Seconds that each request took, at so many a second."""
+        """The seconds of each request, sorted, at `rate` requests a second."""
         log = self.directory / "latencies.log"
         log.unlink(missing_ok=True)
         options = ["-n", str(count), f"--rps={rate / AT_A_TIME:.2f}", f"--log-file={log}"]

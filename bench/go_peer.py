@@ -1,9 +1,9 @@
-"""Builds the peer in Go from what Debian packages, where they are installed.
+"""Builds the peer in Go from Debian's packages, if they are installed:
 
 apt-get install --no-install-recommends golang-go golang-google-grpc-dev golang-grpc-gateway
 golang-github-grpc-ecosystem-grpc-gateway-dev protobuf-compiler golang-gopkg-redis.v5-dev
 
-Debian 12 has Go 1.19, grpc-go 1.33 and grpc-gateway 1.6: the comparison is with those.
+The comparison is with the versions of Debian 12: Go 1.19, grpc-go 1.33 and grpc-gateway 1.6.
 """
 
 import os
@@ -19,7 +19,7 @@ _TOOLS = ("go", "protoc", "protoc-gen-go", "protoc-gen-grpc-gateway")
 
 
 def build(directory: Path) -> Path | None:
-    """The binary; None, and a line that says why, where it cannot be built."""
+    """The binary, or None with a message that gives the reason if it cannot be built."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing or not _APIS.is_dir():
         sys.stderr.write(f"no comparison with Go: {', '.join(missing) or _APIS} is missing\n")

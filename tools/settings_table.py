@@ -1,4 +1,4 @@
-"""The settings of every process as a table, for docs/settings.md: `make generate`."""
+"""Writes docs/settings.md: the settings of every process as tables."""
 
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from services.upbot_checks.settings import UpbotChecksSettings
 HEAD = (
     "<!-- Written by `make generate` from the settings' classes. -->\n"
     "# Settings\n\n"
-    "All come from the environment. A wrong one ends the process with one line that names it.\n"
+    "All settings are environment variables. A wrong value ends the process with a message that\n"
+    "names the variable.\n"
 )
 
 PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
@@ -37,7 +38,7 @@ PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
 
 def settings_page() -> str:
     """docs/settings.md."""
-    common = "## Every service, under the prefix of each, as `UPBOT_CHECKS_THREADS`\n\n"
+    common = "## Every service, with its own prefix, such as `UPBOT_CHECKS_THREADS`\n\n"
     parts = [HEAD, common + _table(ServerSettings, prefix="<SERVICE>_", leave_out=())]
     shared = tuple(ServerSettings.model_fields)
     for title, note, settings in PARTS:
@@ -49,7 +50,7 @@ def settings_page() -> str:
 
 
 def _is_own(name: str, settings: type[BaseSettings]) -> bool:
-    """Whether a field that every service has differs in this one."""
+    """Whether this service has its own default or description of a common field."""
     own, common = settings.model_fields[name], ServerSettings.model_fields[name]
     return (own.default, own.description) != (common.default, common.description)
 
@@ -66,7 +67,7 @@ def _table(settings: type[BaseSettings], prefix: str | None, leave_out: tuple[st
 
 def _default(value: object) -> str:
     if value is PydanticUndefined:
-        return "its own"
+        return "see below"
     if value is None or value in {"", frozenset()}:
         return ""
     if isinstance(value, SecretStr):

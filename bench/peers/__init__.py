@@ -1,1 +1,1 @@
-"""What this suite is compared with: other ways to answer the same check from the same store."""
+"""Other implementations of the same check on the same store, for comparison."""

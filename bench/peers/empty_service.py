@@ -1,4 +1,4 @@
-"""The floor: grpcio with the same threads, and a handler that does nothing. Argument: PORT."""
+"""The baseline: grpcio with as many threads, and a handler that does nothing. Argument: PORT."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ def main(port: str) -> None:
     service = "levelgate.upbot.v1.UpbotChecks"
     handlers = grpc.method_handlers_generic_handler(service, {"CheckUserXYLevel": handler})
     server.add_generic_rpc_handlers((handlers,))
-    # The gateway asks before it sends anything here.
+    # The gateway checks health before it sends a call.
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

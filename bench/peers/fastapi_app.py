@@ -1,7 +1,7 @@
-"""What a Python user would write instead: FastAPI, pydantic and redis.asyncio.
+"""What a Python developer would write instead: FastAPI, pydantic and redis.asyncio.
 
-Run by uvicorn with uvloop and httptools; REDIS_URL says where the store is. `make` keeps what it
-reads for a second; `make_without_cache` reads the store for each request.
+uvicorn runs it with uvloop and httptools. REDIS_URL names the store. `make` keeps what it reads for
+a second; `make_without_cache` reads the store for each request.
 """
 
 import json
@@ -12,14 +12,14 @@ import redis.asyncio
 from fastapi import FastAPI, Header, HTTPException
 from pydantic import BaseModel, Field
 
-from bench.peers.remembered import Read, remembered
+from bench.peers.cache import Read, cached
 from services.access.secrets import digest
 from services.store import keys
 from services.user_state.record import unpack
 
 
 class Request(BaseModel):
-    """The body that the document gives."""
+    """The body of the API document."""
 
     openid: str = Field(min_length=1, max_length=128)
     levels: list[int] = Field(min_length=1, max_length=1_000)
@@ -36,7 +36,7 @@ class Reply(BaseModel):
 
 
 def make() -> FastAPI:
-    return _app(remembered(_store().get))
+    return _app(cached(_store().get))
 
 
 def make_without_cache() -> FastAPI:

@@ -1,6 +1,6 @@
-"""The ordinary way with our own parts: grpc.aio and redis.asyncio.
+"""A common implementation with grpc.aio and redis.asyncio, on the modules of levelgate.
 
-What it reads from the store it keeps for a second. Arguments: PORT and the store's address.
+It keeps what it reads from the store for a second. Arguments: PORT and the store's address.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import redis.asyncio
 
-from bench.peers.remembered import remembered
+from bench.peers.cache import cached
 from levelgate.upbot.v1.upbot_checks_pb2 import (
     CheckResult,
     CheckUserXYLevelRequest,
@@ -23,10 +23,10 @@ from services.user_state.record import unpack
 
 
 class Ordinary:
-    """Token, validation and level, each in its turn."""
+    """Checks the token, the parameters and the level, one after the other."""
 
     def __init__(self, store: redis.asyncio.Redis) -> None:
-        self._get = remembered(store.get)
+        self._get = cached(store.get)
         self._buckets = keys.Buckets()
 
     async def check(

@@ -1,4 +1,4 @@
-"""The commands in README.md and docs/ do what is written there."""
+"""The examples in README.md and docs/ work as written, and the commands that they name exist."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import pytest
 from tests.support.running import ROOT, RunningStack
 
 PAGES = {
-    page.name: page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    page.name: page.read_text() for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
 }
 # The language and text of an example, and the reply that follows it.
 BLOCK = re.compile(
     r"^```(sh|python)\n(.*?)^```\n(?:```json\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
-# The tests run where a checkout's virtual environment may be missing or another one.
+# The tests may run outside the virtual environment of the checkout.
 SHELL = f"""make() {{ python -m "operations.commands.$1" ${{2#ARGS=}}; }}
 python() {{ {sys.executable} "$@"; }}
 python3() {{ python "$@"; }}
@@ -29,7 +29,7 @@ python3() {{ python "$@"; }}
 
 @pytest.fixture
 def directory(stack: RunningStack, tmp_path: Path) -> Path:
-    """What a checkout's folder is while `make run` runs in it."""
+    """A directory that looks like a checkout in which `make run` is running."""
     stack.reset()
     summary = {
         "redis": stack.redis,
@@ -60,26 +60,26 @@ def run(directory: Path, language: str, text: str) -> str:
     return done.stdout
 
 
-def without_what_varies(reply: str) -> object:
-    """Versions go on rising, however often the demo data are loaded; tokens are random."""
+def without_varying_values(reply: str) -> object:
+    """Versions rise with each loading of the demo data, and tokens are random."""
     varies = r'"(version|access_token|refresh_token)":\s*"[^"]+"'
     return json.loads(re.sub(varies, r'"\1":""', reply))
 
 
-@pytest.mark.parametrize("page", [page for page, text in sorted(PAGES.items()) if "```" in text])
-def test_examples_do_what_is_written(page: str, stack: RunningStack, directory: Path) -> None:
-    examples = BLOCK.findall(PAGES[page])
-    assert examples
-    for language, text, reply in examples:
+@pytest.mark.parametrize(
+    "page", [page for page, text in sorted(PAGES.items()) if BLOCK.search(text)]
+)
+def test_examples_do_what_the_page_says(page: str, stack: RunningStack, directory: Path) -> None:
+    for language, text, reply in BLOCK.findall(PAGES[page]):
         there = text.replace("127.0.0.1:8080", stack.gateway.removeprefix("http://"))
         said = run(directory, language, there.replace(".venv/bin/python ", "python "))
         if reply:
-            assert without_what_varies(said) == without_what_varies(reply)
+            assert without_varying_values(said) == without_varying_values(reply)
         for line in re.findall(r"print\(.*#\s*(.*)", text):
             assert line in said.splitlines()
 
 
-def test_named_commands_exist() -> None:
+def test_the_commands_on_the_pages_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page, text in PAGES.items():
         for command in re.findall(r"(?:`|^ {4}|^)make ([a-z-][a-z -]*)", text, re.MULTILINE):
@@ -88,7 +88,7 @@ def test_named_commands_exist() -> None:
             assert find_spec(module), (page, module)
 
 
-def test_the_counter_to_alert_on_has_its_name_of_prometheus(stack: RunningStack) -> None:
+def test_the_counter_to_alert_on_has_this_name_in_prometheus(stack: RunningStack) -> None:
     metrics = httpx.get(f"{stack.admin}/stats/prometheus").text
-    (name,) = re.findall(r"Alert on\s+`(\w+)`", PAGES["README.md"])
+    (name,) = re.findall(r"Alert on\s+`(\w+)`", PAGES["operating.md"])
     assert re.search(rf"^{name}{{.*}} 0$", metrics, re.MULTILINE)

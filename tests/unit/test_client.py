@@ -1,4 +1,4 @@
-"""The client gets, keeps, refreshes and throws away its app's token."""
+"""The client fetches, keeps, refreshes and throws away its app's token."""
 
 import threading
 from typing import Any, cast
@@ -17,7 +17,7 @@ from tests.stack.waiting import until
 
 
 class RefusedError(grpc.RpcError):
-    """What a stub raises."""
+    """The error that a stub raises."""
 
     def __init__(self, code: grpc.StatusCode) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class RefusedError(grpc.RpcError):
 
 
 class Issuer:
-    """Stands in for AccessTokens: counts what it gave."""
+    """A stand-in for AccessTokens that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -67,13 +67,13 @@ def source(issuer: Issuer, clock: list[float]) -> TokenSource:
     return TokenSource(cast(AccessTokensStub, issuer), "app", "secret", now=lambda: clock[0])
 
 
-def test_a_token_is_got_once_and_kept(issuer: Issuer) -> None:
+def test_a_token_is_fetched_once_and_kept(issuer: Issuer) -> None:
     tokens = source(issuer, [0.0])
     assert [tokens.get(), tokens.get()] == ["a1", "a1"]
     assert issuer.calls == ["get app secret"]
 
 
-def test_it_is_refreshed_in_the_background_before_it_expires(issuer: Issuer) -> None:
+def test_a_token_is_refreshed_in_the_background_before_it_expires(issuer: Issuer) -> None:
     clock = [0.0]
     tokens = source(issuer, clock)
     tokens.get()
@@ -88,29 +88,37 @@ def test_it_is_refreshed_in_the_background_before_it_expires(issuer: Issuer) -> 
     assert issuer.calls == ["get app secret", "refresh r1"]
 
 
-@pytest.mark.parametrize("refusal", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED])
-def test_what_a_refresh_without_success_leaves(issuer: Issuer, refusal: grpc.StatusCode) -> None:
-    clock = [0.0]
-    tokens = source(issuer, clock)
+def fail_to_refresh(issuer: Issuer, tokens: TokenSource, clock: list[float]) -> None:
     tokens.get()
-    issuer.refusal = refusal
     clock[0] = 5_760
     assert tokens.get() == "a1"
     until(lambda: len(issuer.calls) > 1 and not tokens._fetches, "the refresh was refused")
-    if refusal is grpc.StatusCode.UNAVAILABLE:
-        # The token that is still good is used, and the issuer is not asked with each call.
-        assert [tokens.get(), tokens.get()] == ["a1", "a1"]
-        assert len(issuer.calls) == 2
-        clock[0] = 6_840
-        with pytest.raises(TokenError) as refused:
-            tokens.get()
-        assert (refused.value.code(), refused.value.rpc) == (refusal, "RefreshToken")
-    else:
-        assert tokens.get() == "a3"
-        assert issuer.calls == ["get app secret", "refresh r1", "get app secret"]
 
 
-def test_a_refused_token_is_thrown_away_once(issuer: Issuer) -> None:
+def test_a_token_is_used_until_its_end_if_it_cannot_be_refreshed(issuer: Issuer) -> None:
+    clock, issuer.refusal = [0.0], grpc.StatusCode.UNAVAILABLE
+    tokens = source(issuer, clock)
+    fail_to_refresh(issuer, tokens, clock)
+    # The issuer is not asked again with each call.
+    assert [tokens.get(), tokens.get()] == ["a1", "a1"]
+    assert len(issuer.calls) == 2
+    clock[0] = 6_840
+    with pytest.raises(TokenError) as refused:
+        tokens.get()
+    assert (refused.value.code(), refused.value.rpc) == (issuer.refusal, "RefreshToken")
+
+
+def test_a_new_token_is_fetched_with_the_secret_if_the_refresh_token_is_refused(
+    issuer: Issuer,
+) -> None:
+    clock, issuer.refusal = [0.0], grpc.StatusCode.UNAUTHENTICATED
+    tokens = source(issuer, clock)
+    fail_to_refresh(issuer, tokens, clock)
+    assert tokens.get() == "a3"
+    assert issuer.calls == ["get app secret", "refresh r1", "get app secret"]
+
+
+def test_a_token_is_thrown_away_only_while_it_is_the_current_one(issuer: Issuer) -> None:
     tokens = source(issuer, [0.0])
     tokens.forget(tokens.get())
     assert tokens.get() == "a2"
@@ -122,7 +130,7 @@ def test_a_refused_token_is_thrown_away_once(issuer: Issuer) -> None:
     ("target", "token_target"),
     [("http://127.0.0.1:8080", None), ("127.0.0.1:8080", "HTTPS://gateway")],
 )
-def test_an_url_is_no_target(target: str, token_target: str | None) -> None:
+def test_a_url_is_refused_as_a_target(target: str, token_target: str | None) -> None:
     with (
         pytest.raises(ValueError, match='must be as "host:port", without http'),
         connect(target, appid="app", app_secret="secret", token_target=token_target),

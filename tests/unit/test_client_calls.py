@@ -1,4 +1,4 @@
-"""Calls of the client while their token is being fetched, from servers slow, silent and away."""
+"""Calls of the client while their token is being fetched from a slow, silent or missing server."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ SECRET = "a-secret-that-nobody-may-see"
 
 
 class Server(grpc.GenericRpcHandler):
-    """Gives tokens when it may, and answers every other call with an empty message."""
+    """Issues tokens while `gives_tokens` is set. Answers other calls with an empty message."""
 
     def __init__(self, port: int = 0) -> None:
         self.gives_tokens = threading.Event()
@@ -78,7 +78,7 @@ def server() -> Iterator[Server]:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """Accepts connections and never says a word."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
@@ -88,7 +88,7 @@ def opened(server: Server, token_target: str | None = None) -> Any:
 
 
 def begin(channel: grpc.Channel, shape: str, **options: Any) -> Any:
-    """Starts a call without waiting for it; a stream is one by itself."""
+    """Starts a call without waiting for it."""
     method = getattr(channel, shape)(f"/any/{shape}")
     request = iter([b""]) if shape.startswith("stream") else b""
     return (method if shape.endswith("stream") else method.future)(request, **options)
@@ -107,7 +107,9 @@ def unary(channel: grpc.Channel, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("is_http2", [False, True])
-def test_a_call_begins_at_once_and_ends_in_time(server: Server, shape: str, is_http2: bool) -> None:
+def test_a_call_begins_immediately_and_ends_in_time(
+    server: Server, shape: str, is_http2: bool
+) -> None:
     server.gives_tokens.clear()
     with silent() as mute, opened(server, None if is_http2 else mute) as channel:
         began = time.monotonic()
@@ -116,7 +118,7 @@ def test_a_call_begins_at_once_and_ends_in_time(server: Server, shape: str, is_h
         assert (call.is_active(), call.running(), call.cancelled()) == (True, True, False)
         with pytest.raises(TokenError) as failed:
             finish(call, shape)
-        # 5 seconds were the fetch's limit, which used to be waited for.
+        # Once, calls waited for the time limit of the fetch, 5 seconds.
         assert 0.4 < time.monotonic() - began < 3
         assert failed.value.code() is call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert (call.done(), call.is_active()) == (True, False)
@@ -143,7 +145,7 @@ def test_each_thread_gives_up_at_its_own_deadline(server: Server) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_calls_share_a_fetch_and_go_on_when_it_ends(server: Server, shape: str) -> None:
+def test_calls_share_a_fetch_and_continue_when_it_ends(server: Server, shape: str) -> None:
     server.gives_tokens.clear()
     with opened(server) as channel:
         calls = [begin(channel, shape, timeout=10) for _ in range(5)]
@@ -155,12 +157,12 @@ def test_calls_share_a_fetch_and_go_on_when_it_ends(server: Server, shape: str) 
         until(lambda: time.monotonic() > waited, "the fetch takes its time")
         server.gives_tokens.set()
         assert [finish(call, shape) for call in calls] == [b""] * 5
-        # The end of a stream comes after its message.
+        # A stream ends after its message.
         until(lambda: len(done) == 5, "the callbacks are called")
         assert set(done) == set(calls)
         assert {call.code() for call in calls} == {grpc.StatusCode.OK}
     assert server.asked == 1
-    # What the token took is taken from the call.
+    # The time for the token is subtracted from the time of the call.
     assert all(token == "a1" and left < 9.8 for token, left in server.served)
 
 
@@ -182,7 +184,7 @@ def test_a_call_can_be_cancelled_before_it_is_sent(server: Server, shape: str) -
     assert len(server.served) == 1
 
 
-def test_a_wait_for_a_result_has_a_limit(server: Server) -> None:
+def test_waiting_for_a_result_can_be_limited(server: Server) -> None:
     server.gives_tokens.clear()
     with opened(server) as channel:
         call = begin(channel, "unary_unary", timeout=10)
@@ -193,7 +195,7 @@ def test_a_wait_for_a_result_has_a_limit(server: Server) -> None:
         assert call.exception() is None
 
 
-def test_wait_for_ready_holds_for_the_token(server: Server) -> None:
+def test_wait_for_ready_applies_to_the_token(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with opened(server, f"127.0.0.1:{port}") as channel:
@@ -209,7 +211,7 @@ def test_wait_for_ready_holds_for_the_token(server: Server) -> None:
             late.stop()
 
 
-def test_a_fetch_that_has_no_answer_is_repeated_while_the_call_has_time(
+def test_a_fetch_without_an_answer_is_repeated_while_the_call_has_time(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "_FETCH_SECONDS", 0.3)
@@ -224,13 +226,13 @@ def test_a_fetch_that_has_no_answer_is_repeated_while_the_call_has_time(
         assert call.result() == b""
 
 
-def test_nothing_goes_on_for_a_call_that_was_cancelled(
+def test_the_thread_of_a_cancelled_call_ends(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "_FETCH_SECONDS", 0.3)
     server.gives_tokens.clear()
     with opened(server) as channel:
-        # Without a deadline, so that only the cancellation ends it.
+        # There is no deadline, so only the cancellation can end it.
         assert begin(channel, "unary_unary", wait_for_ready=True).cancel()
         until(lambda: not any(map(waits, threading.enumerate())), "its thread ends")
 
@@ -239,7 +241,7 @@ def waits(thread: threading.Thread) -> bool:
     return thread.name == deferred.THREAD_NAME
 
 
-def test_what_failed_can_be_told(server: Server) -> None:
+def test_errors_of_the_token_and_of_the_call_can_be_distinguished(server: Server) -> None:
     server.refusal = grpc.StatusCode.UNAUTHENTICATED
     with opened(server) as channel:
         starts: tuple[Any, ...] = (unary, lambda on: begin(on, "unary_unary").result())
@@ -249,7 +251,7 @@ def test_what_failed_can_be_told(server: Server) -> None:
             assert isinstance(e.value, grpc.RpcError)
             assert e.value.code() is server.refusal
             assert SECRET not in f"{e.value} {e.value!r} {e.value.trailing_metadata()}"
-        # The issuer's own code is passed on, and not taken for the end of the fetch's time.
+        # The issuer's own DEADLINE_EXCEEDED is not mistaken for the time limit of the fetch.
         server.refusal, asked = grpc.StatusCode.DEADLINE_EXCEEDED, server.asked
         calls = [begin(channel, "unary_unary", timeout=2) for _ in range(2)]
         assert {call.exception().details() for call in calls} == {"not you"}
@@ -258,7 +260,7 @@ def test_what_failed_can_be_told(server: Server) -> None:
         with pytest.raises(grpc.RpcError) as of_the_call:
             unary(channel)
         assert not isinstance(of_the_call.value, TokenError)
-        # The refused token was thrown away: the next call asks for one, once.
+        # The refused token was thrown away, and the next call fetches one, once.
         server.call_refusal = None
         asked = server.asked
         assert [unary(channel), unary(channel)] == [b"", b""]
@@ -274,7 +276,7 @@ def test_calls_end_when_the_channel_is_closed(server: Server) -> None:
     assert begin(channel, "unary_unary").code() is grpc.StatusCode.CANCELLED
 
 
-def test_callers_of_one_fetch_get_an_exception_each(server: Server) -> None:
+def test_each_caller_of_a_failed_fetch_gets_its_own_exception(server: Server) -> None:
     server.gives_tokens.clear()
     server.refusal = grpc.StatusCode.UNAVAILABLE
     with opened(server) as channel:

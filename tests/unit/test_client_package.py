@@ -1,4 +1,4 @@
-"""The client's package: what its wheel holds; pip and the generator leave other files alone."""
+"""The client package: what its wheel contains, and which files pip and the generator keep."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ def files(directory: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_wheel_holds_the_whole_package_and_leaves_nothing_in_the_checkout(
+def test_a_wheel_contains_the_whole_package_and_its_build_changes_no_file(
     tmp_path: Path,
 ) -> None:
     source = tmp_path / "python"
@@ -39,7 +39,7 @@ def test_a_wheel_holds_the_whole_package_and_leaves_nothing_in_the_checkout(
     assert kinds <= packed.keys()
 
 
-def test_the_generator_touches_only_its_stubs(tmp_path: Path) -> None:
+def test_the_generator_changes_only_its_stubs(tmp_path: Path) -> None:
     mine = tmp_path / PACKAGE / "old" / "v1" / "old_pb2_grpc.pyi"
     others = [
         tmp_path / STUBS / "build" / "lib" / "levelgate" / "old" / "v1" / "old_pb2.py",

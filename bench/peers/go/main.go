@@ -1,5 +1,5 @@
-// The ordinary way in Go: grpc-go, grpc-gateway before it in the same process, and a Redis
-// client. What it reads from the store it keeps for a second.
+// A common implementation in Go: grpc-go, grpc-gateway in front of it in the same process, and a
+// Redis client. It keeps what it reads from the store for a second.
 //
 // Arguments: GRPC_PORT HTTP_PORT REDIS_ADDR (host:port, or redis://host:port[/db]).
 package main
@@ -34,7 +34,7 @@ import (
 
 const buckets = 1024
 
-// As long and as many as the other peers keep.
+// The same time and number of values as in the other peers.
 const (
 	lifetime = time.Second
 	most     = 50000
@@ -45,7 +45,7 @@ type entry struct {
 	expires time.Time
 }
 
-// remembered answers from memory what it read within the last second.
+// remembered answers from memory if it read the value within the last second.
 type remembered struct {
 	store  *redis.Client
 	mutex  sync.Mutex
@@ -79,7 +79,7 @@ type ordinary struct {
 	store *remembered
 }
 
-// CheckUserXYLevel does token, validation and level, each in its turn.
+// CheckUserXYLevel checks the token, the parameters and the level, one after the other.
 func (o *ordinary) CheckUserXYLevel(
 	ctx context.Context, request *pb.CheckUserXYLevelRequest,
 ) (*pb.CheckUserXYLevelResponse, error) {

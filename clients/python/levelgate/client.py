@@ -1,4 +1,4 @@
-"""A channel to levelgate that carries an app's token.
+"""A channel to levelgate that sends an app's token with each call.
 
 from levelgate.client import connect
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckUserXYLevelRequest
@@ -32,15 +32,15 @@ def connect(
     token_target: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> Iterator[grpc.Channel]:
-    """Opens a channel whose every call carries the app's access token.
+    """Opens a channel that sends the app's access token with each call.
 
-    `target` is the gateway or a service, as "host:port"; tokens come from `token_target`
-    (upbot_checks or the gateway), which is `target` if not given. Plain text unless
+    `target` is the gateway or a service, as "host:port". Tokens come from `token_target`
+    (upbot_checks or the gateway), by default from `target`. The connection is not encrypted unless
     `credentials` are given.
 
-    The token is fetched with the first call, replaced in the background before it expires, and
-    thrown away when a call is refused with UNAUTHENTICATED, so that the next call fetches a new
-    one. A call's `timeout` and `wait_for_ready` hold for the fetch as well. A call that was not
+    The first call fetches the token. The token is replaced in the background before it expires,
+    and thrown away when a call is refused with UNAUTHENTICATED; the next call then fetches a new
+    one. A call's `timeout` and `wait_for_ready` apply to the fetch as well. A call that was not
     sent because there is no token, for example after a wrong secret, fails with TokenError, which
     is a grpc.RpcError.
     """
@@ -55,7 +55,7 @@ def connect(
 
 
 class _Details(NamedTuple):
-    """A call's details with what is changed; grpc's own class cannot be made or changed."""
+    """The details of a call with changes; grpc's own class can be neither created nor changed."""
 
     method: str
     timeout: float | None
@@ -97,8 +97,8 @@ class _AddsToken(
             return call
 
         def get_token(given_up: Callable[[], bool]) -> str:
-            is_patient = bool(call_details.wait_for_ready)
-            return self._tokens.get(timeout, wait_for_ready=is_patient, given_up=given_up)
+            waits = bool(call_details.wait_for_ready)
+            return self._tokens.get(timeout, wait_for_ready=waits, given_up=given_up)
 
         if token := self._tokens.ready():
             return send(token)
@@ -108,7 +108,7 @@ class _AddsToken(
         if done.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._tokens.forget(token)
 
-    # One body serves all four shapes of a call.
+    # The same code serves the four kinds of calls.
     intercept_unary_unary = _intercept  # type: ignore[assignment]
     intercept_unary_stream = _intercept  # type: ignore[assignment]
     intercept_stream_unary = _intercept  # type: ignore[assignment]
@@ -116,7 +116,7 @@ class _AddsToken(
 
 
 def _open(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    # grpc would take it for a name to look up, and wait for that.
+    # grpc would look it up as a host name, and wait for the result.
     if target.lower().startswith(("http://", "https://")):
         raise ValueError(f'the target must be as "host:port", without http://; got {target!r}')
     if credentials is None:

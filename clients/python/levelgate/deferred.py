@@ -1,4 +1,4 @@
-"""A call that is sent when its token is there, and can be waited for or cancelled before."""
+"""A call that is sent as soon as it has a token, and can be cancelled before."""
 
 import threading
 import time
@@ -15,10 +15,11 @@ THREAD_NAME = "levelgate-deferred-call"
 
 
 class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic only in its stub
-    """What grpc returns for a call, before there is one: each method waits if it has to.
+    """Stands for a call that is not sent yet. Each method waits if it has to.
 
-    `get_token` waits in a thread, as grpc does for its own call credentials, which grpc refuses to
-    send over plain text. It is given a function that says whether the call was cancelled.
+    `get_token` waits in a thread, as grpc does for its own call credentials, which cannot be used
+    here because grpc refuses to send them unencrypted. It gets a function that returns whether the
+    call was cancelled.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         if self._sent.set_running_or_notify_cancel():
             try:
                 self._sent.set_result(self._send(token))
-            except Exception as error:  # The caller's own, as a channel that was closed.
+            except Exception as error:  # For example because the channel was closed.
                 self._sent.set_exception(error)
 
     def _call(self, timeout: float | None = None) -> Any:
-        """The call, or the error that kept it from being sent."""
+        """The call, or the error because of which it was not sent."""
         try:
             return self._sent.result(timeout)
         except TokenError as error:
@@ -58,7 +59,7 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
             raise grpc.FutureTimeoutError from None
 
     def _outcome(self, name: str, timeout: float | None) -> Any:
-        """What the method of this name answers, both waits together within the timeout."""
+        """What the call's method returns; waiting for token and call takes at most the timeout."""
         until = None if timeout is None else time.monotonic() + timeout
         call = self._call(timeout)
         if self._sent.cancelled():
@@ -87,7 +88,7 @@ class DeferredCall(grpc.Call, grpc.Future):  # type: ignore[type-arg]  # generic
         return not isinstance(call, TokenError) and bool(call.cancel())
 
     def _is(self, name: str, *, before: bool, without: bool) -> bool:
-        """What the method of this name answers; `before` it is sent, `without` a token."""
+        """What the call's method returns; `before` it is sent, and `without` a token."""
         if not self._sent.done():
             return before
         call = self._call()

