@@ -114,6 +114,5 @@ project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"
 stage=
 trap at_exit EXIT
 trap 'exit 130' INT TERM HUP
-# shellcheck disable=SC2046
-(($#)) || set -- $(sed -n 's/.*"-m", "services\.\([a-z_]*\)".*/\1/p' docker-compose.yml)
+(($#)) || set -- $($COMPOSE config --services | grep -vxE 'provision|redis|operator|gateway' | sort)
 for service in "$@"; do roll; done
