@@ -9,7 +9,7 @@ RUN python -m venv /venv \
  && rm -rf /venv/lib/python3*/site-packages/pip /venv/lib/python3*/site-packages/pip-* /venv/bin/pip*
 
 FROM ${PYTHON_IMAGE}
-# tests/unit/test_version.py compares it with clients/python/levelgate/__init__.py.
+# tests/unit/test_image_and_version.py compares it with clients/python/levelgate/__init__.py.
 LABEL org.opencontainers.image.version="0.1.0"
 COPY --from=packages /venv /venv
 WORKDIR /app
