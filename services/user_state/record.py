@@ -2,6 +2,9 @@
 
 Format 1 ends with the partner's id. Format 2 puts the length of that id before it and the history
 after it. This module and record.lua read both formats; the scripts write format 2.
+
+A new field needs a new format: raise FORMAT in services/store/layout.py, extend LAYOUT here, and
+let `unpack` here and `read` and `save` in record.lua handle the new format beside the old ones.
 """
 
 import math
@@ -9,7 +12,9 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-FORMAT = 2
+from services.store import layout
+
+FORMAT = layout.FORMAT
 # format, source, level, points, protected_until, version. The scripts get these layouts from here.
 HEAD = struct.Struct(">BBIIIQ")
 PARTNER_LENGTH = struct.Struct(">H")

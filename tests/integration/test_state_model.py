@@ -42,7 +42,7 @@ POINTS = st.one_of(st.integers(0, 60), st.just(MAX_POINTS))
 
 @dataclass(frozen=True)
 class Member:
-    """The state of a user according to the design."""
+    """What a user has, by docs/design.md, "member: levels and rules"."""
 
     level: int
     points: int = 0
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass
 class Model:
-    """The rules of the design without a store."""
+    """The rules of docs/design.md, "member: levels and rules", without a store."""
 
     ladder: Ladder = LADDER
     now: int = 1_000_000

@@ -1,4 +1,4 @@
-"""The ladder of docs/api/member-level.md, and the rules of the design."""
+"""The level rules of docs/api/member-level.md and docs/design.md, "member: levels and rules"."""
 
 import pytest
 from hypothesis import given
