@@ -1,1 +1,1 @@
-"""The gateway: one Envoy configuration, its Lua filter, and the command that runs them."""
+"""The gateway: the configuration of Envoy, its Lua filter, and the command that runs both."""

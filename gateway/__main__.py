@@ -1,6 +1,6 @@
 """`python -m gateway`: renders the configuration and runs Envoy with it.
 
-SIGTERM drains it, SIGHUP restarts it without a lost request.
+SIGTERM or SIGINT drains Envoy and stops it. A second signal kills it.
 """
 
 import argparse
@@ -8,10 +8,9 @@ import socket
 import sys
 from pathlib import Path
 
-from gateway.envoy import refusal
-from gateway.process import GatewayProcess
+from gateway.process import refusal, run
 from gateway.render import render
-from gateway.settings import GatewaySettings
+from gateway.settings import CommonSettings, GatewaySettings
 from levelgate import __version__
 from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import load
@@ -21,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--render", action="store_true", help="print the configuration")
-    parser.add_argument("--validate", action="store_true", help="let Envoy check it")
+    parser.add_argument("--validate", action="store_true", help="let Envoy check the configuration")
     options = parser.parse_args()
     settings = load(GatewaySettings)
     if options.render:
@@ -35,10 +34,10 @@ def main() -> int:
         return 0
     warn_of_misspelt("GATEWAY_", GatewaySettings)
     _require_free_ports(settings)
-    return GatewayProcess(settings, config).run()
+    return run(settings, config)
 
 
-def _write(settings: GatewaySettings) -> Path:
+def _write(settings: CommonSettings) -> Path:
     config = settings.run_dir / "envoy.yaml"
     try:
         settings.run_dir.mkdir(parents=True, exist_ok=True)
@@ -48,8 +47,8 @@ def _write(settings: GatewaySettings) -> Path:
     return config
 
 
-def _require_free_ports(settings: GatewaySettings) -> None:
-    """Says in one line, and with the setting's name, what Envoy would say in many."""
+def _require_free_ports(settings: CommonSettings) -> None:
+    """Reports a port in use in one line that names the setting; Envoy would print many lines."""
     for name, address, port in (
         ("GATEWAY_PORT", settings.address, settings.port),
         ("GATEWAY_ADMIN_PORT", settings.admin_address, settings.admin_port),

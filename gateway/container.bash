@@ -1,8 +1,8 @@
 #!/bin/bash
-# Envoy in its own image, which has no Python: what `python -m gateway` does there, without hot
-# restarts. SIGTERM alone would drop the requests under way, so it drains first; gateway/drain.py says how.
+# Does what `python -m gateway` does, in the image of Envoy, which has no Python. SIGTERM alone would drop the requests
+# in progress, so this script drains Envoy first, as gateway/drain.py does.
 #
-# When `provision` has written another configuration, it drains and starts anew with that one.
+# When `provision` has written another configuration, it drains Envoy and starts it again with the new one.
 set -u
 files=/etc/levelgate
 version=$(<$files/version)
@@ -15,7 +15,7 @@ admin() { # METHOD PATH
   exec 3>&-
 } 2>/dev/null
 
-are_under_way() {
+has_requests() {
   [[ $(admin GET '/stats?filter=http.gateway.downstream_rq_active') != *': 0'* ]]
 }
 
@@ -24,13 +24,13 @@ end() {
   admin POST '/drain_listeners?graceful&skip_exit' >/dev/null
   sleep "$linger"
   deadline=$((SECONDS + most))
-  while ((SECONDS < deadline)) && are_under_way; do sleep 0.1; done
+  while ((SECONDS < deadline)) && has_requests; do sleep 0.1; done
   kill -TERM $envoy 2>/dev/null
 }
 
 watch() {
   while [[ $(<$files/version) == "$version" ]]; do sleep 1; done
-  echo 'gateway: the configuration has changed: drains and starts anew' >&2
+  echo 'gateway: the configuration has changed: draining Envoy and starting it again' >&2
   kill -HUP $$
 }
 
@@ -38,13 +38,13 @@ is_asked= is_changed=
 trap 'is_asked=1; trap "kill -KILL $envoy" TERM INT; trap "" HUP; end' TERM INT
 trap 'is_changed=1; end' HUP
 
-# At error level `http` names the path that was called, and with it the user.
+# At error level, the component `http` logs the path of a call, and with it the user.
 envoy -c $files/envoy.yaml --log-level warning --component-log-level http:critical \
   --service-node "$version" --disable-hot-restart --drain-time-s "$linger" --drain-strategy immediate \
   --file-flush-interval-msec 1000 ${threads:+--concurrency "$threads"} &
 envoy=$!
 watch &
-# A signal ends a wait before Envoy has ended.
+# A signal interrupts `wait` before Envoy has ended.
 while kill -0 $envoy 2>/dev/null; do wait $envoy; code=$?; done
 [[ $is_changed && ! $is_asked ]] && exec "$0"
 [[ $is_asked && $code == 0 ]] && exit 0

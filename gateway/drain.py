@@ -1,20 +1,18 @@
-"""How Envoy is told to go: SIGTERM alone would drop the requests under way (measured)."""
+"""Drains Envoy before it is stopped; SIGTERM alone would drop requests in progress (measured)."""
 
-import threading
 import time
 import urllib.error
 import urllib.request
 
-from gateway.settings import GatewaySettings
+from gateway.settings import CommonSettings
 
-# How often the admin page is asked whether requests are still under way.
 _POLL_SECONDS = 0.05
 _ADMIN_TIMEOUT = 1.0
 _ACTIVE = "http.gateway.downstream_rq_active"
 
 
-def drain(settings: GatewaySettings) -> None:
-    """Fails /healthz, stops listening, and waits until nothing is under way."""
+def drain(settings: CommonSettings) -> None:
+    """Makes /healthz fail, stops listening, and waits until no request is in progress."""
     host = settings.admin_address
     admin = f"http://{f'[{host}]' if ':' in host else host}:{settings.admin_port}"
     closed = time.monotonic() + settings.linger_seconds
@@ -22,9 +20,9 @@ def drain(settings: GatewaySettings) -> None:
     try:
         _post(f"{admin}/healthcheck/fail")
         _post(f"{admin}/drain_listeners?graceful&skip_exit")
-        # While it listens, "nothing under way" may be over before Envoy is told to end.
+        # While Envoy still listens, another request may arrive at any moment.
         while time.monotonic() < closed or (time.monotonic() < deadline and _active(admin)):
-            threading.Event().wait(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
     except (urllib.error.URLError, OSError):
         # An Envoy that does not answer has nothing left to drain.
         return

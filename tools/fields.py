@@ -1,4 +1,4 @@
-"""What each JSON call reads, for the gateway's Lua: gateway/lua/fields.lua."""
+"""Writes gateway/lua/fields.lua: the fields that each JSON call reads."""
 
 import json
 
@@ -7,9 +7,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from tools.routes import load, read_routes
 
 _HEAD = """\
--- Written by `make generate` from protos/: what each JSON call reads, by its method and its path
--- up to the user. A field is found by either of its spellings. `list`: it is repeated; `of`: the
--- fields of its message, absent for a scalar.
+-- Written by `make generate` from protos/: the fields that each JSON call reads, by its method and
+-- its path up to the user. A field is found by each of its spellings. `list` means that it is
+-- repeated. `of` are the fields of its message; a scalar has none.
 local messages = {
 """
 _TAIL = """\

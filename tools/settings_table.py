@@ -8,11 +8,9 @@ from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
 from operations.local_stack.settings import ROOT, StackSettings
-from services.member_level.settings import MemberLevelSettings
-from services.runtime.settings import AccessSettings, ServerSettings, variable
-from services.shop_level.settings import ShopLevelSettings
+from services.runtime.settings import AccessSettings, ServerSettings, settings_of, variable
 from services.store.settings import StoreSettings
-from services.upbot_checks.settings import UpbotChecksSettings
+from services.suite import SUITE
 
 HEAD = (
     "<!-- Written by `make generate` from the settings' classes. -->\n"
@@ -24,9 +22,7 @@ HEAD = (
 PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("Every service: who may call", "", AccessSettings),
     ("Every service, `make apps`, the demo: the store", "", StoreSettings),
-    ("upbot_checks", "", UpbotChecksSettings),
-    ("member_level", "", MemberLevelSettings),
-    ("shop_level", "", ShopLevelSettings),
+    *((service.name, "", settings_of(service.name)) for service in SUITE),
     ("The gateway", "", GatewaySettings),
     (
         "`make run`",

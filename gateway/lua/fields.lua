@@ -1,6 +1,6 @@
--- Written by `make generate` from protos/: what each JSON call reads, by its method and its path
--- up to the user. A field is found by either of its spellings. `list`: it is repeated; `of`: the
--- fields of its message, absent for a scalar.
+-- Written by `make generate` from protos/: the fields that each JSON call reads, by its method and
+-- its path up to the user. A field is found by each of its spellings. `list` means that it is
+-- repeated. `of` are the fields of its message; a scalar has none.
 local messages = {
   ["levelgate.access.v1.GetAccessTokenRequest"] = {
     ["appid"] = { name = "appid" },

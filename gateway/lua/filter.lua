@@ -1,5 +1,6 @@
--- The two functions that Envoy calls. A route says what it is in its filter_context: `family`,
--- whose document the caller reads, and `methods`, absent where the path is unknown. A route of no family says nothing.
+-- The two functions that Envoy calls. The filter_context of a route has `family`, the API document that its clients
+-- follow, and `methods`, the methods that the path accepts. A route without `methods` answers unknown paths, and a
+-- route without a filter_context belongs to no family.
 local replies = require("replies")
 local requests = require("requests")
 

@@ -1,11 +1,11 @@
--- JSON, strictly: the transcoder's own reader takes much that is not JSON, and answers it.
+-- Reads JSON strictly. The reader of the transcoder accepts much that is not JSON.
 local BYTES = require("text").BYTES
 
 local json = {}
 
-local DEEPEST = 64 -- far above any contract, far below what a stack holds
--- Hardly a contract takes more than a list of 1,000 rules with three values each. A mebibyte of tiny values would keep
--- one of Envoy's few threads busy for half a second (measured).
+local DEEPEST = 64 -- far more than any contract needs, and far less than the stack allows
+-- Most contracts need no more than a list of 1,000 rules with three values each. 1 MiB of tiny values would keep one of
+-- Envoy's few threads busy for half a second (measured).
 local MOST_VALUES = 4096
 local ESCAPED = { ['"'] = '"', ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 local LITERALS = { t = "true", f = "false", n = "null" }
@@ -20,9 +20,10 @@ local function utf8(code)
     0x80 + math.floor(code / 0x40) % 0x40, 0x80 + code % 0x40)
 end
 
--- The texts in which each escape of JSON is one run of "x" of the same length, so that a text ends at its next quote:
--- reading them one by one takes 0.1 s for a mebibyte (measured), and what is no value outside a text stays none.
--- nil where an escape is malformed. Half a pair cannot be written as UTF-8; a service would fail on it.
+-- Replaces each escape by as many "x", so that a string ends at the next quote. Reading the escapes of 1 MiB one by one
+-- would take 0.1 s (measured). An escape outside a string becomes "x" as well, which is no JSON value either.
+-- Returns nil if an escape is malformed. Half of a surrogate pair is malformed too: UTF-8 cannot represent it, and a
+-- service would fail with an internal error.
 local function without_escapes(text)
   if not text:find("\\", 1, true) then return text end
   text = text:gsub('\\["\\/bfnrt]', "xx"):gsub("\\u[dD][89abAB]%x%x\\u[dD][c-fC-F]%x%x", ("x"):rep(12))
@@ -32,7 +33,7 @@ end
 
 local CODES = setmetatable({ ["005c"] = "\\" }, { __index = function(_, digits) return utf8(tonumber(digits, 16)) end })
 
--- What well-formed escapes stand for.
+-- Returns the text that well-formed escapes stand for.
 local function unescape(text)
   if not text:find("\\", 1, true) then return text end
   text = text:gsub("\\\\", "\\u005c"):gsub('\\(["/bfnrt])', ESCAPED)
@@ -42,15 +43,15 @@ local function unescape(text)
   return (text:gsub("\\u(%x%x%x%x)", CODES))
 end
 
--- A name without the escapes that stand for ASCII: no other can be in the name of a field.
+-- Decodes the escapes of ASCII characters in a name. The name of a field has no other characters.
 local function plain_name(name)
   return (name:gsub("\\u00(%x%x)", BYTES))
 end
 
-local written -- as it came, with its escapes
+local written -- the text as it was received, with its escapes
 
--- The readers below take the text without escapes and a position, and return the value and the position after it, or nil
--- where the text is not JSON. A text keeps its escapes: hardly one is looked at.
+-- The readers below take the text without escapes and a position. They return the value and the position after it, or
+-- nil if the text is not JSON. The value of a string keeps its escapes, because few of the values are read.
 
 local function read_string(text, at)
   local stop = text:find('[%z\1-\31"]', at + 1)
@@ -68,7 +69,7 @@ local function read_number(text, at)
 end
 
 local function after_space(text, at)
-  if (text:byte(at) or 0) > 32 then return at end -- most often there is none
+  if (text:byte(at) or 0) > 32 then return at end -- usually there is no space
   return text:find("[^ \t\r\n]", at) or #text + 1
 end
 
@@ -122,9 +123,10 @@ function read_value(text, at, depth)
   return { literal = literal }, at + #literal
 end
 
--- The members of a JSON object in their order, each {name, value, raw}; nil for anything else, and for more than
--- `most` values (4,096).
--- Arrays are tables, objects are {members = ...}, true, false and null {literal = ...}, texts as they are written.
+-- Reads a JSON object. Returns its members in their order, each as {name, value, raw}, or nil if the text is not a
+-- JSON object or has more than `most` values (by default 4,096).
+-- An array is a table, an object {members = ...}, and true, false and null are {literal = ...}. A string keeps its
+-- escapes.
 function json.object(text, most)
   values_left, written = most or MOST_VALUES, text
   text = without_escapes(text)
@@ -138,13 +140,13 @@ end
 
 local SHORT_TEXT = 1024
 
--- The position after a text of plain ASCII or a whole number; nil where there is neither.
+-- Returns the position after a string of plain ASCII or an integer, or nil if there is neither.
 local function after_scalar(text, at)
   return text:match('^"[ !#-Z^-~]*"()', at) or text:match("^-?[1-9]%d*()", at) or text:match("^0()", at)
 end
 
--- Whether the text is an object of texts, whole numbers and lists of them, none given twice, and written as most callers
--- write it: then it needs no closer look. False says nothing.
+-- Whether the text is certainly a valid object of strings, integers and lists of them, in which no name is given twice.
+-- This recognizes what most callers send, so that it need not be parsed. The result false means nothing.
 function json.is_plain(text)
   local at, seen = #text <= SHORT_TEXT and text:match('^{ ?()"'), {}
   while at do
@@ -169,7 +171,7 @@ function json.is_plain(text)
   return false
 end
 
--- The value of the last member of that name, as most readers of JSON have it, a text without its escapes.
+-- Returns the value of the last member with this name, as most JSON readers do. A string is returned without escapes.
 function json.get(members, name)
   local value
   for _, member in ipairs(members) do
@@ -178,7 +180,9 @@ function json.get(members, name)
   return type(value) == "string" and unescape(value) or value
 end
 
-local QUOTED = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local QUOTED = {
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+}
 
 for code = 0, 31 do
   local char = string.char(code)

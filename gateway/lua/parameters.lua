@@ -1,22 +1,23 @@
--- The parameters of a call, from where its caller put them.
+-- Reads the parameters of a call from a query string, a form or a JSON body.
 local json = require("json")
 local text = require("text")
 
 local parameters = {}
 
--- Bytes of a value as it is written, above what any contract accepts: a URL of 2,048 characters, each of them four bytes,
--- or twelve with escapes.
+-- The most bytes of a value, escapes included. It is more than any contract accepts: the longest value is a URL of
+-- 2,048 characters, each of which takes four bytes, or twelve as an escape.
 parameters.LONGEST = 32768
 
--- What is longer stays as it is: no field has such a name, and the value of a field is refused.
+-- A longer text is not decoded: no field has such a name, and a field with such a value is refused later.
 local function decode(escaped)
   if #escaped > parameters.LONGEST then return escaped end
   return text.decode((escaped:gsub("+", " ")))
 end
 
-local MOST = 1000 -- no contract has ten; a mebibyte of them would keep a thread of Envoy busy
+-- No contract has ten parameters. 1 MiB of parameters would keep a thread of Envoy busy.
+local MOST = 1000
 
--- From a query string or a form: a list of {name, value}; nil where an escape or the UTF-8 is malformed.
+-- Reads a query string or a form. Returns a list of {name, value}, or nil if an escape or the UTF-8 is malformed.
 function parameters.from_form(form)
   local list = {}
   for pair in form:gmatch("[^&]+") do
@@ -28,19 +29,20 @@ function parameters.from_form(form)
   return list
 end
 
--- From a JSON body: a list of {name, value, raw}, raw being the value as JSON; nil for what is no JSON object.
+-- Reads a JSON body. Returns a list of {name, value, raw}, where `raw` is the value as JSON, or nil if the body is
+-- not a JSON object.
 function parameters.from_json(body, most)
   if not text.is_utf8(body) then return nil end
   return json.object(body, most)
 end
 
--- vip_level and vipLevel are one parameter: contracts give both spellings, callers know the latter.
+-- Turns vip_level into vipLevel. Both are the same parameter; callers know it by the second name.
 function parameters.spelled(name)
   return (name:gsub("_(%l)", string.upper))
 end
 
--- The name of a parameter of the call that stands in the lists more than once. Lists of scalars are joined, and what the
--- call does not read is ignored, however often it comes.
+-- Returns the name of a parameter that is given more than once in the lists. A repeated scalar may be given several
+-- times: its values are joined. Parameters that the call does not read are ignored.
 function parameters.repeated(fields, ...)
   local seen = {}
   for _, list in ipairs({ ... }) do

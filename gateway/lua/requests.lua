@@ -1,6 +1,6 @@
--- What each family does to a request before it is transcoded. The functions get Envoy's handle
--- and return nothing, or a refusal {status, detail, allow}; `detail` is "field: why" where a
--- field is known, as in the transcoder's own refusals.
+-- Prepares the requests of each family for the transcoder. The functions get Envoy's handle and return nil, or a
+-- refusal {status, detail, allow}. If the refused field is known, `detail` is "field: why", as in the transcoder's
+-- refusals.
 local fields = require("fields")
 local json = require("json")
 local parameters = require("parameters")
@@ -16,8 +16,8 @@ local function not_allowed(methods)
   return { status = 405, allow = methods }
 end
 
--- What goes on to a service. gRPC fails a call for a header name or a "-bin" value that HTTP
--- allows, for more than 8 KiB of headers, and for a client's own grpc-encoding.
+-- The headers that are passed on to a service. HTTP allows header names and "-bin" values that make a gRPC call fail,
+-- and so do more than 8 KiB of headers and a client's own grpc-encoding.
 local HTTP = { [":authority"] = true, [":method"] = true, [":path"] = true, [":scheme"] = true }
 local PASSED_ON = {
   authorization = true, ["content-length"] = true, ["content-type"] = true, ["transfer-encoding"] = true,
@@ -25,8 +25,8 @@ local PASSED_ON = {
 }
 local LONGEST_HEADER = 1024
 
--- The values by name, after everything else has been removed. One look at each header costs less than asking Envoy for
--- those that the functions below need, and for the size of each.
+-- Removes all other headers and returns the remaining values by name. Iterating once over the headers costs less than
+-- asking Envoy for each header that the functions below need, and for its size.
 local function clean(headers)
   local values, others = {}, nil
   for name, value in pairs(headers) do
@@ -49,8 +49,8 @@ end
 
 local MOST_BYTES = 1048576
 
--- The body, "" where there is none; nil and a refusal where it is too large. Envoy itself keeps at most twice as much.
--- Whatever was got from the handle before is dead after it.
+-- Returns the body, "" if there is none, or nil and a refusal if it is too large. Envoy itself buffers at most twice as
+-- much. Afterwards, objects that were taken from the handle before can no longer be used.
 local function read_body(handle)
   local body = handle:body()
   if not body then return "" end
@@ -65,9 +65,10 @@ end
 
 local odd_field
 
--- Where the value is another one for the transcoder than for its caller: it flattens an array in an array, drops a null in
--- one, and takes an object for a list of them or for a time. Nil for what it reads or refuses itself, and "" for the value.
--- A text that no service accepts is odd too: the transcoder and the service would be busy with it.
+-- Finds values that the transcoder would not read as the caller meant them: it flattens an array in an array, drops a
+-- null in an array, and reads an object as a list of one object or as a time. A string that is longer than any
+-- service accepts is odd too, because the transcoder and the service would spend time on it.
+-- Returns the path from the field to the odd value, "" if the value itself is odd, or nil.
 local function odd_part(field, value)
   if type(value) == "string" then return #value > parameters.LONGEST and "" or nil end
   if type(value) ~= "table" then return nil end
@@ -90,7 +91,7 @@ local function odd_part(field, value)
   return nil
 end
 
--- The field that is given twice, or whose value is odd, as in "rules[1].vipLevel".
+-- Returns the path of a field that is given twice or whose value is odd, for example "rules[1].vipLevel", or nil.
 function odd_field(members, fields)
   local twice = parameters.repeated(fields, members)
   if twice then return twice end
@@ -102,7 +103,7 @@ function odd_field(members, fields)
   return nil
 end
 
--- 10,000 users, and 1,000 of them with a version. It takes Envoy's thread 10-20 ms (measured).
+-- Enough for 10,000 users, 1,000 of them with a version. Reading these takes Envoy's thread 10-20 ms (measured).
 local MOST_VALUES = { ["/upbot/api/BatchCheckEligibility"] = 16384 }
 
 local function upbot(handle, headers, values)
@@ -111,7 +112,7 @@ local function upbot(handle, headers, values)
     path = split(path)
     headers:replace(":path", path)
   end
-  -- The body is JSON or refused, whatever this said.
+  -- A body that is not JSON is refused, whatever its content type.
   if values["content-type"] ~= "application/json" then headers:replace("content-type", "application/json") end
   local body, refusal = read_body(handle)
   if refusal or body == "" or json.is_plain(body) then return refusal end
@@ -123,7 +124,7 @@ local SHOP_ROUTE = "member.member-level.index"
 
 local SHOP_PATH = "/shop/" .. SHOP_ROUTE
 
--- In the old API the parameter `route` is the path; of the others only those of the contract go on.
+-- In the old API, the parameter `route` is the path. Only parameters of the contract are passed on.
 local function shop(handle, headers, values, methods)
   local _, query = split(values[":path"])
   local list = parameters.from_form(query)
@@ -145,16 +146,17 @@ local function shop(handle, headers, values, methods)
   if values[":method"] ~= methods then return not_allowed(methods) end
   headers:replace(":path", SHOP_PATH .. "?" .. table.concat(kept, "&"))
   headers:replace("content-type", "application/json")
-  -- The transcoder would read parameters from a body even where the contract binds none.
+  -- The transcoder would read parameters from the body although the contract binds none.
   local body, refusal = read_body(handle)
   if refusal or body == "" then return refusal end
   handle:body():setBytes("{}")
 end
 
--- The path names the user. The document's tables write useId, its paths userId, and callers may write either as protos do.
+-- The path names the user. In the document, tables have useId and paths userId; callers may use the proto spellings
+-- too.
 local USER = { userId = true, useId = true, user_id = true, use_id = true }
 
--- The list without parameters that name the user; nil if one names another than `user`.
+-- Returns the list without parameters that name the user, or nil if one of them names another user than `user`.
 local function without_user(list, user)
   local others = {}
   for _, parameter in ipairs(list) do
@@ -171,7 +173,7 @@ local function is_form(content_type)
   return content_type and content_type:lower():find("^%s*application/x%-www%-form%-urlencoded")
 end
 
--- A form has no `{` that is not escaped. `curl -d` calls JSON a form.
+-- `curl -d` sends JSON with the content type of a form. A form cannot begin with `{`, which would be escaped there.
 local function read_parameters(body, content_type)
   if body == "" then return {} end
   if is_form(content_type) and not body:find("^[ \t\r\n]*{") then return parameters.from_form(body) end
@@ -185,7 +187,7 @@ local function has(list, name)
   return false
 end
 
--- Only of what the call reads: a mebibyte that it ignores may become six.
+-- Writes only the parameters that the call reads. With escapes, 1 MiB of ignored parameters could become 6 MiB.
 local function to_json(read, ...)
   local members = {}
   for _, list in ipairs({ ... }) do
@@ -198,8 +200,8 @@ local function to_json(read, ...)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
--- Query, form and JSON body become one JSON body, so that there is one place to look at and a
--- parameter given twice is seen wherever it was given.
+-- Turns query, form and JSON body into one JSON body, so that a parameter is found wherever it is given, and also if
+-- it is given twice in different places.
 local function member(handle, headers, values)
   local path, query = split(values[":path"])
   local prefix, escaped_user = path:match("^(/userlevel/)([^/]+)$")
@@ -225,7 +227,7 @@ local function member(handle, headers, values)
   local odd = odd_field(in_query, read) or odd_field(in_body, read)
   if odd then return bad(odd .. ": not what the contract has") end
 
-  headers = handle:headers() -- reading the body yields, and what was got before is dead
+  headers = handle:headers() -- Taken again: reading the body has invalidated the old object.
   if user then path = prefix .. text.escape(user) end
   headers:replace(":path", path)
   headers:replace("content-type", "application/json")
@@ -238,8 +240,8 @@ function requests.shape(handle, family, methods)
   local headers = handle:headers()
   local method = headers:get(":method")
   if method == "HEAD" then handle:streamInfo():dynamicMetadata():set("levelgate", "is_head", true) end
-  if not methods then return nil end -- an unknown path: its route answers
-  -- A path of the shop is only known by its query, so the shop looks at the method itself.
+  if not methods then return nil end -- The route of unknown paths answers 404 itself.
+  -- Only the query tells whether a path of the shop is known, so `shop` checks the method itself.
   if family ~= "shop" and method ~= methods and not (", " .. methods .. ","):find(", " .. method .. ",", 1, true) then
     return not_allowed(methods)
   end

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.render import HERE as GATEWAY
 from gateway.render import render
-from gateway.settings import GatewaySettings
+from gateway.settings import CommonSettings, GatewaySettings
 from services.runtime.settings import load
 
 USER = "levelgate"
@@ -92,7 +92,7 @@ def _write_store(directory: Path, password: str) -> None:
     shutil.copyfile(HERE / "store.conf", directory / "store.conf")
 
 
-def _write_gateway(directory: Path, settings: GatewaySettings) -> None:
+def _write_gateway(directory: Path, settings: CommonSettings) -> None:
     files = {
         "envoy.yaml": render(settings).encode(),
         "settings.bash": _CONTAINER.format(

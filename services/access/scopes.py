@@ -1,40 +1,34 @@
 """All scopes, read from the options of the methods in the contracts."""
 
+import re
 from collections.abc import Iterable
+from importlib import import_module
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from levelgate.access.v1 import access_pb2, access_tokens_pb2
-from levelgate.member.v1 import (
-    demotion_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-)
-from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
-
-_CONTRACTS = (
-    access_tokens_pb2,
-    demotion_pb2,
-    eligibility_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-    shop_admin_pb2,
-    shop_level_pb2,
-    upbot_checks_pb2,
-    user_facts_pb2,
-)
+from levelgate.access.v1 import access_pb2
+from services.suite import SUITE
 
 
 def services() -> list[ServiceDescriptor]:
-    """Every service of the contracts."""
+    """Every proto service of the suite."""
     return [
-        service
-        for contract in _CONTRACTS
-        for service in contract.DESCRIPTOR.services_by_name.values()
+        descriptor_of(full_name)
+        for service in SUITE
+        for full_name in (*service.public, *service.internal)
     ]
+
+
+def descriptor_of(full_name: str) -> ServiceDescriptor:
+    """The descriptor of a proto service, which is in the file of the same name.
+
+    For example, levelgate.upbot.v1.UserFacts is in levelgate/upbot/v1/user_facts.proto.
+    """
+    package, _, name = full_name.rpartition(".")
+    file = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    contract = import_module(f"{package}.{file}_pb2")
+    descriptor: ServiceDescriptor = contract.DESCRIPTOR.services_by_name[name]
+    return descriptor
 
 
 def access_of(services: Iterable[ServiceDescriptor]) -> dict[str, access_pb2.Access]:

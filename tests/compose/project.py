@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from services.suite import SUITE
 from tests.stack.waiting import free_ports, until
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("upbot_checks", "member_level", "shop_level")
+SERVICES = tuple(service.name for service in SUITE)
 UP_SECONDS = 300.0
 
 

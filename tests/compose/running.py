@@ -9,10 +9,11 @@ from operations.commands.demo import prepare
 from services.access.scopes import all_scopes
 from services.store.client import connect
 from services.store.settings import StoreSettings
+from services.suite import SUITE
 from tests.compose.project import ROOT, Project, running_project
 from tests.support.running import RunningStack
 
-PORTS = {"upbot_checks": 50051, "member_level": 50052, "shop_level": 50053}
+PORTS = {service.name: service.port for service in SUITE}
 
 
 @contextmanager

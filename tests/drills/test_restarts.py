@@ -1,18 +1,14 @@
 """Restarts that were meant, and crashes that were not."""
 
-import os
-import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.compose.project import SERVICES, Project
 from tests.drills.conftest import Drill, whys
 from tests.drills.load import Load
-from tests.gateway.running import running_gateway, wait_until
 from tests.stack.waiting import until
-from tests.support.running import RunningStack, running_stack
+from tests.support.running import RunningStack
 
 
 def test_rolling_restart_of_every_service(duo: Project, stack: RunningStack, drill: Drill) -> None:
@@ -24,28 +20,6 @@ def test_rolling_restart_of_every_service(duo: Project, stack: RunningStack, dri
     assert roll.returncode == 0, complaint
     assert load.failures == []
     assert load.figures()["requests_per_second"] > 150
-
-
-def test_hot_restart_of_the_gateway(drill: Drill, tmp_path: Path) -> None:
-    """Hot restart of the gateway as a process under 200 requests/s"""
-    (tmp_path / "stack").mkdir()
-    with (
-        running_stack(tmp_path / "stack") as running,
-        running_gateway(tmp_path, ports(running)) as gateway,
-        Load(f"http://127.0.0.1:{gateway.port}", running.token) as load,
-    ):
-        log = tmp_path / "gateway.log"
-        for number in (1, 2, 3):
-            os.kill(gateway.process.pid, signal.SIGHUP)
-            wait_until(lambda n=number: log.read_text().count("is done") == n, "it is done")  # type: ignore[misc]
-    running.store.close()
-    drill.shows(**load.figures(), hot_restarts=3)
-    assert load.failures == []
-    assert load.figures()["requests_per_second"] > 150
-
-
-def ports(running: RunningStack) -> dict[str, int]:
-    return {name: int(address.rpartition(":")[2]) for name, address in running.grpc.items()}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,4 +1,4 @@
-"""One Envoy and one upstream for the session; the upstream forgets between tests."""
+"""One Envoy and one upstream for the session. The upstream is reset between tests."""
 
 from collections.abc import Iterator
 
@@ -30,5 +30,5 @@ def gateway(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
     directory = tmp_path_factory.mktemp("gateway")
     with running_gateway(directory, _upstream.ports, GATEWAY_CORS_ORIGINS=ORIGIN) as running:
         yield running
-        # Envoy passes on what Lua fails at: no test may end with one such failure.
+        # If Lua fails, Envoy passes the request on unchanged, so no test may cause such a failure.
         assert running.counter("http.gateway.lua.levelgate.errors") == 0

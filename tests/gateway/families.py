@@ -18,6 +18,8 @@ TOO_MANY = catalogue.TOO_MANY_REQUESTS.text
 NO_TOKEN = catalogue.UNAUTHENTICATED.text
 SHOP_NO_TOKEN = catalogue.UNAUTHENTICATED.shop_text
 NO_SCOPE = catalogue.FORBIDDEN.text
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
 SHOP = "/?route=member.member-level.index"
 
 
@@ -29,7 +31,7 @@ class Family:
     method: str
     url: str
     rpc: str
-    methods: str
+    service: str
 
     def call(self, gateway: Gateway, **options: object) -> httpx.Response:
         return gateway.client.request(self.method, self.url, **options)  # type: ignore[arg-type]
@@ -44,9 +46,9 @@ class Family:
         }[self.name]
 
 
-UPBOT = Family("upbot", "POST", "/upbot/api/CheckStarState", "CheckStarState", "POST")
-MEMBER = Family("member", "POST", "/vipBiz", "CreateRule", "POST, DELETE")
-SHOP_PAGE = Family("shop", "GET", SHOP, "GetMemberLevels", "GET")
+UPBOT = Family("upbot", "POST", "/upbot/api/CheckStarState", "CheckStarState", "upbot_checks")
+MEMBER = Family("member", "POST", "/vipBiz", "CreateRule", "member_level")
+SHOP_PAGE = Family("shop", "GET", SHOP, "GetMemberLevels", "shop_level")
 FAMILIES = [UPBOT, MEMBER, SHOP_PAGE]
 
 

@@ -1,4 +1,4 @@
-"""A few frames of HTTP/2, for what no well-behaved client sends."""
+"""A few frames of HTTP/2, for requests that no correct client sends."""
 
 import socket
 import struct
@@ -32,7 +32,7 @@ def greeting() -> bytes:
 
 
 def unfinished(stream: int, path: bytes) -> bytes:
-    """The headers of a POST whose body is still to come."""
+    """The headers of a POST without its body."""
     # HPACK: :method POST, :scheme http, :path and :authority as literals with indexed names.
     block = b"\x83\x86\x04" + bytes([len(path)]) + path + b"\x01\x01x"
     content_type = b"\x0f\x10\x10application/json"
@@ -40,7 +40,7 @@ def unfinished(stream: int, path: bytes) -> bytes:
 
 
 def frames(connection: socket.socket) -> Iterator[Frame]:
-    """What the other side sends, until it closes or is silent for the socket's timeout."""
+    """The frames of the other side, until it closes or is silent for the timeout of the socket."""
     received = b""
     try:
         while data := connection.recv(65_536):

@@ -1,5 +1,6 @@
-"""`python -m gateway` as a process, and the JSON door of what it runs."""
+"""Runs `python -m gateway` as a process, with a client for JSON."""
 
+import json
 import os
 import signal
 import socket
@@ -10,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+WAIT_SECONDS = 20.0
 
 
 @dataclass
@@ -31,13 +33,18 @@ class Gateway:
     def access_log(self) -> str:
         return (self.directory / "access.log").read_text(encoding="utf-8")
 
+    def log_lines(self, request_id: str) -> list[dict[str, object]]:
+        """The lines of the access log with this request id."""
+        lines = map(json.loads, self.access_log.splitlines())
+        return [line for line in lines if line["request_id"] == request_id]
+
     @property
     def own_log(self) -> str:
-        """What the gateway's process and Envoy themselves say."""
+        """The output of the gateway's process and of Envoy."""
         return (self.directory / "gateway.log").read_text(encoding="utf-8")
 
     def raw(self, request: bytes, *, seconds: float = 10.0) -> bytes:
-        """What comes back for these bytes, until the gateway closes or its answer is complete."""
+        """Sends these bytes and returns the answer, or its part until the connection ends."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(request)
             answer = b""
@@ -55,7 +62,7 @@ class Gateway:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(WAIT_SECONDS)
 
 
 def _is_complete(answer: bytes) -> bool:
@@ -67,13 +74,13 @@ def _is_complete(answer: bytes) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)
 
 
-# The gateway with other texts in envoy.yaml, for limits that nobody wants to wait for.
+# Runs the gateway with texts of its configuration replaced, for example to shorten a limit.
 _CHANGED = """
 import sys
 import gateway.__main__ as program
@@ -98,7 +105,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def environment(directory: Path, upstream: dict[str, int], **settings: str) -> dict[str, str]:
-    """The process environment of a gateway in front of these services."""
+    """The environment of a gateway's process. `upstream` has the ports of the services."""
     services = {f"GATEWAY_{name.upper()}": f"127.0.0.1:{port}" for name, port in upstream.items()}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     return {
@@ -107,12 +114,22 @@ def environment(directory: Path, upstream: dict[str, int], **settings: str) -> d
         "GATEWAY_RUN_DIR": str(directory),
         "GATEWAY_ACCESS_LOG": str(directory / "access.log"),
         "GATEWAY_TOKEN_RATE_LIMIT": "1000",
+        # So that a gateway whose draining is not tested stops at once.
+        "GATEWAY_LINGER_SECONDS": "0",
         **settings,
     }
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "gateway", *arguments]
+
+
+def virtual_hosts(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The virtual hosts of a rendered configuration."""
+    (listener,) = config["static_resources"]["listeners"]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    hosts: list[dict[str, Any]] = manager["route_config"]["virtual_hosts"]
+    return hosts
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How the clients of each family see an error: docs/errors.md."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -168,14 +169,17 @@ def test_the_text_of_an_exception_is_never_passed_on(
     assert answered(family.call(gateway)) == (500, family.failure(1000, BUSY))
 
 
-@family
 @pytest.mark.parametrize("headers_first", [False, True])
 def test_a_service_that_is_too_slow_is_504(
-    gateway: Gateway, upstream: Upstream, family: Family, *, headers_first: bool
+    gateway: Gateway, upstream: Upstream, *, headers_first: bool
 ) -> None:
     # After the headers of the service Envoy's own answer does not pass the Lua filter.
-    upstream.answers[family.rpc] = slow(3, headers_first=headers_first)
-    assert answered(family.call(gateway)) == (504, family.failure(1000, BUSY))
+    for family in FAMILIES:
+        upstream.answers[family.rpc] = slow(3, headers_first=headers_first)
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(lambda family: family.call(gateway), FAMILIES))
+    for family, reply in zip(FAMILIES, replies, strict=True):
+        assert answered(reply) == (504, family.failure(1000, BUSY))
 
 
 REFUSED_EARLY = {

@@ -1,30 +1,30 @@
-"""Every field of every JSON call, from the descriptor set: a new one is tested from its first day.
+"""Every field of every JSON call, read from the descriptor set, so that a new field is tested too.
 
-A value of another shape than the contract's is a parameter error, for the transcoder would make
-something of most of them: it flattens lists, drops nulls in them, and takes an object for a list.
+A value of another shape than the contract has is a parameter error. The transcoder would accept
+most of them: it flattens lists, drops nulls in them, and reads an object as a list of one object.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 
-from tests.gateway.families import BAD, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
+from tests.gateway.families import BAD, FORM, MEMBER, SHOP, SHOP_PAGE, UPBOT, Family, answered
 from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream
 from tools.routes import Route, load, read_routes
 
 DESCRIPTORS = (Path(__file__).parents[2] / "gateway" / "levelgate.binpb").read_bytes()
 POOL = load(DESCRIPTORS)
-FORM = {"content-type": "application/x-www-form-urlencoded"}
 TIME = "2026-11-21T12:00:00Z"
 
-# A value as JSON, and values of the wrong shape, by what JSON writes for the field's type.
+# A valid value as JSON, and values of the wrong shape, by the type that the field has in JSON.
 VALID = {"number": "7", "text": '"a"', "flag": "true", "time": f'"{TIME}"', "object": "{}"}
 WRONG = {
     "number": ['"x"', '""', "1.5", "true", "{}", "[1]", "[[1]]", "1e99"],
@@ -69,16 +69,28 @@ class Place:
     def __str__(self) -> str:
         return f"{self.route.rpc.rpartition('/')[2]} {self.around % self.name}"
 
-    def wrong(self) -> Iterator[str]:
-        kind = kind_of(self.field)
+    @property
+    def valid(self) -> str:
+        """A value as JSON that the contract accepts."""
+        value = VALID[kind_of(self.field)]
+        return f"[{value}]" if self.field.is_repeated else value
+
+    @property
+    def wrong(self) -> list[str]:
+        """Values as JSON that the contract does not accept."""
+        wrong = WRONG[kind_of(self.field)]
         if not self.field.is_repeated:
-            yield from WRONG[kind]
-            return
-        valid = VALID[kind]
-        yield from (f"[{valid},{item}]" for item in ("null", f"[{valid}]", "[]", *WRONG[kind]))
-        # A lone scalar is a list of one, an object is not.
-        yield from (wrong for wrong in WRONG[kind] if not wrong.startswith("["))
-        yield from [VALID[kind]] if kind == "object" else []
+            return wrong
+        valid = VALID[kind_of(self.field)]
+        in_list = [f"[{valid},{item}]" for item in (self.valid, "null", "[]", *wrong)]
+        # A single scalar is read as a list of one value. A single object is not.
+        alone = [each for each in wrong if not each.startswith("[")]
+        return in_list + alone + ([valid] if kind_of(self.field) == "object" else [])
+
+    @property
+    def joins(self) -> bool:
+        """Whether the values are joined if the field is given twice."""
+        return self.field.is_repeated and kind_of(self.field) != "object"
 
     def members(self, value: str) -> Iterator[str]:
         """The field given once, by each of its spellings."""
@@ -110,7 +122,7 @@ def _places(route: Route, message: Descriptor, around: str, seen: set[str]) -> I
     seen.add(message.full_name)
     for field in message.fields:
         if f"{{{field.name}}}" in route.path:
-            continue  # The path has it; a body's is ignored.
+            continue  # It is in the path, and ignored in a body.
         yield Place(route, field, around)
         if field.message_type is not None and kind_of(field) == "object":
             inner = around % f'"{field.json_name}":{"[{%s}]" if field.is_repeated else "{%s}"}'
@@ -118,70 +130,110 @@ def _places(route: Route, message: Descriptor, around: str, seen: set[str]) -> I
 
 
 ROUTES = [route for route in read_routes(DESCRIPTORS) if route.path != "-"]
-PLACES = [each for route in ROUTES if "/shop/" not in route.path for each in places(route)]
+PLACES = {
+    route: found
+    for route in ROUTES
+    if "/shop/" not in route.path and (found := list(places(route)))
+}
+PARAMETERS = {
+    route: parameters
+    for route, found in PLACES.items()
+    if (parameters := [each for each in found if each.family is MEMBER and not each.is_nested])
+}
+# The first field of each shape. The rules of the filter know a field only by its shape.
+SHAPES = {
+    (place.family.name, kind_of(place.field), place.field.is_repeated): place
+    for found in reversed(list(PLACES.values()))
+    for place in reversed(found)
+}
 OF_SHOP = [each for route in ROUTES if "/shop/" in route.path for each in places(route)]
 
-in_json = pytest.mark.parametrize("place", PLACES, ids=str)
-in_query = pytest.mark.parametrize(
-    "place", [each for each in PLACES if each.family is MEMBER and not each.is_nested], ids=str
-)
+
+def rpc_of(route: Route) -> str:
+    return route.rpc.rpartition("/")[2]
 
 
-@in_json
-def test_a_value_arrives(gateway: Gateway, upstream: Upstream, place: Place) -> None:
-    valid = VALID[kind_of(place.field)]
-    for member in place.members(f"[{valid}]" if place.field.is_repeated else valid):
-        upstream.calls.clear()
-        assert place.send(gateway, content=(place.around % member).encode()).status_code == 200
-        (call,) = upstream.calls
-        assert call.rpc == place.route.rpc.rpartition("/")[2]
-        assert f'"{place.name}"' in json.dumps(MessageToDict(call.request))
+@pytest.mark.parametrize("route", PLACES, ids=rpc_of)
+def test_every_field_arrives_by_each_of_its_spellings(
+    gateway: Gateway, upstream: Upstream, route: Route
+) -> None:
+    for place in PLACES[route]:
+        for member in place.members(place.valid):
+            upstream.calls.clear()
+            reply = place.send(gateway, content=(place.around % member).encode())
+            assert reply.status_code == 200, member
+            (call,) = upstream.calls
+            assert call.rpc == rpc_of(route)
+            assert f'"{place.name}"' in json.dumps(MessageToDict(call.request)), member
 
 
-@in_json
-def test_a_value_of_the_wrong_shape_is_refused(
+@pytest.mark.parametrize("route", PLACES, ids=rpc_of)
+def test_every_field_is_refused_if_its_value_is_wrong_or_in_a_list_or_given_twice(
+    gateway: Gateway, upstream: Upstream, route: Route
+) -> None:
+    for place in PLACES[route]:
+        wrong = [f'"{place.name}":{value}' for value in (place.wrong[0], f"[{place.valid}]")]
+        if not place.joins:
+            wrong += [f'"{place.name}":{place.valid},{m}' for m in place.members(place.valid)]
+        for member in wrong:
+            reply = place.send(gateway, content=(place.around % member).encode())
+            place.assert_refused(upstream, reply, member)
+
+
+@pytest.mark.parametrize("place", SHAPES.values(), ids=str)
+def test_every_wrong_value_of_a_shape_is_refused(
     gateway: Gateway, upstream: Upstream, place: Place
 ) -> None:
-    for value in place.wrong():
+    for value in place.wrong:
         for member in place.members(value):
             reply = place.send(gateway, content=(place.around % member).encode())
             place.assert_refused(upstream, reply, member)
 
 
-@in_json
-def test_a_value_given_twice_is_refused(gateway: Gateway, upstream: Upstream, place: Place) -> None:
-    if place.field.is_repeated and kind_of(place.field) != "object":
-        return  # Lists of scalars are joined.
-    valid = VALID[kind_of(place.field)]
-    valid = f"[{valid}]" if place.field.is_repeated else valid
-    for member in place.members(valid):
-        twice = f'"{place.name}":{valid},{member}'
-        reply = place.send(gateway, content=(place.around % twice).encode())
-        place.assert_refused(upstream, reply, twice)
-
-
-@in_query
-def test_a_wrong_parameter_of_a_query_or_a_form_is_refused(
-    gateway: Gateway, upstream: Upstream, place: Place
+@pytest.mark.parametrize("route", PARAMETERS, ids=rpc_of)
+def test_every_parameter_arrives_from_a_query_and_from_a_form(
+    gateway: Gateway, upstream: Upstream, route: Route
 ) -> None:
-    kind, name, other = kind_of(place.field), place.name, place.field.name
-    valid = json.loads(VALID[kind])
-    wrong = [f"{name}=", f"{other}=x", f"{name}=%5B%5D", f"{name}"] if kind != "text" else []
-    if not place.field.is_repeated:
-        wrong += [f"{name}={valid}&{name}={valid}", f"{name}={valid}&{other}={valid}"]
-        reply = place.send(gateway, f"?{name}={valid}", content=f"{other}={valid}", headers=FORM)
-        place.assert_refused(upstream, reply, "query and form")
-        body = f'{{"{other}":{VALID[kind]}}}'.encode()
-        reply = place.send(gateway, f"?{name}={valid}", content=body)
-        place.assert_refused(upstream, reply, "query and JSON")
-    for query in wrong:
-        place.assert_refused(upstream, place.send(gateway, f"?{query}"), query)
-        reply = place.send(gateway, content=query.encode(), headers=FORM)
-        place.assert_refused(upstream, reply, query)
+    for place in PARAMETERS[route]:
+        if kind_of(place.field) == "object":
+            continue
+        value = f"{place.name}={json.loads(VALID[kind_of(place.field)])}"
+        sources: tuple[dict[str, Any], ...] = (
+            {"query": f"?{value}"},
+            {"content": value, "headers": FORM},
+        )
+        for source in sources:
+            upstream.calls.clear()
+            assert place.send(gateway, **source).status_code == 200, value
+            (call,) = upstream.calls
+            assert f'"{place.name}"' in json.dumps(MessageToDict(call.request)), value
+
+
+@pytest.mark.parametrize("route", PARAMETERS, ids=rpc_of)
+def test_every_parameter_is_refused_if_it_is_wrong_or_given_twice(
+    gateway: Gateway, upstream: Upstream, route: Route
+) -> None:
+    for place in PARAMETERS[route]:
+        kind, name, other = kind_of(place.field), place.name, place.field.name
+        valid = json.loads(VALID[kind])
+        wrong = [f"{name}=", f"{other}=x", f"{name}=%5B%5D", f"{name}"] if kind != "text" else []
+        if not place.field.is_repeated:
+            wrong += [f"{name}={valid}&{name}={valid}", f"{name}={valid}&{other}={valid}"]
+            twice = place.send(
+                gateway, f"?{name}={valid}", content=f"{other}={valid}", headers=FORM
+            )
+            place.assert_refused(upstream, twice, "query and form")
+            body = f'{{"{other}":{VALID[kind]}}}'.encode()
+            twice = place.send(gateway, f"?{name}={valid}", content=body)
+            place.assert_refused(upstream, twice, "query and JSON")
+        for query in wrong:
+            place.assert_refused(upstream, place.send(gateway, f"?{query}"), query)
+            reply = place.send(gateway, content=query.encode(), headers=FORM)
+            place.assert_refused(upstream, reply, query)
 
 
 @pytest.mark.parametrize("place", OF_SHOP, ids=str)
-def test_a_parameter_of_the_shop_arrives_once(
+def test_a_parameter_of_the_shop_arrives_and_is_refused_if_it_is_given_twice(
     gateway: Gateway, upstream: Upstream, place: Place
 ) -> None:
     query = f"{SHOP}&{place.name}=1"

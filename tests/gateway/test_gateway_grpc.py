@@ -1,4 +1,4 @@
-"""gRPC on the gateway's port: an allow-list of services, and nothing changed on the way."""
+"""gRPC on the gateway's port: an allow-list of services, whose calls pass unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,13 +38,13 @@ def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
 
 
 def outcome(call: Any, request: Message, seconds: float = 5) -> Any:
-    """The call once it is over, which holds status, details and trailers."""
+    """Waits for the end of the call and returns it; it has the status, details and trailers."""
     future = call.future(request, timeout=seconds)
     future.exception()
     return future
 
 
-def test_the_services_are_there(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_public_services_are_reachable(channel: grpc.Channel, upstream: Upstream) -> None:
     UpbotChecksStub(channel).CheckStarState(upbot_checks_pb2.CheckStarStateRequest(openid="a"))
     AccessTokensStub(channel).GetAccessToken(tokens.GetAccessTokenRequest(appid="b"))
     AccessTokensStub(channel).IssueMemberToken(tokens.IssueMemberTokenRequest(user_id="c"))
@@ -72,13 +72,13 @@ STREAMS = [
 
 
 @pytest.mark.parametrize(("rpc", "request_"), STREAMS, ids=str)
-def test_a_stream_has_no_deadline_but_its_callers_and_passes_each_message_at_once(
+def test_a_stream_has_only_the_deadline_of_its_caller_and_passes_each_message_at_once(
     channel: grpc.Channel, upstream: Upstream, rpc: str, request_: Message
 ) -> None:
     stub: Any = MemberHistoryStub(channel) if rpc == "WatchLevels" else DemotionStub(channel)
     stream = getattr(stub, rpc)(request_)
     next(stream)
-    assert upstream.calls[-1].seconds_left > 10**8  # none: grpcio's word for for ever
+    assert upstream.calls[-1].seconds_left > 10**8  # grpcio's value for no deadline
     stream.cancel()
     limited = getattr(stub, rpc)(request_, timeout=100)
     next(limited)
@@ -87,8 +87,8 @@ def test_a_stream_has_no_deadline_but_its_callers_and_passes_each_message_at_onc
 
 
 def test_a_silent_stream_is_not_idle(gateway: Gateway) -> None:
-    # The connection manager ends other streams after 75 s of silence; nobody wants to wait for it.
-    # An hour and not for ever: a limit that is there can be shortened where memory is scarce.
+    # The connection manager ends other streams after 75 s of silence, too long for a test.
+    # There is a limit of an hour so that Envoy can shorten it when memory is scarce.
     dump = httpx.get(f"http://127.0.0.1:{gateway.admin_port}/config_dump").json()
     found = next(route for route in _routes(dump) if route.get("name") == "grpc member streams")
     assert found["route"]["idle_timeout"] == "3600s"
@@ -105,7 +105,9 @@ def _routes(node: Any) -> Iterator[dict[str, Any]]:
             yield from _routes(item)
 
 
-def test_operators_services_are_not(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_services_for_operators_are_not_reachable(
+    channel: grpc.Channel, upstream: Upstream
+) -> None:
     health: Any = health_pb2_grpc.HealthStub(channel)
     calls: list[tuple[Any, Message]] = [
         (UserFactsStub(channel).GetUserFacts, user_facts_pb2.GetUserFactsRequest(openid="a")),
@@ -136,15 +138,17 @@ def test_a_status_keeps_its_details(channel: grpc.Channel, upstream: Upstream) -
     assert dict(info.metadata) == {"request_id": "r", "field": "userId"}
 
 
-def test_a_callers_deadline_goes_on(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_deadline_of_a_caller_is_passed_on(channel: grpc.Channel, upstream: Upstream) -> None:
     MemberLevelStub(channel).ListRules(member.ListRulesRequest(), timeout=3)
-    assert 2.5 < upstream.calls[0].seconds_left < 3.1  # the clocks of C and Python differ a little
+    assert 2.5 < upstream.calls[0].seconds_left < 3.1  # the clocks of C and Python differ slightly
     upstream.answers["ListRules"] = slow(1)
     late = outcome(MemberLevelStub(channel).ListRules, member.ListRulesRequest(), 0.3)
     assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_caller_cannot_have_a_call_repeated(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_a_caller_cannot_make_the_gateway_repeat_a_call(
+    channel: grpc.Channel, upstream: Upstream
+) -> None:
     upstream.answers["UpgradeUser"] = failing(grpc.StatusCode.UNAVAILABLE)
     metadata = (("x-envoy-retry-grpc-on", "unavailable"), ("x-envoy-max-retries", "3"))
     request = member.UpgradeUserRequest(user_id="7", point=1)
@@ -160,7 +164,9 @@ def test_a_large_message_passes(channel: grpc.Channel, upstream: Upstream) -> No
     assert len(upstream.calls[0].request.xinyue_codes) == 3000
 
 
-def test_the_request_id_goes_on_and_comes_back(channel: grpc.Channel, upstream: Upstream) -> None:
+def test_the_request_id_is_passed_on_and_returned(
+    channel: grpc.Channel, upstream: Upstream
+) -> None:
     request = member.ListRulesRequest()
     metadata = (("x-request-id", "mine-1"), ("authorization", "token"))
     _, call = MemberLevelStub(channel).ListRules.with_call(request, metadata=metadata)

@@ -1,4 +1,4 @@
-"""Several instances of a service: one that fails is left out, one too many calls is refused."""
+"""Several instances of a service: one that fails gets no calls; too many calls are refused."""
 
 import time
 from collections import Counter
@@ -9,11 +9,14 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 
+from gateway.render import render
+from gateway.settings import GatewaySettings
 from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from tests.gateway.families import BUSY, MEMBER
-from tests.gateway.running import Gateway, running_gateway, wait_until
+from tests.gateway.running import Gateway, running_gateway, virtual_hosts, wait_until
 from tests.gateway.test_gateway_streams import channel_to
 from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire
@@ -66,7 +69,7 @@ def ejections(gateway: Gateway) -> int:
 
 
 def in_time(_request: Any, context: grpc.ServicerContext) -> None:
-    """What a service does with a call that takes longer than its caller waits."""
+    """Does what a service does with a call that takes longer than its deadline."""
     time.sleep(context.time_remaining())
     context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "")
 
@@ -77,9 +80,7 @@ ANSWERS: list[Answer] = [
 ]
 
 
-def test_no_answer_takes_an_instance_from_the_other_callers(
-    both: Gateway, second: Upstream
-) -> None:
+def test_an_instance_is_not_ejected_for_any_answer(both: Gateway, second: Upstream) -> None:
     with channel_to(both) as channel:
         for answer in ANSWERS:
             second.answers["ListRules"] = answer
@@ -91,38 +92,40 @@ def test_no_answer_takes_an_instance_from_the_other_callers(
     assert ejections(both) == 0
 
 
-def test_a_callers_deadline_says_nothing_of_an_instance(both: Gateway, second: Upstream) -> None:
+def test_an_instance_is_not_ejected_for_the_short_deadlines_of_a_caller(
+    both: Gateway, second: Upstream
+) -> None:
     second.answers["ListRules"] = in_time
     with channel_to(both) as channel, ThreadPoolExecutor(8) as pool:
         rules = MemberLevelStub(channel).ListRules
         for seconds in (0.001, 0.01, 0.05):
             for _ in range(20):
                 rules.future(ListRulesRequest(), timeout=seconds).code()
-        # JSON, where the gateway sets the deadline.
+        # For JSON, the gateway sets the deadline.
         codes = Counter(pool.map(show_once, [both] * 24))
     assert codes[504] >= 5
     assert codes[504] + codes[200] == 24
     assert ejections(both) == 0
 
 
-def test_an_instance_that_hangs_is_left_out_and_comes_back(
+def test_an_instance_that_hangs_gets_no_calls_until_it_answers_again(
     both: Gateway, second: Upstream, wires: dict[str, Wire]
 ) -> None:
     wire = wires["member_level"]
     wire.is_open.clear()
     with ThreadPoolExecutor(16) as pool:
-        # The calls that met it, which wait for an answer in vain.
+        # Calls that are sent to this instance get no answer.
         codes = Counter(pool.map(show_once, [both] * 24))
     assert codes[504] >= 5
     assert codes[504] + codes[200] == 24
-    wait_until(lambda: show(both, 20) == {200: 20}, "it is left out")
+    wait_until(lambda: show(both, 20) == {200: 20}, "it gets no calls")
     assert ejections(both) >= 1
     wire.is_open.set()
     second.calls.clear()
     wait_until(lambda: show(both, 4) == {200: 4} and bool(second.calls), "it is chosen again")
 
 
-def test_an_instance_that_says_not_serving_gets_nothing(both: Gateway, second: Upstream) -> None:
+def test_an_instance_that_is_not_serving_gets_no_calls(both: Gateway, second: Upstream) -> None:
     second.set_healthy("member_level", False)
 
     def is_left_out() -> bool:
@@ -135,37 +138,24 @@ def test_an_instance_that_says_not_serving_gets_nothing(both: Gateway, second: U
     wait_until(lambda: bool(show(both, 4)) and bool(second.calls), "it is chosen again")
 
 
-def test_an_instance_that_is_gone_costs_no_request(both: Gateway, wires: dict[str, Wire]) -> None:
+def test_no_call_fails_when_an_instance_is_gone(both: Gateway, wires: dict[str, Wire]) -> None:
     wires["member_level"].cut()
     # The connection is refused, so the call goes to the other one.
     assert show(both, 60) == {200: 60}
 
 
-READS = [
-    ("POST", "/upbot/api/CheckStarState", "CheckStarState"),
-    ("GET", "/?route=member.member-level.index", "GetMemberLevels"),
-    ("GET", "/userlevel/history/7", "ListHistory"),
-    ("GET", "/userlevel/at/7", "GetLevelAt"),
-    ("GET", "/vipBiz/version", "GetRuleBook"),
-    ("POST", "/vipBiz/preview", "PreviewRules"),
-    ("GET", "/leveldown/atRisk", "ListAtRisk"),
-]
+# The other routes have one of these two retry policies, as the next test shows.
+READ = ("GET", "/vipBiz/version", "GetRuleBook")
 WRITES = [
     ("GET", "/userlevel/7", "InitUser"),
-    ("GET", "/userlevel/7?point=1", "UpgradeUser"),
-    ("DELETE", "/userlevel/7", "DeleteUser"),
-    ("POST", "/userlevel/points/7", "AddPoints"),
-    ("POST", "/vipBiz", "CreateRule"),
-    ("GET", "/leveldown", "LevelDown"),
-    ("POST", "/leveldown/plan", "PlanDemotion"),
     ("POST", "/upbot/api/auth/GetAccessToken", "GetAccessToken"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("call", "is_read"), [(call, True) for call in READS] + [(call, False) for call in WRITES]
+    ("call", "is_read"), [(READ, True), *((call, False) for call in WRITES)], ids=str
 )
-def test_a_call_that_an_instance_died_of_is_sent_again_if_it_only_reads(
+def test_a_call_during_which_its_instance_died_is_sent_again_only_if_it_reads(
     both: Gateway,
     upstream: Upstream,
     second: Upstream,
@@ -188,11 +178,34 @@ def test_a_call_that_an_instance_died_of_is_sent_again_if_it_only_reads(
         statuses.append(both.client.request(method, url).status_code)
     assert statuses[-1] == (200 if is_read else 503)
     assert len(second.calls) == 1
-    # Every call once on the other one, and the last one there too where that does no harm.
+    # The other instance got every other call, and the last one too if it only reads.
     assert len(upstream.calls) == len(statuses) - (not is_read)
 
 
-def test_calls_beyond_what_a_service_may_hold_are_refused_at_once(
+# /show reads too, but shares its route settings with calls that write.
+SENT_AGAIN = {
+    "POST /upbot/api/Check",
+    "GET /userlevel/history|at/{userId}",
+    "GET /vipBiz/version",
+    "POST /vipBiz/preview",
+    "GET /leveldown/atRisk",
+    "GET shop member.member-level.index",
+}
+
+
+def test_a_call_that_an_instance_may_have_seen_is_sent_again_only_on_routes_that_read() -> None:
+    config = yaml.safe_load(render(GatewaySettings()))
+    (host,) = virtual_hosts(config)
+    assert host["retry_policy"]["retry_on"] == "connect-failure,refused-stream"
+    policies = {
+        route["name"]: route["route"]["retry_policy"]["retry_on"]
+        for route in host["routes"]
+        if "retry_policy" in route.get("route", {})
+    }
+    assert policies == dict.fromkeys(SENT_AGAIN, "connect-failure,refused-stream,reset")
+
+
+def test_calls_above_the_limit_of_a_service_are_refused_at_once(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.answers["ListRules"] = slow(1.0)

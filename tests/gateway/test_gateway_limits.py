@@ -1,4 +1,4 @@
-"""How many calls one connection may have under way."""
+"""The number of calls in progress on one connection."""
 
 import socket
 import struct
@@ -19,7 +19,7 @@ STREAMS = 256
 CHECK = b"/upbot/api/CheckStarState"
 
 
-def test_a_connection_may_have_256_calls_under_way_and_the_next_are_refused(
+def test_a_connection_may_have_256_calls_in_progress_and_further_ones_are_refused(
     gateway: Gateway,
 ) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=2) as connection:

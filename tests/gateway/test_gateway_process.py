@@ -1,4 +1,4 @@
-"""`python -m gateway`: its settings, its exit, and how it drains."""
+"""`python -m gateway`: its configuration, its settings, and how it drains and ends."""
 
 import subprocess
 import threading
@@ -8,11 +8,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
-from tests.gateway.running import ROOT, Gateway, command, environment, running_gateway, wait_until
+from gateway.render import render
+from gateway.settings import GatewaySettings
+from services.runtime.settings import load
+from services.suite import SUITE
+from tests.gateway.running import (
+    ROOT,
+    Gateway,
+    command,
+    environment,
+    running_gateway,
+    virtual_hosts,
+    wait_until,
+)
 from tests.gateway.upstream import Upstream, slow
 
-NOWHERE = {"upbot_checks": 1, "member_level": 1, "shop_level": 1}
+NOWHERE = dict.fromkeys((service.name for service in SUITE), 1)
 
 
 def run(directory: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -32,6 +45,25 @@ def test_render_prints_the_configuration(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "shop.internal" in result.stdout
     assert "${" not in result.stdout
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "gateway").glob("*.yaml")), ids=lambda f: f.name)
+def test_no_line_of_the_configuration_is_longer_than_120_characters(file: Path) -> None:
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+    assert [number for number, line in lines if len(line) > 120] == []
+
+
+def test_every_service_has_a_cluster_and_each_of_its_public_services_a_grpc_route() -> None:
+    config = yaml.safe_load(render(GatewaySettings()))
+    clusters = [cluster["name"] for cluster in config["static_resources"]["clusters"]]
+    assert clusters == [each.name for each in SUITE]
+    (host,) = virtual_hosts(config)
+    passed_on = {
+        route["match"]["prefix"].strip("/"): route["route"]["cluster"]
+        for route in host["routes"]
+        if "prefix" in route["match"] and "route" in route
+    }
+    assert passed_on == {name: each.name for each in SUITE for name in each.public}
 
 
 NAMES = {
@@ -63,12 +95,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
-    result = run(tmp_path, **{name: value})
-    assert result.returncode == 1
-    assert result.stdout == ""
+def test_a_wrong_setting_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"^wrong setting {name}: .+$"):
+        load(GatewaySettings)
+
+
+def test_the_process_prints_a_wrong_setting_in_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, GATEWAY_PORT="http")
+    assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert name in line
+    assert "GATEWAY_PORT" in line
 
 
 @pytest.mark.parametrize("name", ["GATEWAY_PORT", "GATEWAY_ADMIN_PORT"])
@@ -83,8 +122,14 @@ def test_a_port_in_use_is_one_line_that_names_it(
     assert str(port) in line
 
 
+LINGERS = {"GATEWAY_LINGER_SECONDS": "1"}
+
+
 def test_a_signal_lets_requests_finish(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving, ThreadPoolExecutor() as pool:
+    with (
+        running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving,
+        ThreadPoolExecutor() as pool,
+    ):
         upstream.answers["ListRules"] = slow(1.5)
         under_way = pool.submit(leaving.client.get, "/show")
         wait_until(lambda: bool(upstream.calls), "the request is under way")
@@ -102,7 +147,7 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.answers["ListRules"] = slow(0.02)
-    with running_gateway(tmp_path, upstream.ports) as leaving:
+    with running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving:
         url = f"http://127.0.0.1:{leaving.port}"
         noticed = threading.Event()
 
@@ -127,8 +172,11 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
             assert {code for asker in askers for code in asker.result()} == {200}
 
 
-def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving, ThreadPoolExecutor() as pool:
+def test_a_second_signal_kills_envoy_at_once(upstream: Upstream, tmp_path: Path) -> None:
+    with (
+        running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving,
+        ThreadPoolExecutor() as pool,
+    ):
         upstream.answers["LevelDown"] = slow(4)
         cut_off = pool.submit(leaving.client.get, "/leveldown")
         wait_until(lambda: bool(upstream.calls), "the request is under way")
@@ -143,7 +191,7 @@ def test_a_second_signal_ends_at_once(upstream: Upstream, tmp_path: Path) -> Non
             cut_off.result()
 
 
-def test_the_end_of_envoy_is_the_end_of_the_gateway(upstream: Upstream, tmp_path: Path) -> None:
-    with running_gateway(tmp_path, upstream.ports) as leaving:
+def test_the_gateway_ends_with_an_error_when_envoy_ends(upstream: Upstream, tmp_path: Path) -> None:
+    with running_gateway(tmp_path, upstream.ports, **LINGERS) as leaving:
         httpx.post(f"http://127.0.0.1:{leaving.admin_port}/quitquitquit")
         assert leaving.process.wait(10) == 1

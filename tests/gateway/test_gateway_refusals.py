@@ -1,5 +1,6 @@
-"""gRPC calls that the gateway itself refuses have a code and the details of every failure."""
+"""gRPC calls that the gateway itself refuses: their code and details."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,8 +26,7 @@ from levelgate.upbot.v1.eligibility_pb2 import EligibilityBatchCheckRequest
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from services.runtime.error_catalogue import REASONS
 from tests.gateway.http2 import grpc_call
-from tests.gateway.running import Gateway, running_gateway, wait_until
-from tests.gateway.test_gateway_policy import log_lines
+from tests.gateway.running import ROOT, Gateway, running_gateway, wait_until
 from tests.gateway.test_gateway_streams import SHORT, channel_to
 from tests.gateway.upstream import Upstream, bare, failing, raising, slow
 
@@ -46,7 +46,7 @@ def channel(gateway: Gateway) -> Iterator[grpc.Channel]:
 
 
 def refusal(call: Any, request: Message, request_id: str = "refused-1") -> tuple[str, str]:
-    """The code and the reason; this function checks the rest, which all refusals share."""
+    """Returns the code and the reason, and checks the rest, which is the same for all refusals."""
     begin = call if isinstance(call, grpc.UnaryStreamMultiCallable) else call.future
     failed = begin(request, metadata=(("x-request-id", request_id),), timeout=10)
     assert failed.code() is not grpc.StatusCode.OK
@@ -71,7 +71,9 @@ def watch(channel: grpc.Channel) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("limit", ["GATEWAY_RATE_LIMIT", "GATEWAY_TOKEN_RATE_LIMIT"])
-def test_too_many_calls_a_second(upstream: Upstream, tmp_path: Path, limit: str) -> None:
+def test_too_many_calls_a_second_are_refused(
+    upstream: Upstream, tmp_path: Path, limit: str
+) -> None:
     with (
         running_gateway(tmp_path, upstream.ports, **{limit: "1"}) as limited,
         channel_to(limited) as channel,
@@ -83,7 +85,7 @@ def test_too_many_calls_a_second(upstream: Upstream, tmp_path: Path, limit: str)
 
 
 @pytest.mark.parametrize("call", [list_rules, watch])
-def test_no_healthy_instance(
+def test_a_call_without_a_healthy_instance_is_refused(
     upstream: Upstream, channel: grpc.Channel, call: Callable[[grpc.Channel], tuple[str, str]]
 ) -> None:
     upstream.set_healthy("member_level", False)
@@ -101,27 +103,34 @@ def test_no_healthy_instance(
         )
 
 
-def test_a_service_that_breaks_the_connection(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_call_that_reaches_no_instance_is_retried_three_times_and_refused(
+    upstream: Upstream, tmp_path: Path
+) -> None:
     ports = {**upstream.ports, "member_level": 1}
     # Without health checks the gateway tries the instance.
-    changes = {"    health_checks: *hc\n": ""}
+    cluster = (ROOT / "gateway" / "cluster.yaml").read_text(encoding="utf-8")
+    health_checks = re.search(r" +health_checks:\n( +- .*\n( {6}.*\n)*)", cluster)
+    assert health_checks
+    changes = {health_checks[0]: ""}
     with running_gateway(tmp_path, ports, changes) as lonely, channel_to(lonely) as channel:
         assert list_rules(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+        # No instance has seen the call, so these retries are safe.
+        assert lonely.counter("cluster.member_level.upstream_rq_retry") == 3
 
 
-def test_the_deadline(upstream: Upstream, impatient: Gateway) -> None:
+def test_a_call_past_its_deadline_is_refused(upstream: Upstream, impatient: Gateway) -> None:
     upstream.answers["ListRules"] = slow(3)
     with channel_to(impatient) as channel:
         assert list_rules(channel) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
 
 
 @pytest.mark.parametrize("length", [1, 128])
-def test_a_service_that_is_not_on_the_gateway(channel: grpc.Channel, length: int) -> None:
+def test_a_call_of_an_internal_service_is_refused(channel: grpc.Channel, length: int) -> None:
     refused = refusal(MemberBulkStub(channel).ExportUsers, ExportUsersRequest(), "i" * length)
     assert refused == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
 
 
-def test_a_method_that_a_service_does_not_have(channel: grpc.Channel) -> None:
+def test_a_call_of_an_unknown_method_is_refused(channel: grpc.Channel) -> None:
     call: Any = channel.unary_unary(
         "/levelgate.member.v1.MemberLevel/Nothing", lambda message: message.SerializeToString()
     )
@@ -129,7 +138,7 @@ def test_a_method_that_a_service_does_not_have(channel: grpc.Channel) -> None:
 
 
 def show_user(channel: grpc.Channel, size: int) -> tuple[Any, Message]:
-    # The tag and the length before the text take 4 bytes, of a larger text 5.
+    # The tag and the length take 4 bytes, or 5 for a larger text.
     return MemberLevelStub(channel).ShowUser, ShowUserRequest(user_id="a" * (size - 4))
 
 
@@ -159,11 +168,13 @@ def test_a_larger_message_is_refused(
     request_id = f"larger-than-{most}"
     assert refusal(call, request, request_id) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
     assert upstream.calls == []
-    wait_until(lambda: bool(log_lines(gateway, request_id)), "the log is written")
-    assert [line["grpc"] for line in log_lines(gateway, request_id)] == ["8"]
+    wait_until(lambda: bool(gateway.log_lines(request_id)), "the log is written")
+    assert [line["grpc"] for line in gateway.log_lines(request_id)] == ["8"]
 
 
-def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_call_above_the_limit_of_calls_in_progress_is_refused(
+    upstream: Upstream, tmp_path: Path
+) -> None:
     changes = {"max_requests: 1024, max_retries": "max_requests: 1, max_retries"}
     upstream.answers["ShowUser"] = slow(1)
     with (
@@ -177,7 +188,7 @@ def test_too_many_calls_under_way(upstream: Upstream, tmp_path: Path) -> None:
         first.result()
 
 
-# Code and message of Envoy or grpcio for errors that are hard to provoke here, and what callers get
+# Statuses of Envoy and grpcio that are hard to provoke in a test, and their meaning.
 SAID = [
     ("UNKNOWN", "stream timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     ("UNAVAILABLE", "upstream request timeout", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
@@ -206,7 +217,7 @@ def test_a_status_without_details_gets_them(
     assert list_rules(channel) == (meant, reason)
 
 
-def test_a_code_that_only_services_use_is_not_changed(
+def test_a_code_that_only_services_use_is_left_unchanged(
     channel: grpc.Channel, upstream: Upstream
 ) -> None:
     upstream.answers["ListRules"] = bare(grpc.StatusCode.NOT_FOUND, "unknown service")
@@ -245,7 +256,7 @@ ODD_TOKENS = [b"SECRET\xe9", "SECRET令牌".encode(), b"SECRET\t"]
 
 
 def refused(answer: dict[str, str]) -> tuple[str, str]:
-    """The code and the reason of an HTTP/2 answer."""
+    """Returns the code and the reason of an answer's headers."""
     encoded = answer["grpc-status-details-bin"]
     status = status_pb2.Status.FromString(b64decode(encoded + "=" * (-len(encoded) % 4)))
     info = error_details_pb2.ErrorInfo()
@@ -256,14 +267,14 @@ def refused(answer: dict[str, str]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("method", "headers", "body"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_grpc_reaches_no_service(
+def test_a_malformed_grpc_call_reaches_no_service(
     gateway: Gateway,
     upstream: Upstream,
     method: str,
     headers: list[Header],
     body: bytes,
 ) -> None:
-    # grpcio resets such a call, which counts as a failure of its instance.
+    # grpcio would reset such a call, and Envoy would count that against the instance.
     answer = grpc_call(gateway.port, RULES, headers, body, method)
     assert refused(answer) == ("3", "INVALID_PARAMETER")
     assert upstream.calls == []
@@ -275,20 +286,20 @@ def test_a_stream_may_begin_without_a_message(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("token", ODD_TOKENS)
-def test_a_malformed_token_reaches_no_service_and_no_log(
+def test_a_token_that_is_not_printable_reaches_no_service_and_no_log(
     gateway: Gateway, upstream: Upstream, token: bytes
 ) -> None:
     headers: list[Header] = [TE, ("authorization", token), ("x-request-id", "odd-token")]
     assert refused(grpc_call(gateway.port, RULES, headers)) == ("16", "TOKEN_INVALID")
     assert upstream.calls == []
-    wait_until(lambda: bool(log_lines(gateway, "odd-token")), "the log is written")
+    wait_until(lambda: bool(gateway.log_lines("odd-token")), "the log is written")
     assert "SECRET" not in gateway.access_log + gateway.own_log
 
 
-def test_metadata_that_libraries_cannot_decode_is_removed(
+def test_metadata_that_no_library_can_decode_is_not_passed_on(
     gateway: Gateway, upstream: Upstream
 ) -> None:
-    # grpcio logs it.
+    # grpcio would log it.
     secret = b"SECRET\xe9"
     headers = [TE, ("user-agent", secret), ("x-openid", secret), ("x-other", "a b")]
     assert grpc_call(gateway.port, RULES, headers)["grpc-status"] == "0"

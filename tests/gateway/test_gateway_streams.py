@@ -1,4 +1,4 @@
-"""The streaming RPCs: open for as long as their callers like, and for nobody else."""
+"""The streaming RPCs: they stay open for as long as their callers like."""
 
 import socket
 import time
@@ -49,10 +49,10 @@ STREAMS = [
     (run_demotion, RunDemotionResponse(percent=7)),
 ]
 streams = pytest.mark.parametrize(
-    ("call", "news"), STREAMS, ids=[call.__name__ for call, _ in STREAMS]
+    ("call", "message"), STREAMS, ids=[call.__name__ for call, _ in STREAMS]
 )
 
-# Every limit on the way of a call, as short as a test is patient.
+# Short values for every time limit of a call.
 SHORT = {
     "stream_idle_timeout: 75s": "stream_idle_timeout: 1s",
     "max_stream_duration: 10s": "max_stream_duration: 1s",
@@ -72,18 +72,18 @@ def impatient(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @streams
 def test_a_stream_may_be_silent_for_longer_than_any_limit(
-    impatient: Gateway, upstream: Upstream, call: Any, news: Message
+    impatient: Gateway, upstream: Upstream, call: Any, message: Message
 ) -> None:
     with channel_to(impatient) as channel:
         stream = call(channel)
         next(stream)
-        time.sleep(2.5)
-        upstream.news.put(news)
-        assert next(stream) == news
+        time.sleep(1.5)
+        upstream.messages.put(message)
+        assert next(stream) == message
         stream.cancel()
 
 
-def test_a_stream_both_ways_passes_each_message_at_once_and_may_pause(
+def test_a_bidirectional_stream_passes_each_message_at_once_and_may_pause(
     impatient: Gateway, upstream: Upstream
 ) -> None:
     asked: SimpleQueue[EligibilityStreamCheckRequest | None] = SimpleQueue()
@@ -95,42 +95,42 @@ def test_a_stream_both_ways_passes_each_message_at_once_and_may_pause(
         for openid in ("a", "b"):
             asked.put(EligibilityStreamCheckRequest(openids=[openid]))
             assert list(next(replies).data.openids) == [openid]
-            time.sleep(2.5)
+            time.sleep(1.5)
         asked.put(None)
         assert list(replies) == []
-    assert upstream.calls[0].seconds_left > 10**8  # none: grpcio's word for for ever
+    assert upstream.calls[0].seconds_left > 10**8  # grpcio's value for no deadline
 
 
-def test_other_calls_meet_the_limit(impatient: Gateway, upstream: Upstream) -> None:
-    # So that the test above is about a gateway that has it.
+def test_a_call_that_is_no_stream_is_ended_by_the_limit(
+    impatient: Gateway, upstream: Upstream
+) -> None:
+    # This shows that the gateway of the tests above has the limit.
     upstream.answers["LevelDown"] = slow(3)
     started = time.monotonic()
     assert impatient.client.get("/leveldown").status_code == 504
     assert time.monotonic() - started < 2.5
 
 
-def test_a_body_that_never_comes_ends_with_the_familys_answer(impatient: Gateway) -> None:
+def test_a_body_that_never_arrives_gets_an_error_of_the_family(impatient: Gateway) -> None:
     request = b"POST /vipBiz HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"
     head, _, body = impatient.raw(request).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert body.decode() == MEMBER.failure(1001, BAD)
 
 
-@streams
-def test_a_streams_caller_may_have_a_deadline(
-    gateway: Gateway, upstream: Upstream, call: Any, news: Message
-) -> None:
+def test_the_caller_of_a_stream_may_set_a_deadline(gateway: Gateway, upstream: Upstream) -> None:
     with channel_to(gateway) as channel:
-        # Long enough for two answers on a machine that is stalled for a second.
-        stream = call(channel, 4)
-        upstream.news.put(news)
         started = time.monotonic()
-        assert len([next(stream), next(stream)]) == 2
-        with pytest.raises(grpc.RpcError):
+        # Long enough for an answer even if the machine stalls for a second.
+        streams = [call(channel, 4) for call, _ in STREAMS]
+        for stream in streams:
             next(stream)
-        assert stream.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        for stream in streams:
+            with pytest.raises(grpc.RpcError):
+                next(stream)
+            assert stream.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert time.monotonic() - started < 8
-        assert upstream.calls[0].seconds_left < 5
+        assert all(call.seconds_left < 5 for call in upstream.calls)
 
 
 @pytest.mark.parametrize(("call", "rpc"), [(watch, "WatchLevels"), (run_demotion, "RunDemotion")])
@@ -143,7 +143,7 @@ def test_a_streams_caller_may_have_a_deadline(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     ],
 )
-def test_a_streams_end_is_the_services_and_nothing_is_tried_again(
+def test_a_stream_ends_with_the_status_of_the_service_and_is_not_retried(
     gateway: Gateway, upstream: Upstream, call: Any, rpc: str, code: grpc.StatusCode
 ) -> None:
     upstream.answers[rpc] = failing(code, "说")
@@ -153,12 +153,13 @@ def test_a_streams_end_is_the_services_and_nothing_is_tried_again(
     assert len(upstream.calls) == 1
 
 
-def test_a_stream_goes_on_while_the_gateway_drains_and_does_not_hold_it_up(
+def test_a_stream_continues_while_the_gateway_drains_and_does_not_delay_its_end(
     upstream: Upstream, tmp_path: Path
 ) -> None:
-    news = WatchLevelsResponse(cursor="d")
+    message = WatchLevelsResponse(cursor="d")
+    draining = {"GATEWAY_LINGER_SECONDS": "1", "GATEWAY_DRAIN_SECONDS": "2"}
     with (
-        running_gateway(tmp_path, upstream.ports, GATEWAY_DRAIN_SECONDS="2") as leaving,
+        running_gateway(tmp_path, upstream.ports, **draining) as leaving,
         channel_to(leaving) as channel,
     ):
         stream = watch(channel)
@@ -166,20 +167,20 @@ def test_a_stream_goes_on_while_the_gateway_drains_and_does_not_hold_it_up(
         leaving.process.terminate()
         health = f"http://127.0.0.1:{leaving.port}/healthz"
         wait_until(lambda: httpx.get(health).status_code == 503, "it drains")
-        upstream.news.put(news)
-        assert next(stream) == news
+        upstream.messages.put(message)
+        assert next(stream) == message
         started = time.monotonic()
         with pytest.raises(grpc.RpcError):
             next(stream)
-        assert stream.code() == grpc.StatusCode.UNAVAILABLE  # what tells a caller to reconnect
+        assert stream.code() == grpc.StatusCode.UNAVAILABLE  # this tells a caller to reconnect
         assert leaving.process.wait(10) == 0
         assert time.monotonic() - started < 5
 
 
-def test_a_caller_that_is_gone_without_a_word_is_noticed(
+def test_a_caller_that_vanishes_without_closing_its_connection_is_noticed(
     upstream: Upstream, tmp_path: Path
 ) -> None:
-    # Nothing else would end its watch, and an instance lets in only so many.
+    # Nothing else would end its watch, and the number of watches of an instance is limited.
     changes = {"interval: 30s, timeout: 20s": "interval: 1s, timeout: 1s"}
     with (
         running_gateway(tmp_path, upstream.ports, changes) as running,
@@ -192,7 +193,7 @@ def test_a_caller_that_is_gone_without_a_word_is_noticed(
         assert time.monotonic() - started < 8
 
 
-def test_nobody_reaches_the_operators_streams(gateway: Gateway, upstream: Upstream) -> None:
+def test_the_streams_for_operators_are_not_reachable(gateway: Gateway, upstream: Upstream) -> None:
     with channel_to(gateway) as channel:
         bulk = MemberBulkStub(channel)
         export = bulk.ExportUsers(ExportUsersRequest(), timeout=5)
@@ -205,7 +206,7 @@ def test_nobody_reaches_the_operators_streams(gateway: Gateway, upstream: Upstre
         "MemberHistory/WatchLevels",
         "Demotion/RunDemotion",
     ):
-        # Nor does JSON reach any stream.
+        # JSON clients do not reach any stream either.
         reply = gateway.client.post(f"/levelgate.member.v1.{rpc}", json={})
         assert (reply.status_code, reply.text) == (404, none_failure(404, UNKNOWN_PATH))
     assert upstream.calls == []

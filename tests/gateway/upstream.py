@@ -1,4 +1,4 @@
-"""The three services as the gateway sees them: they answer what a test says and remember it all."""
+"""Stands in for all services: answers what a test says and records every call."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,33 +14,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from levelgate.access.v1 import access_tokens_pb2
-from levelgate.member.v1 import (
-    demotion_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-)
-from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
-from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
+from services.access.scopes import descriptor_of
+from services.suite import SUITE
 
 SERVED_BY = {
-    "upbot_checks": [
-        upbot_checks_pb2.DESCRIPTOR.services_by_name["UpbotChecks"],
-        eligibility_pb2.DESCRIPTOR.services_by_name["Eligibility"],
-        access_tokens_pb2.DESCRIPTOR.services_by_name["AccessTokens"],
-        user_facts_pb2.DESCRIPTOR.services_by_name["UserFacts"],
-    ],
-    "member_level": [
-        member_level_pb2.DESCRIPTOR.services_by_name["MemberLevel"],
-        member_history_pb2.DESCRIPTOR.services_by_name["MemberHistory"],
-        demotion_pb2.DESCRIPTOR.services_by_name["Demotion"],
-        member_bulk_pb2.DESCRIPTOR.services_by_name["MemberBulk"],
-    ],
-    "shop_level": [
-        shop_level_pb2.DESCRIPTOR.services_by_name["ShopLevel"],
-        shop_admin_pb2.DESCRIPTOR.services_by_name["ShopAdmin"],
-    ],
+    service.name: [descriptor_of(name) for name in (*service.public, *service.internal)]
+    for service in SUITE
 }
 
 Answer = Callable[[Any, grpc.ServicerContext], Message | None]
@@ -48,7 +27,7 @@ Answer = Callable[[Any, grpc.ServicerContext], Message | None]
 
 @dataclass(frozen=True)
 class Call:
-    """What one RPC got from the gateway."""
+    """What one RPC received from the gateway."""
 
     rpc: str
     request: Any
@@ -57,7 +36,7 @@ class Call:
 
 
 def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer:
-    """An answer that is this status, with the ErrorInfo that the services give."""
+    """An answer with this status and an ErrorInfo, as services send it."""
     status = status_pb2.Status(code=code.value[0], message=message)
     info = error_details_pb2.ErrorInfo(reason="ANY", domain="levelgate", metadata=metadata)
     status.details.add().Pack(info)
@@ -69,7 +48,7 @@ def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer
 
 
 def bare(code: grpc.StatusCode, message: str) -> Answer:
-    """An answer as Envoy and grpcio give it: no details."""
+    """An answer with this status and without details, as Envoy and grpcio send it."""
 
     def answer(_request: Any, context: grpc.ServicerContext) -> None:
         context.abort(code, message)
@@ -103,12 +82,12 @@ def _each(handle: Answer) -> Any:
 
 @dataclass
 class Upstream:
-    """Three gRPC servers on ports of their own."""
+    """One gRPC server for each service, each on its own port."""
 
     calls: list[Call] = field(default_factory=list)
     answers: dict[str, Answer | Message] = field(default_factory=dict)
-    # What a stream tells after its first message.
-    news: "SimpleQueue[Message]" = field(default_factory=SimpleQueue)
+    # The messages of a stream after the first one.
+    messages: "SimpleQueue[Message]" = field(default_factory=SimpleQueue)
     ports: dict[str, int] = field(default_factory=dict)
     servers: dict[str, grpc.Server] = field(default_factory=dict)
     healths: dict[str, health.HealthServicer] = field(default_factory=dict)
@@ -124,14 +103,14 @@ class Upstream:
     def reset(self) -> None:
         self.calls.clear()
         self.answers.clear()
-        self.news = SimpleQueue()
+        self.messages = SimpleQueue()
 
     def set_healthy(self, name: str, healthy: bool) -> None:
         statuses = health_pb2.HealthCheckResponse
         self.healths[name].set("", statuses.SERVING if healthy else statuses.NOT_SERVING)
 
     def _start(self, name: str) -> None:
-        # Any size: what is too large is for the gateway to say.
+        # Without a limit, because the gateway has to refuse messages that are too large.
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
         server = grpc.server(ThreadPoolExecutor(16), options=options)
         for service in SERVED_BY[name]:
@@ -158,11 +137,11 @@ class Upstream:
             return (answer and answer(request, context)) or reply()
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
-            # One message, and then the news for as long as the caller stays.
+            # One message, and then those of `messages` until the caller leaves.
             yield handle(request, context)
             while context.is_active():
                 try:
-                    yield self.news.get(timeout=0.05)
+                    yield self.messages.get(timeout=0.05)
                 except Empty:
                     continue
 
@@ -179,3 +158,10 @@ class Upstream:
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=lambda message: message.SerializeToString(),
         )
+
+
+def received(upstream: Upstream) -> tuple[str, dict[str, object]]:
+    """The only call: its RPC, and its fields by their proto names."""
+    (call,) = upstream.calls
+    fields = {descriptor.name: value for descriptor, value in call.request.ListFields()}
+    return call.rpc, fields

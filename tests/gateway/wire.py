@@ -1,4 +1,4 @@
-"""A wire between Envoy and an instance, which a test can cut, or block for a time."""
+"""A connection between Envoy and an instance that a test can cut or block."""
 
 import socket
 import threading
@@ -6,10 +6,10 @@ from contextlib import suppress
 
 
 class Wire:
-    """Forwards what comes to `port`.
+    """Forwards connections to `port` to an instance.
 
-    A cut wire is what is left of an instance that was killed, a blocked one of an instance that
-    hangs: its connections stay open, and nothing comes back.
+    A cut wire looks like an instance that was killed. A blocked one looks like an instance that
+    hangs: its connections stay open, and nothing is answered.
     """
 
     def __init__(self, target: int) -> None:
@@ -24,7 +24,7 @@ class Wire:
     def cut(self) -> None:
         """Breaks all connections and refuses new ones."""
         self.is_open.set()
-        # Closing alone would not wake the thread that accepts.
+        # Closing the socket would not wake the thread that accepts.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

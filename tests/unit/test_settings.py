@@ -6,13 +6,18 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from services.member_level.settings import MemberLevelSettings
-from services.runtime.settings import AccessSettings, load
+from services.runtime.settings import AccessSettings, load, settings_of
 from services.shop_level.settings import ShopLevelSettings
 from services.store.settings import StoreSettings
+from services.suite import SUITE
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.user_state.record import MAX_PROTECTED_UNTIL, SECONDS_PER_DAY
 
-ALL = (UpbotChecksSettings, MemberLevelSettings, ShopLevelSettings, AccessSettings, StoreSettings)
+ALL: tuple[type[BaseSettings], ...] = (
+    *(settings_of(service.name) for service in SUITE),
+    AccessSettings,
+    StoreSettings,
+)
 
 
 def test_every_setting_has_a_default_and_a_description() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -21,14 +22,16 @@ from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
 from services.member_level.bulk_servicer import MAX_REJECTS
 from services.member_level.import_rows import RowReader
-from services.member_level.validation import CHECKS as MEMBER
 from services.runtime.errors import Violation
 from services.runtime.validation import Checks, Validator, violations
-from services.shop_level.validation import CHECKS as SHOP
-from services.upbot_checks.validation import CHECKS as UPBOT
+from services.suite import SUITE
 from services.user_state.record import MAX_VERSION
 
-ALL: Checks = {**UPBOT, **MEMBER, **SHOP}
+ALL: Checks = {
+    message: checks
+    for service in SUITE
+    for message, checks in import_module(f"services.{service.name}.validation").CHECKS.items()
+}
 
 GAME = {
     "openid": "u",
