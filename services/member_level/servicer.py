@@ -1,4 +1,4 @@
-"""The calls on users: from the message to the domain and back."""
+"""The RPCs on members, of the MemberLevel service."""
 
 import time
 
@@ -6,7 +6,7 @@ import grpc
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from services.member_level import failures
-from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.messages import SUCCESS
 from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
@@ -16,21 +16,21 @@ from services.user_state.bulk import BulkUsers
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
 
-# The route of /leveldown lets a caller wait a minute; a caller without a deadline waits no longer.
+# The gateway's route of /leveldown has a timeout of a minute; other callers do not wait longer.
 _LONGEST_WAIT = 60.0
-# Seconds of the caller's time that are kept for the answer.
+# Seconds before the caller's deadline that are reserved for the reply.
 _TIME_TO_ANSWER = 0.5
 
 
 class MemberLevel(RuleServicer):
-    """docs/api/member-level.md, call by call, and AddPoints beside them."""
+    """Implements levelgate.member.v1.MemberLevel."""
 
     def __init__(
         self,
         users: UserState,
         bulk: BulkUsers,
         rules: RuleBook,
-        demotions: Demotions,
+        demotions: DemotionCoordinator,
         *,
         manual_level_days: int,
     ) -> None:
@@ -101,10 +101,12 @@ class MemberLevel(RuleServicer):
     def LevelDown(
         self, _request: pb.LevelDownRequest, context: grpc.ServicerContext
     ) -> pb.LevelDownResponse:
-        left: float | None = context.time_remaining()  # None without a deadline; the stub denies it
-        wait = _LONGEST_WAIT if left is None else min(left - _TIME_TO_ANSWER, _LONGEST_WAIT)
+        remaining: float | None = context.time_remaining()  # the stub omits None, for no deadline
+        wait = _LONGEST_WAIT
+        if remaining is not None:
+            wait = min(remaining - _TIME_TO_ANSWER, _LONGEST_WAIT)
         follower = self._demotions.follower(context, wait)
-        self._demotions.run_to_the_end(current_app(), follower)
+        self._demotions.run_to_completion(current_app(), follower)
         if follower.has_left:
             raise caller_left()
         return pb.LevelDownResponse(code=SUCCESS, data=SUCCESS)
@@ -124,7 +126,7 @@ def _points_result(request: pb.AddPointsRequest, addition: Addition) -> pb.Point
 
 def _answer(request: pb.AddPointsRequest, added: Added | None) -> pb.PointsResult:
     if added is None:
-        raise TypeError("an addition that was done says what it made")
+        raise TypeError("an addition without a result")
     if added.delta != request.delta:
         raise failures.bill_no_used(added.delta)
     return pb.PointsResult(

@@ -27,7 +27,7 @@ EARLIER_APPS = "lg:apps"
 # String: the running or last demotion, as JSON.
 DEMOTION = "lg:{demotion}:run"
 # String: the instance that drives it, for the time of its lease.
-DEMOTION_DRIVER = "lg:{demotion}:driver"
+DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
 
@@ -87,11 +87,15 @@ class Bucket:
         """Hash: the lit stars and the game facts of a user."""
         return f"{self.prefix}facts:{user}"
 
-    def shop_member(self, shop: str, user: str) -> str:
-        """String: nickname and avatar of a user in a shop, as a serialised message.
+    def shop_profile(self, shop: str, user: str) -> str:
+        """String: nickname and avatar of a member in a shop, as JSON.
 
         Both ids are opaque; the shop's length distinguishes "1" + "2:x" from "1:2" + "x".
         """
+        return f"{self.prefix}profile:{len(shop)}:{shop}:{user}"
+
+    def earlier_shop_profile(self, shop: str, user: str) -> str:
+        """String: the same as earlier releases stored it, as a serialised RPC message."""
         return f"{self.prefix}member:{len(shop)}:{shop}:{user}"
 
 
@@ -122,13 +126,18 @@ def demotion_plan(plan: str) -> str:
     return f"lg:{{demotion}}:plan:{plan}"
 
 
-def shop_settings(shop: str) -> str:
-    """String: a shop's settings, as a serialised message."""
+def shop(shop: str) -> str:
+    """String: a shop's settings and levels, as JSON."""
+    return f"lg:{{shop:{shop}}}:document"
+
+
+def earlier_shop_settings(shop: str) -> str:
+    """String: a shop's settings as earlier releases stored them, as a serialised RPC message."""
     return f"lg:{{shop:{shop}}}:settings"
 
 
-def shop_levels(shop: str) -> str:
-    """Hash: the shop's levels by id, each a serialised message."""
+def earlier_shop_levels(shop: str) -> str:
+    """Hash: a shop's levels by id, likewise."""
     return f"lg:{{shop:{shop}}}:levels"
 
 

@@ -7,7 +7,7 @@ from services.user_state.record import FORMAT
 from tests.fuzz.inputs import RecordInput
 from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
 
-STEPS = (
+THRESHOLDS = (
     *("get", "show", "check", "history", "initialise", "set_points", "add_points", "set_manually"),
     *("delete", "demote", "import", "page", "count", "restore", "export"),
 )
@@ -18,7 +18,7 @@ def record_input(random: Random) -> RecordInput:
     record = _record(random)
     if random.random() < 0.5:
         record = mutated_bytes(random, record, record)
-    steps = tuple(random.sample(STEPS, random.choice((1, 2, 3))))
+    steps = tuple(random.sample(THRESHOLDS, random.choice((1, 2, 3))))
     number = odd_integer(random) % 2**31
     return RecordInput(
         record, random.choice(("5", "joe", "用户")), random.random() < 0.7, steps, number

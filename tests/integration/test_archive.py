@@ -13,13 +13,14 @@ from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
-from services.shop_level.shops import Shops
+from services.shop_level.shop import Profile
+from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.history import changes_of
 from services.user_state.scripts import Retention
@@ -71,10 +72,10 @@ def test_an_archive_moves_everything_to_another_number_of_buckets(
     assert again.outcome is Outcome.REPEAT
     assert RuleBook(other).book().version == RuleBook(store).book().version
     assert RuleBook(other).version(1) is not None
-    assert Facts(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
-    assert Facts(other, buckets).everything("aaa") == Facts(store, Buckets()).everything("aaa")
-    assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
-    assert Shops(other, buckets).get("7") is not None
+    assert FactStore(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
+    assert FactStore(other, buckets).all_of("aaa") == FactStore(store, Buckets()).all_of("aaa")
+    assert ShopStore(other, buckets).profile("6", "joe") == Profile(nickname="Joe")
+    assert ShopStore(other, buckets).get("7") is not None
     grant = Tokens(other).find(pair.access_token)
     assert grant is not None
     assert grant.appid == "shop"

@@ -13,7 +13,7 @@ from services.store.keys import Bucket, Buckets
 from services.store.reads import Reads
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Span
 from services.user_state.rows import Row
@@ -78,7 +78,7 @@ def test_every_transition_of_a_user_is_immediately_visible(both: Both) -> None:
 
 def test_every_change_of_a_fact_is_immediately_visible(both: Both) -> None:
     key = ALL.facts("u")
-    facts, seen = Facts(both.store, BUCKETS), Facts(both.store, BUCKETS, both.reads)
+    facts, seen = FactStore(both.store, BUCKETS), FactStore(both.store, BUCKETS, both.reads)
     fact = GameFact(code="x")
     changes: dict[str, Callable[[], object]] = {
         "lit": lambda: facts.put_star("u", STAR, lit=True),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from levelgate.member.v1.demotion_pb2 import AtRiskMember
-from services.member_level.risk import RiskPages
+from services.member_level.demotion.at_risk import AtRiskPages
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.store.keys import Bucket
@@ -230,7 +230,7 @@ def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
     got: list[AtRiskMember] = []
     cursor = ""
     while True:
-        page = RiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
+        page = AtRiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
         got += page.members
         cursor = page.next_cursor
         if not cursor:
@@ -249,7 +249,7 @@ def test_pages_include_all_levels_without_a_rule(bulk: BulkUsers, size: int) -> 
     bulk.write(rows, THRESHOLDS)
     many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
     while True:
-        page = RiskPages(bulk).page(many, 1, size, cursor, go_on)
+        page = AtRiskPages(bulk).page(many, 1, size, cursor, go_on)
         got += [each.level for each in page.members]
         cursor = page.next_cursor
         if not cursor:
@@ -261,10 +261,10 @@ def test_a_page_continues_in_the_next_level_if_the_last_member_has_moved(bulk: B
     # The position in one level does not apply to the next level.
     earlier, later = sorted(NAMES[:2])
     bulk.write([member(later, 10, 1), member(earlier, 20, 3)], THRESHOLDS)
-    page = RiskPages(bulk).page(BOOK, 5, 1, "", go_on)
+    page = AtRiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert [each.user_id for each in page.members] == [later]
     bulk.write([member(later, 100, 0)], THRESHOLDS)
-    rest = RiskPages(bulk).page(BOOK, 5, 1, page.next_cursor, go_on)
+    rest = AtRiskPages(bulk).page(BOOK, 5, 1, page.next_cursor, go_on)
     assert [each.user_id for each in rest.members] == [earlier]
 
 
@@ -280,7 +280,7 @@ def test_a_small_page_reads_few_of_many_members(
         return pages(places, limit)
 
     monkeypatch.setattr(bulk.indexes, "pages", noted)
-    page = RiskPages(bulk).page(BOOK, 5, 1, "", go_on)
+    page = AtRiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert len(page.members) == 1
     assert asked == [1]
 
@@ -289,10 +289,10 @@ def test_a_page_continues_after_the_rules_have_changed(bulk: BulkUsers) -> None:
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))
     bulk.write(rows, THRESHOLDS)
-    cursor = RiskPages(bulk).page(BOOK, 20, 2, "", go_on).next_cursor
+    cursor = AtRiskPages(bulk).page(BOOK, 20, 2, "", go_on).next_cursor
 
     def rest(ladder: Ladder) -> list[tuple[int, int]]:
-        page = RiskPages(bulk).page(book(ladder), 20, 9, cursor, go_on)
+        page = AtRiskPages(bulk).page(book(ladder), 20, 9, cursor, go_on)
         return [(each.level, each.points) for each in page.members]
 
     assert rest(LADDER) == [(1, 23), (1, 24), (3, 20)]

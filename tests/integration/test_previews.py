@@ -39,7 +39,7 @@ def test_a_preview_counts_who_would_move_and_changes_nothing(
     stricter = Ladder(
         [Rule(1, 0, "", 0, 499), Rule(2, 1, "", 800, 1300), Rule(4, 3, "", 1300, 1400)]
     )
-    asked = preview.under(stricter, {0, 1, 3})
+    asked = preview.preview_rules(stricter, {0, 1, 3})
     counts = asked.counts(bulk.indexes.count(asked.question, go_on))
     assert asked.moves(counts) == [(1, 0, 2), (1, 3, 1), (3, 1, 1)]
     assert asked.staying(counts) == 5
@@ -63,10 +63,10 @@ def test_a_preview_predicts_what_then_happens(
     )
     before = {name: found(users, name).level for name in names}
     levels = {rule.level for rule in (*old.rules, *new.rules)}
-    asked = preview.under(new, levels)
+    asked = preview.preview_rules(new, levels)
     predicted = asked.moves(asked.counts(bulk.indexes.count(asked.question, go_on)))
     demotion_thresholds = demotion_thresholds_of(new, levels)
-    fall = preview.due(new, demotion_thresholds)
+    fall = preview.preview_demotion(new, demotion_thresholds)
     planned = fall.moves(fall.counts(bulk.indexes.count(fall.question, go_on)))
     bulk.demote(
         {BUCKETS.of(name) for name in names}, thresholds_of(new), demotion_thresholds, "run"

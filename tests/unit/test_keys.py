@@ -23,7 +23,8 @@ def test_all_keys_of_a_user_are_on_one_slot() -> None:
     for key in (
         bucket.record("joe"),
         bucket.facts("joe"),
-        bucket.shop_member("6", "joe"),
+        bucket.shop_profile("6", "joe"),
+        bucket.earlier_shop_profile("6", "joe"),
         bucket.versions,
         bucket.protections,
         bucket.level_prefix,
@@ -38,8 +39,8 @@ def test_all_keys_of_a_user_are_on_one_slot() -> None:
 @given(TEXT, TEXT, TEXT, TEXT)
 def test_two_members_never_share_a_key(shop: str, user: str, shop2: str, user2: str) -> None:
     one, other = (
-        BUCKETS.of(user).shop_member(shop, user),
-        BUCKETS.of(user2).shop_member(shop2, user2),
+        BUCKETS.of(user).shop_profile(shop, user),
+        BUCKETS.of(user2).shop_profile(shop2, user2),
     )
     assert (one == other) == ((shop, user) == (shop2, user2))
 
@@ -71,7 +72,8 @@ def test_a_key_of_a_user_is_taken_apart_and_put_together_for_other_buckets(
         (before.record(user), after.record(user)),
         (before.facts(user), after.facts(user)),
         (before.bill(app, user, bill_no), after.bill(app, user, bill_no)),
-        (before.shop_member(app, user), after.shop_member(app, user)),
+        (before.shop_profile(app, user), after.shop_profile(app, user)),
+        (before.earlier_shop_profile(app, user), after.earlier_shop_profile(app, user)),
     ):
         found = user_key(key)
         assert found is not None
