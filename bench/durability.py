@@ -18,7 +18,7 @@ import redis
 from pydantic import SecretStr
 
 from bench.launch import free_port, launch_store
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
@@ -26,7 +26,7 @@ from services.user_state.state import Bill, Outcome, UserState
 
 WRITERS = 8
 USERS = 4
-STEPS = Steps(1, [Step(0, 0, 1), Step(1, 500, 2)])
+THRESHOLDS = LevelThresholds(1, [LevelThreshold(0, 0, 1), LevelThreshold(1, 500, 2)])
 START_SECONDS = 30.0
 
 SETTINGS: Mapping[str, Sequence[str]] = {
@@ -86,7 +86,7 @@ class Writer(threading.Thread):
             user, bill = f"user-{self._number % USERS}", f"{self._number}-{self._sent}"
             self._sent += 1
             try:
-                addition = self._users.add_points(user, 1, Bill(bill), STEPS)
+                addition = self._users.add_points(user, 1, Bill(bill), THRESHOLDS)
             except redis.RedisError:
                 time.sleep(0.005)
                 continue
@@ -122,7 +122,7 @@ def lost_writes(store: KilledStore, kills: int, writes_between: int) -> tuple[in
 def initialise(store: KilledStore) -> None:
     users = UserState(connect(store.settings), Buckets())
     for number in range(USERS):
-        users.initialise(f"user-{number}", STEPS.steps[0], 1)
+        users.initialise(f"user-{number}", THRESHOLDS.levels[0], 1)
 
 
 def wait_for_more(writers: Sequence[Writer], count: int) -> None:

@@ -25,7 +25,7 @@ from levelgate.member.v1.member_level_pb2 import PreviewRulesRequest, ProposedRu
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from services.rules.rule_book import RuleBook
 from services.store.keys import Buckets
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.rows import Row
 
 RESULTS = Path(".run/bench/state.json")
@@ -84,10 +84,10 @@ def _messages(start: int, stop: int) -> Iterator[ImportUsersRequest]:
 def write_members(bench: Bench, numbers: range) -> None:
     """Writes members directly to the store, by the code that the service uses."""
     store = bench.client()
-    crowd, steps = Crowd(store, Buckets()), RuleBook(store).book().steps
+    bulk, thresholds = BulkUsers(store, Buckets()), RuleBook(store).book().thresholds
     for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
         stop = min(start + _ROWS_PER_STREAM, numbers.stop)
-        crowd.write((Row(name_of(n), points_of(n)) for n in range(start, stop)), steps)
+        bulk.write((Row(name_of(n), points_of(n)) for n in range(start, stop)), thresholds)
 
 
 def make_due(bench: Bench, count: int, members: int) -> None:

@@ -13,7 +13,7 @@ import redis
 
 from levelgate import __version__
 from operations.commands.running import no_store, store_settings
-from services.access import earlier
+from services.access import earlier_apps
 from services.access.apps import App, AppExistsError, AppRevokedError, Apps, UnknownAppError
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = connect(settings)
     try:
         layout.claim(store, Buckets())
-        earlier.move(store)
+        earlier_apps.move(store)
         _run(options, store)
     except UnknownAppError:
         return _refuse(f"there is no app {options.appid}; `list` shows all apps")

@@ -25,7 +25,7 @@ from services.store.batches import batched
 from services.store.client import connect
 from services.store.keys import Buckets, UserKey
 from services.store.store import Script, Store, Value
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.record import MAX_VERSION
 
 FORMAT = 1
@@ -103,12 +103,12 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
     if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
         raise ArchiveError("the store is not empty: an import needs an empty store")
     layout.claim(store, buckets, is_writer=True)
-    crowd, write = Crowd(store, buckets), store.register_script(_WRITE)
+    bulk, write = BulkUsers(store, buckets), store.register_script(_WRITE)
     count = 0
     for batch in batched(_lines(lines), _LINES_AT_A_TIME):
         users = [line for line in batch if line.get("kind") == "user"]
         others = [line for line in batch if line.get("kind") != "user"]
-        crowd.restore(
+        bulk.restore(
             ((line["user"], _bytes(line["values"][0])) for line in users), header["version"]
         )
         for group in batched(others, _AT_A_TIME):

@@ -4,29 +4,29 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import redis
 from pydantic import SecretStr
 
 from levelgate import __version__
-from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
-from levelgate.shop.v1.shop_level_pb2 import Goods, ShopSet
 from operations.commands.examples import examples
 from services.access.apps import AppExistsError, Apps
 from services.access.scopes import all_scopes
 from services.access.tokens import Tokens
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
-from services.rules.thresholds import Steps
+from services.rules.thresholds import LevelThresholds
 from services.runtime.settings import load
-from services.shop_level.shops import Member, Shops
+from services.shop_level.shop import Goods, Profile, Shop, ShopLevel, ShopSet
+from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
 from services.store.client import connect, why_unavailable
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID, GameFact, GameKey, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import UserState
 
@@ -56,7 +56,7 @@ SHOP_SET = ShopSet(
     credit1="积分",
 )
 SHOP_LEVELS = (
-    ShopLevelSettings(
+    ShopLevel(
         id=7,
         weight=3,
         level_name="第一",
@@ -66,7 +66,7 @@ SHOP_LEVELS = (
         rent_free="1",
         deposit_free="1",
     ),
-    ShopLevelSettings(
+    ShopLevel(
         id=8,
         weight=5,
         level_name="第二",
@@ -75,6 +75,22 @@ SHOP_LEVELS = (
         deposit_free="1",
     ),
 )
+SHOPS = {
+    "6": Shop("2", SHOP_SET, "撒打算打算", levels=SHOP_LEVELS),
+    "7": Shop(
+        "0",
+        ShopSet(name="七号店"),
+        levels=(
+            ShopLevel(id=1, weight=1, level_name="铜", order_money="100.00"),
+            ShopLevel(id=2, weight=3, level_name="金", discount="9"),
+        ),
+    ),
+    "8": Shop(
+        "1",
+        ShopSet(name="八号店"),
+        levels=(ShopLevel(id=1, weight=3, level_name="金", order_count="10"),),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -122,38 +138,34 @@ def load_data(store: Store, buckets: Buckets) -> None:
     """Writes the demo data and replaces what has the same names."""
     ladder = Ladder(RULES)
     RuleBook(store).change(lambda _book: Book(ladder, next_id=RULES[-1].id + 1), APPID)
-    _load_users(UserState(store, buckets), RuleBook(store).book().steps)
-    _load_facts(Facts(store, buckets))
-    _load_shops(Shops(store, buckets))
+    _load_users(UserState(store, buckets), RuleBook(store).book().thresholds)
+    _load_facts(FactStore(store, buckets))
+    _load_shops(ShopStore(store, buckets))
 
 
-def _load_users(users: UserState, steps: Steps) -> None:
+def _load_users(users: UserState, thresholds: LevelThresholds) -> None:
     for user, points in POINTS.items():
         users.delete(user, APPID)
-        users.initialise(user, steps.steps[0], steps.version, APPID)
-        users.set_points(user, points, steps, APPID)
+        users.initialise(user, thresholds.levels[0], thresholds.version, APPID)
+        users.set_points(user, points, thresholds, APPID)
     protected_until = int(time.time()) + JOE_DAYS * SECONDS_PER_DAY
-    users.set_by_hand(MEMBER, 3, "demo", protected_until, APPID)
+    users.set_manually(MEMBER, 3, "demo", protected_until, APPID)
 
 
-def _load_facts(facts: Facts) -> None:
+def _load_facts(facts: FactStore) -> None:
     facts.put_star("xxxxd3dd", Star(1279, ANDROID), lit=True)
     for info, fact in GAME_FACTS.items():
         facts.put_game_fact("aaa", GameKey("cfm", "1", "2", "0", "bbb", info), fact)
 
 
-def _load_shops(shops: Shops) -> None:
-    shops.put("6", Shop(shop_set=SHOP_SET, shop_description="撒打算打算", level_type="2"))
-    for level in SHOP_LEVELS:
-        shops.put_level("6", level)
-    shops.put_member("6", MEMBER, Member(nickname="Joe"))
+def _load_shops(shops: ShopStore) -> None:
+    for shop_id in SHOPS:
+        shops.change(shop_id, partial(_demo_shop, shop_id))
+    shops.put_profile("6", MEMBER, Profile(nickname="Joe"))
 
-    shops.put("7", Shop(shop_set=ShopSet(name="七号店"), level_type="0"))
-    shops.put_level("7", ShopLevelSettings(id=1, weight=1, level_name="铜", order_money="100.00"))
-    shops.put_level("7", ShopLevelSettings(id=2, weight=3, level_name="金", discount="9"))
 
-    shops.put("8", Shop(shop_set=ShopSet(name="八号店"), level_type="1"))
-    shops.put_level("8", ShopLevelSettings(id=1, weight=3, level_name="金", order_count="10"))
+def _demo_shop(shop_id: str, _old: Shop | None) -> Shop:
+    return SHOPS[shop_id]
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""Who may call: apps with their secrets, and the tokens that apps and members hold."""
+"""Apps with their secrets and scopes, and the tokens of apps and members."""

@@ -1,4 +1,4 @@
-"""Apps: who may ask for tokens, with which secrets, for which scopes."""
+"""Apps: the callers that may request tokens, with their secrets and scopes."""
 
 import json
 import time
@@ -7,27 +7,27 @@ from dataclasses import asdict, dataclass, replace
 
 from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_generation, new_secret
 from services.store import keys
-from services.store.compare_and_set import Documents
+from services.store.compare_and_set import CompareAndSet
 from services.store.store import Store
 
 
 class UnknownAppError(Exception):
-    """There is no such app."""
+    """The app does not exist."""
 
 
 class AppRevokedError(Exception):
-    """The app was revoked, which is for good: make another, under this name or a new one."""
+    """The app was revoked, which cannot be undone: create another one, also under this name."""
 
 
 class AppExistsError(Exception):
-    """There is such an app already."""
+    """The app exists already."""
 
 
 @dataclass(frozen=True)
 class App:
-    """An app; `created` in seconds since 1970, `secrets` as their digests, the newest one last.
+    """An app. `created` is in seconds since 1970; `secrets` are digests, the newest one last.
 
-    `generation` is random: it tells apart the apps that had one name, one after another.
+    `generation` is random. It distinguishes apps that have had the same name.
     """
 
     appid: str
@@ -39,21 +39,22 @@ class App:
 
 
 class Apps:
-    """The apps in the store. A secret leaves this class once, when it is made."""
+    """The apps in the store. A secret is returned once, when it is created."""
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._now = now
-        self._documents = Documents(store)
+        self._compare_and_set = CompareAndSet(store)
 
     def get(self, appid: str) -> App | None:
         packed = self._store.get(keys.app(appid))
         return None if packed is None else unpack(packed)
 
     def authenticate(self, appid: str, secret: str) -> App | None:
-        """The app, if it is live and the secret is one of its own."""
+        """The app, if it is not revoked and the secret is one of its secrets."""
         app = self.get(appid)
-        # A revoked app has none left. The comparison comes first, so that it is always made.
+        # A revoked app has no secrets. The comparison is made for an unknown app, too, so that the
+        # time does not tell which apps exist.
         is_right = is_one_of(secret, () if app is None else app.secrets)
         return app if is_right else None
 
@@ -62,7 +63,7 @@ class Apps:
         return [app for appid in appids if (app := self.get(appid)) is not None]
 
     def create(self, appid: str, scopes: Sequence[str]) -> str:
-        """Makes an app and returns its secret; a revoked one gives its name to the new one.
+        """Creates an app, also under the name of a revoked one, and returns its secret.
 
         Raises AppExistsError.
         """
@@ -74,13 +75,13 @@ class Apps:
                 raise AppExistsError(appid)
             return pack(app)
 
-        # Listed first: an app that cannot be seen could not be revoked.
+        # The list comes first: an operator could not see and revoke an app that is not listed.
         self._store.sadd(keys.APPS, appid)
-        self._documents.change(keys.app(appid), make)
+        self._compare_and_set.change(keys.app(appid), make)
         return secret
 
     def rotate(self, appid: str) -> str:
-        """Adds a secret and returns it; the newest one before stays live, older ones go.
+        """Adds a secret and returns it. The previous one stays valid; older ones are removed.
 
         Raises UnknownAppError, AppRevokedError.
         """
@@ -94,14 +95,14 @@ class Apps:
         return secret
 
     def set_scopes(self, appid: str, scopes: Sequence[str]) -> None:
-        """Tokens that are live lose what is taken away; only new ones hold what is added.
+        """Existing tokens lose scopes that are removed; only new tokens get scopes that are added.
 
         Raises UnknownAppError, AppRevokedError.
         """
         self._change(appid, lambda app: replace(_active(app), scopes=tuple(scopes)))
 
     def revoke(self, appid: str) -> App:
-        """Ends the app's secrets and its tokens, each of which is good only while its app is.
+        """Ends the app's secrets and its tokens, which are valid only as long as the app.
 
         Raises UnknownAppError.
         """
@@ -117,7 +118,7 @@ class Apps:
             changed = change(unpack(packed))
             return pack(changed)
 
-        self._documents.change(keys.app(appid), replacement)
+        self._compare_and_set.change(keys.app(appid), replacement)
         return changed
 
 

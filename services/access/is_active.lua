@@ -1,4 +1,4 @@
--- Whether this key holds the app of this generation, and it was not revoked.
+-- Whether this key holds the app of this generation and the app was not revoked.
 local function is_active(key, generation)
   local packed = redis.call('GET', key)
   local app = packed and cjson.decode(packed)

@@ -1,4 +1,4 @@
-"""Tokens that were found a moment ago, so that a busy caller's is not looked up for each call."""
+"""Remembers valid tokens for a moment, so that a busy caller's is not looked up for each call."""
 
 import time
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import NamedTuple, Protocol
 
 from services.access.tokens import Grant
 
-# A revocation holds within a second, whatever is known here.
+# Together with the look-up, a revocation takes effect within a second.
 _SECONDS = 0.9
 # About 300 bytes each.
 _MOST = 20_000
 
 
 class Finder(Protocol):
-    """Who knows what a token allows."""
+    """Looks up what a token allows."""
 
     def find(self, token: str) -> Grant | None: ...
 
@@ -24,9 +24,9 @@ class _Known(NamedTuple):
 
 
 class KnownTokens:
-    """Remembers good tokens for less than a second; a bad one is looked up each time it comes.
+    """Remembers valid tokens for less than a second. Invalid ones are looked up each time.
 
-    Nobody can fill it with tokens that he made up, and nobody is refused by it.
+    So callers cannot fill the memory with invented tokens, and a new token is valid immediately.
     """
 
     def __init__(self, tokens: Finder, now: Callable[[], float] = time.monotonic) -> None:
@@ -45,8 +45,8 @@ class KnownTokens:
             self._known.pop(token, None)
             return None
         if len(self._known) >= _MOST:
-            # What is in use is back with its next call: cheaper than keeping an order.
+            # Tokens in use come back with their next call: cheaper than tracking their order.
             self._known = {}
-        # From before the question, as what was answered may be as old as that.
+        # The time before the look-up, because the answer may be as old as that.
         self._known[token] = _Known(grant, now + _SECONDS)
         return grant

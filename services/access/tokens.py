@@ -1,6 +1,6 @@
-"""Tokens: opaque random strings, of which the store holds only a digest, with a time to live.
+"""Tokens: opaque random strings. The store holds only their digests, with a time to live.
 
-docs/api has no word on them; the design's section "upbot" says what holds, docs/adr/0011 how.
+docs/api does not describe them. docs/adr/0011 describes how they are stored.
 """
 
 import json
@@ -10,31 +10,32 @@ from typing import NamedTuple
 from services.access.apps import App, unpack
 from services.access.secrets import digest, new_secret
 from services.store import keys
+from services.store.scripts import NamedScript
 from services.store.store import Store
 
 ACCESS_SECONDS = 7_200
 REFRESH_SECONDS = 30 * 86_400
 MEMBER_SECONDS = 7_200
-# How long a refreshed pair lives on.
+# How long a pair stays valid after it was refreshed, so that the call can be repeated.
 SUPERSEDED_SECONDS = 300
-# Of an app: so many pairs are live, and as many superseded.
+# The most live pairs of an app, and also the most superseded ones.
 LIVE_PAIRS = 20
 
-# A token and its app, of one moment.
+# Reads a token and its app at the same moment.
 _FIND = """
-local token = redis.call('GET', KEYS[1])
+local token = redis.call('GET', token_key)
 if not token then return false end
-return { token, redis.call('GET', ARGV[1] .. cjson.decode(token).app) }
+return { token, redis.call('GET', app_prefix .. cjson.decode(token).app) }
 """
 _ISSUE_MEMBER = """
-if not is_active(KEYS[1], ARGV[1]) then return 0 end
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+if not is_active(app_key, generation) then return 0 end
+redis.call('SET', token_key, token_fields, 'EX', seconds)
 return 1
 """
 
 
 class Grant(NamedTuple):
-    """What a live token allows: an app its scopes, or a member to be itself."""
+    """What a live token allows: the scopes of an app, or the identity of one member."""
 
     appid: str
     scopes: frozenset[str]
@@ -43,7 +44,7 @@ class Grant(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What an app gets; the only moment at which the tokens are known."""
+    """A new pair of tokens. Only their digests are stored."""
 
     access_token: str
     refresh_token: str
@@ -51,9 +52,9 @@ class Pair(NamedTuple):
 
 
 class Tokens:
-    """The tokens in the store. Every method raises redis.RedisError where it does not serve.
+    """The tokens in the store. Every method raises redis.RedisError if the store is unavailable.
 
-    Each does what it does by one script: a call that is broken off changed everything or nothing.
+    Each change is one script, so an interrupted call has changed everything or nothing.
     """
 
     def __init__(self, store: Store) -> None:
@@ -61,12 +62,26 @@ class Tokens:
         folder = files(__package__)
         is_active = folder.joinpath("is_active.lua").read_text()
         issue = folder.joinpath("issue.lua").read_text()
-        self._find = store.register_script(_FIND, writes=False)
-        self._issue = store.register_script(is_active + issue)
-        self._issue_member = store.register_script(is_active + _ISSUE_MEMBER)
+        self._find = NamedScript(
+            store, _FIND, keys="token_key", arguments="app_prefix", writes=False
+        )
+        self._issue = NamedScript(
+            store,
+            is_active + issue,
+            keys="app_key live_key superseded_key",
+            arguments="generation access_prefix refresh_prefix new_pair access_fields"
+            " refresh_fields refreshed access_seconds:int refresh_seconds:int"
+            " superseded_seconds:int most_pairs:int",
+        )
+        self._issue_member = NamedScript(
+            store,
+            is_active + _ISSUE_MEMBER,
+            keys="app_key token_key",
+            arguments="generation token_fields seconds:int",
+        )
 
     def find(self, token: str) -> Grant | None:
-        """What the token allows; None for an unknown, expired or revoked one."""
+        """What the token allows; None for an unknown, expired or revoked token."""
         found = self._active(keys.token(digest(token)))
         if found is None:
             return None
@@ -75,11 +90,11 @@ class Tokens:
         return Grant(app.appid, scopes, fields.get("member"), app.generation)
 
     def issue(self, app: App) -> Pair | None:
-        """A new pair; the app's oldest goes if there are too many. None if the app was revoked."""
+        """A new pair, which may end the app's oldest one. None if the app was revoked."""
         return self._new_pair(app)
 
     def refresh(self, appid: str, refresh_token: str) -> Pair | None:
-        """A new pair for an old one, which lives 5 minutes more so that the call can be repeated.
+        """A new pair for an old one, which stays valid for SUPERSEDED_SECONDS.
 
         None for an unknown or expired refresh token, or one of another app.
         """
@@ -91,16 +106,20 @@ class Tokens:
         return self._new_pair(app, f"{fields['access']} {refresh}") if app.appid == appid else None
 
     def issue_member(self, appid: str, generation: str, user: str) -> str | None:
-        """A session token that speaks for one member. None if the app was revoked."""
+        """A session token of one member. None if the app was revoked."""
         token = new_secret()
         fields = _packed(app=appid, generation=generation, scope="", member=user)
         is_done = self._issue_member(
-            [keys.app(appid), keys.token(digest(token))], [generation, fields, MEMBER_SECONDS]
+            app_key=keys.app(appid),
+            token_key=keys.token(digest(token)),
+            generation=generation,
+            token_fields=fields,
+            seconds=MEMBER_SECONDS,
         )
         return token if is_done else None
 
     def delete_all(self, app: App) -> None:
-        """Frees what the pairs of a revoked app take; they have not been good since then."""
+        """Deletes the pairs of a revoked app, which are no longer valid, to free memory."""
         for listed in (keys.live_pairs(app.generation), keys.superseded_pairs(app.generation)):
             for pair in self._store.zrange(listed, 0, -1):
                 access, refresh = pair.decode().split(" ")
@@ -108,8 +127,8 @@ class Tokens:
             self._store.delete(listed)
 
     def _active(self, key: str) -> tuple[dict[str, str], App] | None:
-        """What is stored of a token, and its app; None unless the app is the token's and active."""
-        found = self._find([key], [keys.app("")])
+        """The stored fields of a token, and its app; None unless that app still is active."""
+        found = self._find(token_key=key, app_prefix=keys.app(""))
         if found is None or found[1] is None:
             return None
         fields, app = json.loads(found[0]), unpack(found[1])
@@ -120,20 +139,20 @@ class Tokens:
         access, refresh = digest(pair.access_token), digest(pair.refresh_token)
         of = {"app": app.appid, "generation": app.generation}
         is_done = self._issue(
-            [
-                keys.app(app.appid),
-                keys.live_pairs(app.generation),
-                keys.superseded_pairs(app.generation),
-            ],
-            [
-                app.generation,
-                *(keys.token(""), keys.refresh_token("")),
-                f"{access} {refresh}",
-                _packed(**of, scope=pair.scope),
-                _packed(**of, access=access),
-                refreshed,
-                *(ACCESS_SECONDS, REFRESH_SECONDS, SUPERSEDED_SECONDS, LIVE_PAIRS),
-            ],
+            app_key=keys.app(app.appid),
+            live_key=keys.live_pairs(app.generation),
+            superseded_key=keys.superseded_pairs(app.generation),
+            generation=app.generation,
+            access_prefix=keys.token(""),
+            refresh_prefix=keys.refresh_token(""),
+            new_pair=f"{access} {refresh}",
+            access_fields=_packed(**of, scope=pair.scope),
+            refresh_fields=_packed(**of, access=access),
+            refreshed=refreshed,
+            access_seconds=ACCESS_SECONDS,
+            refresh_seconds=REFRESH_SECONDS,
+            superseded_seconds=SUPERSEDED_SECONDS,
+            most_pairs=LIVE_PAIRS,
         )
         return pair if is_done else None
 

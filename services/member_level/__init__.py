@@ -1,1 +1,1 @@
-"""The writer of the shared level: users and rules; docs/api/member-level.md."""
+"""Writes the shared level: members and rules; see docs/api/member-level.md."""

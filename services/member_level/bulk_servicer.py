@@ -1,4 +1,4 @@
-"""Members by the million: import and export."""
+"""The RPCs that import and export all members."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,25 +20,25 @@ from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.validation import Validator
 from services.store.batches import batched
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.rows import Row
 
-# Rows that are told why they were rejected; the rest are only counted, as the reply has to end.
+# Rejected rows that the reply describes; the rest are only counted, to limit its size.
 MAX_REJECTS = 20_000
-# Rows that are written together. The more, the more of them share a bucket and so a call of the
-# script; a message of the import alone has about one for each.
+# Rows that are written together. More rows share more buckets, and the rows of a bucket share one
+# call of the script; the rows of a single message would be spread over as many buckets.
 _ROWS_AT_A_TIME = 16_384
 _ROWS_PER_MESSAGE = 500
-# Clients take messages of 4 MiB, and such a row may have 73 KB.
+# Clients accept messages of 4 MiB, and a row with its history may have 73 KB.
 _ROWS_WITH_HISTORY = 50
 
 
 class MemberBulk(MemberBulkServicer):
-    """levelgate.member.v1.MemberBulk, call by call."""
+    """Implements levelgate.member.v1.MemberBulk."""
 
-    def __init__(self, crowd: Crowd, rules: RuleBook, validator: Validator) -> None:
-        self._crowd = crowd
+    def __init__(self, bulk: BulkUsers, rules: RuleBook, validator: Validator) -> None:
+        self._bulk = bulk
         self._rules = rules
         self._validator = validator
 
@@ -48,7 +48,7 @@ class MemberBulk(MemberBulkServicer):
         reply = pb.ImportUsersResponse()
         app = current_app()
         accepted = 0
-        # While the store writes some rows, the next ones are read.
+        # The next rows are read while the store writes the previous ones.
         with ThreadPoolExecutor(1, "import") as writer:
             writing: Future[int] | None = None
             for rows in batched(self._rows(request_iterator, reply), _ROWS_AT_A_TIME):
@@ -68,16 +68,16 @@ class MemberBulk(MemberBulkServicer):
         message = pb.ExportUsersResponse()
         most = _ROWS_WITH_HISTORY if request.with_history else _ROWS_PER_MESSAGE
         after = start.user
-        for buckets in batched(self._crowd.buckets.all()[start.bucket :], BUCKETS_AT_A_TIME):
-            # Read again and again: a level may get its first rule while the export goes on.
+        for buckets in batched(self._bulk.buckets.all()[start.bucket :], BUCKETS_AT_A_TIME):
+            # Read for each batch: a level may get its first rule during the export.
             levels = self._rules.book().levels
-            for bucket, user, record in self._crowd.users(buckets, levels, after):
+            for bucket, user, record in self._bulk.users(buckets, levels, after):
                 message.users.append(row_message(user, record, with_history=request.with_history))
                 if len(message.users) >= most:
-                    yield self._placed(message, ExportCursor(bucket.number, user))
+                    yield self._with_cursor(message, ExportCursor(bucket.number, user))
                     message = pb.ExportUsersResponse()
             after = ""
-        yield self._placed(message, ExportCursor(self._crowd.buckets.count, ""))
+        yield self._with_cursor(message, ExportCursor(self._bulk.buckets.count, ""))
 
     def _rows(
         self, requests: Iterable[pb.ImportUsersRequest], reply: pb.ImportUsersResponse
@@ -102,7 +102,7 @@ class MemberBulk(MemberBulkServicer):
                     )
 
     def _write(self, rows: Sequence[Row], app: str) -> int:
-        return self._crowd.write(rows, self._rules.book().steps, app)
+        return self._bulk.write(rows, self._rules.book().thresholds, app)
 
     def _start(self, cursor: str) -> ExportCursor:
         if not cursor:
@@ -111,13 +111,13 @@ class MemberBulk(MemberBulkServicer):
             start = read_export_cursor(cursor)
         except CursorError:
             raise failures.cursor_invalid() from None
-        if start.bucket > self._crowd.buckets.count:
+        if start.bucket > self._bulk.buckets.count:
             raise failures.cursor_invalid()
         return start
 
-    def _placed(
+    def _with_cursor(
         self, message: pb.ExportUsersResponse, cursor: ExportCursor
     ) -> pb.ExportUsersResponse:
         message.cursor = export_cursor(cursor)
-        message.percent = 100 * cursor.bucket // self._crowd.buckets.count
+        message.percent = 100 * cursor.bucket // self._bulk.buckets.count
         return message

@@ -8,13 +8,13 @@ from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryService
 from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
 from services.member_level.bulk_servicer import MemberBulk
 from services.member_level.contract import CONTRACT
-from services.member_level.demotion.driver import DemotionDriver
-from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.runs import DemotionRuns
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.demotion.schedule import Schedule
-from services.member_level.demotion.scheduler import ScheduledDemotions
+from services.member_level.demotion.scheduler import DemotionScheduler
 from services.member_level.demotion.servicer import Demotion
+from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.history_servicer import MemberHistory
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
@@ -22,9 +22,9 @@ from services.member_level.validation import CHECKS
 from services.rules.rule_book import RuleBook
 from services.runtime.service import Service
 from services.runtime.settings import load
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import UserState
 
 
@@ -34,14 +34,14 @@ def build() -> Service:
     store, buckets, server = service.store, service.buckets, service.server
     stopping = service.shutdown.stopping
 
-    kept = Kept(settings.history, settings.feed, settings.feed_seconds)
-    users = UserState(store, buckets, kept)
-    crowd = Crowd(store, buckets, kept)
+    retention = Retention(settings.history, settings.feed, settings.feed_seconds)
+    users = UserState(store, buckets, retention)
+    bulk = BulkUsers(store, buckets, retention)
     rules = RuleBook(store)
-    runs = DemotionRuns(store)
+    runs = RunStore(store)
     progress = RunProgress(runs)
-    driver = DemotionDriver(crowd, progress, rules, rate=settings.demotion_rate, stopping=stopping)
-    demotions = Demotions(progress, rules, driver, stopping)
+    worker = DemotionWorker(bulk, progress, rules, rate=settings.demotion_rate, stopping=stopping)
+    demotions = DemotionCoordinator(progress, rules, worker, stopping)
     history = MemberHistory(
         users,
         Feed(store, buckets),
@@ -50,16 +50,16 @@ def build() -> Service:
     )
 
     add_MemberLevelServicer_to_server(
-        MemberLevel(users, crowd, rules, demotions, manual_level_days=settings.manual_level_days),
+        MemberLevel(users, bulk, rules, demotions, manual_level_days=settings.manual_level_days),
         server,
     )
     add_MemberHistoryServicer_to_server(history, server)
-    add_DemotionServicer_to_server(Demotion(crowd, rules, runs, demotions), server)
-    add_MemberBulkServicer_to_server(MemberBulk(crowd, rules, service.validator), server)
+    add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
+    add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 
-    service.add_background(driver.start, partial(driver.join, settings.grace_seconds))
+    service.add_background(worker.start, partial(worker.join, settings.grace_seconds))
     if settings.demotion_schedule:
         schedule = Schedule.parse(settings.demotion_schedule)
-        scheduled = ScheduledDemotions(store, rules, demotions, schedule)
+        scheduled = DemotionScheduler(store, rules, demotions, schedule)
         service.add_background(partial(scheduled.start, stopping))
     return service

@@ -1,4 +1,4 @@
-"""What member_level answers."""
+"""The RPCs that member_level serves."""
 
 from levelgate.member.v1 import (
     demotion_pb2,

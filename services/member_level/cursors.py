@@ -1,7 +1,8 @@
-"""Cursors: where a page or a stream goes on, as text that callers only hand back.
+"""Cursors: the position of a page or a stream, as opaque text that callers send back.
 
-Each kind has a letter, and a checksum finds what was typed wrong or belongs to another call. It is
-no secret, so anybody can make a cursor: whatever does not have the exact form is a CursorError.
+Each kind of cursor starts with its own letter, and a checksum detects typing errors and cursors of
+other calls. A cursor is not signed, so a caller can forge one: readers therefore check everything
+and raise CursorError.
 """
 
 import base64
@@ -13,17 +14,17 @@ from typing import NamedTuple
 from services.user_state.record import MAX_VERSION
 
 _LONGEST = 16_384
-_WATCH, _RISK, _EXPORT = "W", "R", "E"
-_RISK_PLACE = struct.Struct(">HII")
-_EXPORT_PLACE = struct.Struct(">H")
+_WATCH, _AT_RISK, _EXPORT = "W", "R", "E"
+_AT_RISK_LAYOUT = struct.Struct(">HII")
+_EXPORT_LAYOUT = struct.Struct(">H")
 
 
 class CursorError(Exception):
-    """The text is no cursor of this call."""
+    """The text is not a cursor of this call."""
 
 
-class RiskCursor(NamedTuple):
-    """The last member of a page."""
+class AtRiskCursor(NamedTuple):
+    """The last member on a page."""
 
     bucket: int
     level: int
@@ -32,15 +33,15 @@ class RiskCursor(NamedTuple):
 
 
 class ExportCursor(NamedTuple):
-    """The last member of a message."""
+    """The last member in a message."""
 
     bucket: int
     user: str
 
 
 def watch_cursor(versions: Sequence[int]) -> str:
-    """Up to which version each bucket's changes were sent."""
-    return _written(_WATCH, zlib.compress(struct.pack(f">{len(versions)}Q", *versions), 1))
+    """A cursor with the last version sent of each bucket."""
+    return _encoded(_WATCH, zlib.compress(struct.pack(f">{len(versions)}Q", *versions), 1))
 
 
 def read_watch_cursor(text: str, buckets: int) -> list[int]:
@@ -48,8 +49,8 @@ def read_watch_cursor(text: str, buckets: int) -> list[int]:
     layout = struct.Struct(f">{buckets}Q")
     unpacking = zlib.decompressobj()
     try:
-        # The limit keeps a forged one from unpacking to gigabytes.
-        packed = unpacking.decompress(_read(_WATCH, text), layout.size + 1)
+        # The limit keeps a forged cursor from unpacking to gigabytes.
+        packed = unpacking.decompress(_decoded(_WATCH, text), layout.size + 1)
     except zlib.error as error:
         raise CursorError from error
     if len(packed) != layout.size or not unpacking.eof or unpacking.unused_data:
@@ -60,39 +61,39 @@ def read_watch_cursor(text: str, buckets: int) -> list[int]:
     return versions
 
 
-def risk_cursor(cursor: RiskCursor) -> str:
+def at_risk_cursor(cursor: AtRiskCursor) -> str:
     bucket, level, points, user = cursor
-    return _written(_RISK, _RISK_PLACE.pack(bucket, level, points) + user.encode())
+    return _encoded(_AT_RISK, _AT_RISK_LAYOUT.pack(bucket, level, points) + user.encode())
 
 
-def read_risk_cursor(text: str) -> RiskCursor:
+def read_at_risk_cursor(text: str) -> AtRiskCursor:
     """Raises CursorError."""
-    (bucket, level, points), user = _place(_RISK_PLACE, _read(_RISK, text))
-    return RiskCursor(bucket, level, points, user)
+    (bucket, level, points), user = _position(_AT_RISK_LAYOUT, _decoded(_AT_RISK, text))
+    return AtRiskCursor(bucket, level, points, user)
 
 
 def export_cursor(cursor: ExportCursor) -> str:
-    return _written(_EXPORT, _EXPORT_PLACE.pack(cursor.bucket) + cursor.user.encode())
+    return _encoded(_EXPORT, _EXPORT_LAYOUT.pack(cursor.bucket) + cursor.user.encode())
 
 
 def read_export_cursor(text: str) -> ExportCursor:
     """Raises CursorError."""
-    (bucket,), user = _place(_EXPORT_PLACE, _read(_EXPORT, text))
+    (bucket,), user = _position(_EXPORT_LAYOUT, _decoded(_EXPORT, text))
     return ExportCursor(bucket, user)
 
 
-def _place(layout: struct.Struct, packed: bytes) -> tuple[tuple[int, ...], str]:
+def _position(layout: struct.Struct, packed: bytes) -> tuple[tuple[int, ...], str]:
     try:
         return layout.unpack_from(packed), packed[layout.size :].decode()
     except (struct.error, UnicodeDecodeError) as error:
         raise CursorError from error
 
 
-def _written(kind: str, packed: bytes) -> str:
+def _encoded(kind: str, packed: bytes) -> str:
     return kind + base64.urlsafe_b64encode(_checksum(kind, packed) + packed).decode().rstrip("=")
 
 
-def _read(kind: str, text: str) -> bytes:
+def _decoded(kind: str, text: str) -> bytes:
     if text[:1] != kind or len(text) > _LONGEST:
         raise CursorError
     try:

@@ -30,19 +30,19 @@ def no_rules() -> Failure:
 
 
 def version_mismatch(version: int) -> Failure:
-    description = f"must be the user's version, which is {version}"
+    description = f"must be the member's version, which is {version}"
     violations = [_violation("expected_version", description)]
     metadata = {"version": str(version)}
     return Failure(reasons.REASON_VERSION_MISMATCH, violations=violations, metadata=metadata)
 
 
 def bill_no_used(delta: int) -> Failure:
-    description = f"was already used for another change of this user: delta {delta}"
+    description = f"was already used for another change of this member: delta {delta}"
     return _failure(reasons.REASON_BILL_NO_USED, "bill_no", description)
 
 
 def points_out_of_range(points: int) -> Failure:
-    description = f"must leave a total of 0..2147483647; the user has {points}"
+    description = f"must leave a total of 0..2147483647; the member has {points}"
     return _failure(reasons.REASON_POINTS_OUT_OF_RANGE, "delta", description)
 
 
@@ -52,7 +52,7 @@ def history_too_short(oldest: str) -> Failure:
 
 
 def not_yet_a_member(since: str) -> Failure:
-    description = f"must not be before the user was initialised, at {since}"
+    description = f"must not be before the member was initialised, at {since}"
     return _failure(reasons.REASON_USER_NOT_FOUND, "time", description)
 
 

@@ -1,4 +1,4 @@
-"""The calls on what became of a member's level, and the stream of all changes."""
+"""The RPCs on the history of a member's level, and the stream of all changes."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from services.user_state.state import UserState
 
 
 class MemberHistory(MemberHistoryServicer):
-    """levelgate.member.v1.MemberHistory, call by call."""
+    """Implements levelgate.member.v1.MemberHistory."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class MemberHistory(MemberHistoryServicer):
         asked = milliseconds_of(request.time)
         since = next((change for change in changes if change.milliseconds <= asked), None)
         if since is None:
-            oldest = _written(changes[-1].milliseconds) if changes else "now"
+            oldest = _iso(changes[-1].milliseconds) if changes else "now"
             if _is_complete(changes):
                 raise failures.not_yet_a_member(oldest)
             raise failures.history_too_short(oldest)
@@ -96,5 +96,5 @@ def _member_change(found: UserChange) -> pb.MemberChange:
     return pb.MemberChange(user_id=found.user, change=change_message(found.change))
 
 
-def _written(milliseconds: int) -> str:
+def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds")

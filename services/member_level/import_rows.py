@@ -1,4 +1,4 @@
-"""From the row of an import to what the store is to hold, or to why it cannot."""
+"""Reads the rows of an import, or finds out why a row cannot be imported."""
 
 from levelgate.member.v1.member_bulk_pb2 import UserRow
 from services.member_level.messages import change_of
@@ -26,50 +26,42 @@ _CHECKS: list[Check] = [
 
 
 class RowReader:
-    """Reads rows under the levels that have a rule."""
+    """Reads rows, whose levels must have a rule."""
 
     def __init__(self, levels: frozenset[int]) -> None:
         self._levels = levels
-        # A reply may tell 20,000 rows about them, in 4 MiB.
+        # A reply of at most 4 MiB may repeat this text for 20,000 rows.
         some = ", ".join(map(str, sorted(levels)[:_LEVELS_NAMED]))
         self._some_levels = some + (", …" if len(levels) > _LEVELS_NAMED else "")
 
     def read(self, message: UserRow) -> Row | Violation:
         """The row, or the first thing that is wrong with it."""
+        wrong, _ = violations(_CHECKS, message)
+        if wrong:
+            return wrong[0]
         user, points = message.user_id, message.points
         level = message.level if message.HasField("level") else None
-        # The tables of checks cost more than all the rest; almost every row is as it should be.
-        is_plain = (
-            1 <= len(user) <= 128
-            and user.isprintable()
-            and message.HasField("points")
-            and 0 <= points <= MAX_INT32
-            and (level is None or level >= 0)
-            and 0 <= message.version <= MAX_IMPORTED_VERSION
-        )
-        if not is_plain:
-            return violations(_CHECKS, message)[0][0]
         if level is not None and level not in self._levels:
             return Violation("level", f"must have a rule ({self._some_levels}); got {level}")
         if message.by_hand:
-            return self._by_hand(message, level)
+            return self._manual(message, level)
         if message.partner_id or message.HasField("protected_until"):
             field = "partner_id" if message.partner_id else "protected_until"
-            return Violation(field, "must be absent without by_hand")
+            return Violation(field, "must be absent unless by_hand is set")
         if message.history:
             return self._with_history(message, Row(user, points, level, version=message.version))
         return Row(user, points, level, Source.EARNED, 0, "", message.version)
 
-    def _by_hand(self, message: UserRow, level: int | None) -> Row | Violation:
+    def _manual(self, message: UserRow, level: int | None) -> Row | Violation:
         if level is None:
-            return Violation("level", "is required with by_hand")
+            return Violation("level", "is required if by_hand is set")
         wrong, _ = violations([identifier("partner_id")], message)
         if wrong:
             return wrong[0]
         until = message.protected_until.seconds
         if not message.HasField("protected_until") or not 0 <= until <= MAX_PROTECTED_UNTIL:
             return Violation(
-                "protected_until", f"is required with by_hand, 0..{MAX_PROTECTED_UNTIL} s"
+                "protected_until", f"is required if by_hand is set, 0..{MAX_PROTECTED_UNTIL} s"
             )
         row = Row(
             message.user_id,
@@ -88,18 +80,18 @@ class RowReader:
         if len(message.history) > _MOST_CHANGES:
             return Violation("history", f"must have at most {_MOST_CHANGES} changes")
         if row.level is None:
-            return Violation("level", "is required with history")
+            return Violation("level", "is required if history is given")
         try:
             changes = [change_of(change) for change in message.history]
         except ValueError:
-            return Violation("history", "must hold changes of known kinds")
+            return Violation("history", "must contain only known kinds of changes")
         if wrong := _broken(message, changes):
             return Violation("history", wrong)
         return row._replace(history=history.pack(changes))
 
 
 def _broken(message: UserRow, changes: list[history.Change]) -> str:
-    """What keeps the changes from leading, newest first, to what the row says."""
+    """Why the changes, newest first, do not lead to the state in the row; "" if they do."""
     source = Source.MANUAL if message.by_hand else Source.EARNED
     after: history.State | None = history.State(message.level, message.points, source)
     version = message.version
@@ -108,7 +100,7 @@ def _broken(message: UserRow, changes: list[history.Change]) -> str:
         if not is_next or change.kind is history.Kind.DELETED:
             return "must lead, newest first, to the row's level, points and version"
         if not _in_range(change):
-            return "must hold numbers in their ranges and at most 128 characters of app and partner"
+            return "must have numbers in range, and at most 128 characters in app and partner"
         after, version = change.before, change.previous_version
     return ""
 

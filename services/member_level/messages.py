@@ -1,4 +1,4 @@
-"""From the domain to the messages that several calls answer with."""
+"""Converts between the domain and the messages that several RPCs share."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -8,22 +8,24 @@ from services.member_level.preview import Move
 from services.user_state.history import Change, Kind, State, changes_of
 from services.user_state.record import Record, Source
 
-# What `code` and most `data` of the member family say.
+# The value of `code`, and of most `data`, in the member family.
 SUCCESS = "success"
 
 
 def timestamp(milliseconds: int) -> Timestamp:
-    """Of milliseconds since 1970."""
+    """The timestamp of milliseconds since 1970."""
     return Timestamp(seconds=milliseconds // 1_000, nanos=milliseconds % 1_000 * 1_000_000)
 
 
 def milliseconds_of(time: Timestamp) -> int:
-    """Since 1970; parts of one are left out."""
+    """Milliseconds since 1970; fractions are dropped."""
     return time.seconds * 1_000 + time.nanos // 1_000_000
 
 
 def move_message(move: Move) -> demotion_pb2.Move:
-    return demotion_pb2.Move(from_level=move.from_level, to_level=move.to_level, members=move.users)
+    return demotion_pb2.Move(
+        from_level=move.from_level, to_level=move.to_level, members=move.members
+    )
 
 
 def state_message(state: State) -> history_pb2.LevelState:
@@ -64,15 +66,15 @@ def change_of(message: history_pb2.Change) -> Change:
 
 
 def row_message(user: str, record: Record, *, with_history: bool) -> member_bulk_pb2.UserRow:
-    by_hand = record.source is Source.MANUAL
+    is_manual = record.source is Source.MANUAL
     changes = changes_of(record) if with_history else ()
     return member_bulk_pb2.UserRow(
         user_id=user,
         points=record.points,
         level=record.level,
-        by_hand=by_hand,
+        by_hand=is_manual,
         partner_id=record.partner,
-        protected_until=Timestamp(seconds=record.protected_until) if by_hand else None,
+        protected_until=Timestamp(seconds=record.protected_until) if is_manual else None,
         version=record.version,
         history=map(change_message, changes),
     )

@@ -1,4 +1,4 @@
-"""The calls on rules: from the message to the domain and back."""
+"""The RPCs on rules, of the MemberLevel service."""
 
 from dataclasses import replace
 from functools import partial
@@ -15,19 +15,19 @@ from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range
 
-# Initial metadata, which the gateway passes on as a response header.
+# Initial metadata, which the gateway forwards as a response header.
 AFFECTED_MEMBERS = "x-levelgate-affected-members"
 
 
 class RuleServicer(MemberLevelServicer):
-    """docs/api/member-level.md, 等级规则; and what would come of other rules."""
+    """The section 等级规则 of docs/api/member-level.md, and the preview of other rules."""
 
-    def __init__(self, rules: RuleBook, crowd: Crowd) -> None:
+    def __init__(self, rules: RuleBook, bulk: BulkUsers) -> None:
         self._rules = rules
-        self._crowd = crowd
+        self._bulk = bulk
 
     def CreateRule(
         self, request: pb.CreateRuleRequest, _context: grpc.ServicerContext
@@ -64,7 +64,7 @@ class RuleServicer(MemberLevelServicer):
             _with_id(book, request.id)
             return replace(book, ladder=book.ladder.without(request.id))
 
-        # Counted first: a call whose deadline passes meanwhile has deleted nothing.
+        # Counted first, so that a call whose deadline passes during the count deletes nothing.
         affected = self._holding(_with_id(self._rules.book(), request.id).level, context)
         self._rules.change(remove, current_app())
         _report(context, affected)
@@ -102,10 +102,10 @@ class RuleServicer(MemberLevelServicer):
         return pb.UpdateRuleResponse(code=SUCCESS, data=conflict.value if conflict else SUCCESS)
 
     def _holding(self, level: int, context: grpc.ServicerContext) -> int:
-        """How many members have a level, earned or set by hand."""
-        ranges = [Range(by_hand, level, 0, 1) for by_hand in (False, True)]
+        """How many members have a level, earned or manual."""
+        ranges = [Range(manual, level, 0, 1) for manual in (False, True)]
         question = Question([0, ABOVE_ALL_POINTS], ranges)
-        found = self._crowd.indexes.count(question, partial(require_caller, context))
+        found = self._bulk.indexes.count(question, partial(require_caller, context))
         return sum(users for each in found for _, users in each.stretches)
 
     def ListRules(
@@ -119,8 +119,8 @@ class RuleServicer(MemberLevelServicer):
     ) -> pb.PreviewRulesResponse:
         proposed = _proposed(request)
         book = self._rules.book()
-        asked = preview.under(proposed, book.levels)
-        found = self._crowd.indexes.count(asked.question, partial(require_caller, context))
+        asked = preview.preview_rules(proposed, book.levels)
+        found = self._bulk.indexes.count(asked.question, partial(require_caller, context))
         counts = asked.counts(found)
         data = pb.RulesPreview(
             moves=map(move_message, asked.moves(counts)),
@@ -146,7 +146,7 @@ class RuleServicer(MemberLevelServicer):
 
 
 def _report(context: grpc.ServicerContext, affected: int) -> None:
-    """The documented body has no place for it."""
+    """Reports the count as metadata, because the documented body has no field for it."""
     context.send_initial_metadata(((AFFECTED_MEMBERS, str(affected)),))
 
 
@@ -172,7 +172,7 @@ def _named_rule(book: Book, request: pb.UpdateRuleRequest) -> Rule:
 
 
 def _proposed(request: pb.PreviewRulesRequest) -> Ladder:
-    """Raises Failure for the first rule that cannot stand beside those before it."""
+    """Raises Failure for the first rule that conflicts with an earlier one."""
     ladder = Ladder()
     for position, each in enumerate(request.rules):
         rule = Rule(position, each.vip_level, "", each.down_point, each.up_point)

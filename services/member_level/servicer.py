@@ -1,4 +1,4 @@
-"""The calls on users: from the message to the domain and back."""
+"""The RPCs on members, of the MemberLevel service."""
 
 import time
 
@@ -6,35 +6,35 @@ import grpc
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from services.member_level import failures
-from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.messages import SUCCESS
 from services.member_level.rule_servicer import RuleServicer
 from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import caller_left
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import Added, Addition, Bill, Outcome, UserState
 
-# The route of /leveldown lets a caller wait a minute; a caller without a deadline waits no longer.
+# The gateway's route of /leveldown has a timeout of a minute; other callers do not wait longer.
 _LONGEST_WAIT = 60.0
-# Seconds of the caller's time that are kept for the answer.
+# Seconds before the caller's deadline that are reserved for the reply.
 _TIME_TO_ANSWER = 0.5
 
 
 class MemberLevel(RuleServicer):
-    """docs/api/member-level.md, call by call, and AddPoints beside them."""
+    """Implements levelgate.member.v1.MemberLevel."""
 
     def __init__(
         self,
         users: UserState,
-        crowd: Crowd,
+        bulk: BulkUsers,
         rules: RuleBook,
-        demotions: Demotions,
+        demotions: DemotionCoordinator,
         *,
         manual_level_days: int,
     ) -> None:
-        super().__init__(rules, crowd)
+        super().__init__(rules, bulk)
         self._users = users
         self._demotions = demotions
         self._manual_level_days = manual_level_days
@@ -42,17 +42,19 @@ class MemberLevel(RuleServicer):
     def InitUser(
         self, request: pb.InitUserRequest, _context: grpc.ServicerContext
     ) -> pb.InitUserResponse:
-        steps = self._rules.book().steps
-        if not steps.steps:
+        thresholds = self._rules.book().thresholds
+        if not thresholds.levels:
             raise failures.no_rules()
-        self._users.initialise(request.user_id, steps.steps[0], steps.version, current_app())
+        self._users.initialise(
+            request.user_id, thresholds.levels[0], thresholds.version, current_app()
+        )
         return pb.InitUserResponse(code=SUCCESS, data=SUCCESS)
 
     def UpgradeUser(
         self, request: pb.UpgradeUserRequest, _context: grpc.ServicerContext
     ) -> pb.UpgradeUserResponse:
-        steps = self._rules.book().steps
-        upgrade = self._users.set_points(request.user_id, request.point, steps, current_app())
+        thresholds = self._rules.book().thresholds
+        upgrade = self._users.set_points(request.user_id, request.point, thresholds, current_app())
         if upgrade is None:
             raise failures.user_not_found()
         result = pb.UpgradeResult(level=upgrade.record.level, upgraded=int(upgrade.rose))
@@ -63,8 +65,8 @@ class MemberLevel(RuleServicer):
     ) -> pb.AddPointsResponse:
         expected = request.expected_version if request.HasField("expected_version") else None
         bill = Bill(request.bill_no, current_app(), expected)
-        steps = self._rules.book().steps
-        addition = self._users.add_points(request.user_id, request.delta, bill, steps)
+        thresholds = self._rules.book().thresholds
+        addition = self._users.add_points(request.user_id, request.delta, bill, thresholds)
         return pb.AddPointsResponse(code=SUCCESS, data=_points_result(request, addition))
 
     def DeleteUser(
@@ -79,7 +81,7 @@ class MemberLevel(RuleServicer):
         if self._rules.book().ladder.rule_of(request.vip_level) is None:
             raise failures.level_not_found()
         protected_until = int(time.time()) + self._manual_level_days * SECONDS_PER_DAY
-        record = self._users.set_by_hand(
+        record = self._users.set_manually(
             request.user_id, request.vip_level, request.partner_id, protected_until, current_app()
         )
         if record is None:
@@ -99,10 +101,12 @@ class MemberLevel(RuleServicer):
     def LevelDown(
         self, _request: pb.LevelDownRequest, context: grpc.ServicerContext
     ) -> pb.LevelDownResponse:
-        left: float | None = context.time_remaining()  # None without a deadline; the stub denies it
-        wait = _LONGEST_WAIT if left is None else min(left - _TIME_TO_ANSWER, _LONGEST_WAIT)
+        remaining: float | None = context.time_remaining()  # the stub omits None, for no deadline
+        wait = _LONGEST_WAIT
+        if remaining is not None:
+            wait = min(remaining - _TIME_TO_ANSWER, _LONGEST_WAIT)
         follower = self._demotions.follower(context, wait)
-        self._demotions.run_to_the_end(current_app(), follower)
+        self._demotions.run_to_completion(current_app(), follower)
         if follower.has_left:
             raise caller_left()
         return pb.LevelDownResponse(code=SUCCESS, data=SUCCESS)
@@ -122,7 +126,7 @@ def _points_result(request: pb.AddPointsRequest, addition: Addition) -> pb.Point
 
 def _answer(request: pb.AddPointsRequest, added: Added | None) -> pb.PointsResult:
     if added is None:
-        raise TypeError("an addition that was done says what it made")
+        raise TypeError("an addition without a result")
     if added.delta != request.delta:
         raise failures.bill_no_used(added.delta)
     return pb.PointsResult(

@@ -20,45 +20,45 @@ class MemberLevelSettings(ServerSettings):
         ge=1,
         le=20_000,
         validation_alias=AliasChoices("MANUAL_LEVEL_DAYS", "MEMBER_LEVEL_MANUAL_LEVEL_DAYS"),
-        description="Days that a level set by hand is protected from demotion. At most 20,000:"
-        " the end of a protection is kept in 32 bits, which last until 2106.",
+        description="Days for which a manual level is protected from demotion. At most 20,000:"
+        " the end of the protection is stored in 32 bits, which last until 2106.",
     )
     history: int = Field(
         8,
         ge=0,
         le=64,
-        description="Changes kept with each member, about 25 bytes each in the store.",
+        description="Changes retained with each member, about 25 bytes each in the store.",
     )
     feed: int = Field(
         128,
         ge=16,
         le=FEED_MOST,
-        description="Changes kept in each bucket for those who watch, however old they are; about"
+        description="Changes retained in each bucket for watches, regardless of their age; about"
         " 60 bytes each.",
     )
     feed_seconds: int = Field(
         60,
         ge=0,
         le=86_400,
-        description="For how long each change is kept for those who watch. Beyond"
-        f" {FEED_MOST:,} changes in a bucket the oldest go earlier: docs/scale.md.",
+        description="How long each change is retained for watches. In a bucket with more than"
+        f" {FEED_MOST:,} changes, the oldest are trimmed earlier: docs/scale.md.",
     )
     watch_interval_seconds: float = Field(
         0.25,
         gt=0,
         le=10,
-        description="How often a watch that has read everything asks for more changes.",
+        description="How often a watch that has read all changes polls for more.",
     )
     demotion_rate: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="Members that a demotion re-fits in a second, at most; 0 for no limit.",
+        description="Most members that a demotion re-evaluates per second; 0 for no limit.",
     )
     demotion_schedule: str = Field(
         "",
-        description="When a demotion runs by itself: daily at a time in UTC as `03:30`, or at a"
-        " pace as `every 6h`; empty for never. With several instances one of them begins it.",
+        description="When a demotion starts by itself: daily at a time in UTC such as `03:30`, or"
+        " at an interval such as `every 6h`; empty for never. One of the instances starts it.",
     )
 
     @field_validator("demotion_schedule")

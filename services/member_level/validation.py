@@ -1,4 +1,4 @@
-"""What each request of this service must be; the ranges are told in the contract's comments."""
+"""The validation rules of each request; the comments of the .proto files state the ranges."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,15 +45,16 @@ from services.runtime.validation import (
 from services.user_state.record import MAX_VERSION
 
 
-def _names_a_rule(request: Message) -> Iterator[Violation]:
+def _id_or_level(request: Message) -> Iterator[Violation]:
     if not request.HasField("id") and not request.HasField("vip_level"):
-        yield Violation("vip_level", f"is required without id: 0..{MAX_INT32}")
+        yield Violation("vip_level", f"is required unless id is given: 0..{MAX_INT32}")
 
 
 _MAX_BILL_BYTES = 64
-# A preview counts for each level and each of its rules, and a reply of 2 MiB has all rules.
+# A preview counts each level under each rule, and a reply of at most 2 MiB lists all rules.
 MOST_RULES = 100
-# That have, or had, a rule. A plan of a demotion counts each of them: 1,000 took 7.6 s of its 10.
+# Levels that have, or had, a rule. The plan of a demotion counts each: 1,000 took 7.6 s of its
+# deadline of 10 s.
 MOST_LEVELS = 200
 
 
@@ -61,7 +62,7 @@ def _delta(request: Any) -> Iterator[Violation]:
     if not request.HasField("delta"):
         yield Violation("delta", "is required: a number other than 0")
     elif request.delta == 0:
-        yield Violation("delta", "must not be 0: it would change nothing")
+        yield Violation("delta", "must not be 0, which would change nothing")
 
 
 def _bill_no(request: Any) -> Iterator[Violation]:
@@ -71,7 +72,7 @@ def _bill_no(request: Any) -> Iterator[Violation]:
         yield Violation("bill_no", f"must be {accepted}; got {size} bytes")
 
 
-# Negative points are no wrong parameter: the document answers them with pointConflict.
+# Negative points are not refused here: the document answers them with pointConflict.
 _RULE = (
     text("name", shortest=1),
     required("down_point"),
@@ -93,7 +94,7 @@ CHECKS: Checks = {
     ShowUserRequest: [identifier("user_id")],
     CreateRuleRequest: [integer("vip_level", 0), *_RULE],
     DeleteRuleRequest: [required("id")],
-    UpdateRuleRequest: [_names_a_rule, integer("vip_level", 0, optional=True), *_RULE],
+    UpdateRuleRequest: [_id_or_level, integer("vip_level", 0, optional=True), *_RULE],
     ListRulesRequest: [],
     LevelDownRequest: [],
     AddPointsRequest: [

@@ -1,4 +1,4 @@
-"""One watch: what its caller has been sent of each bucket's changes, and what comes next."""
+"""One watch: the position of its caller in the changes of each bucket."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -7,17 +7,17 @@ from services.member_level import failures
 from services.member_level.cursors import CursorError, read_watch_cursor, watch_cursor
 from services.user_state.feed import Feed, FeedGapError, UserChange
 
-# Changes of one message, at most. They come from as many buckets as have some, up to BUCKETS, with
-# an equal share for each: one user's thousand changes a second do not delay those of others.
+# A message has at most this many changes, from at most BUCKETS buckets with equal shares: a user
+# with a thousand changes per second does not delay the changes of others.
 CHANGES = 1_000
 BUCKETS = 50
 
 
 class Watch:
-    """Every method raises redis.RedisError where the store does not serve."""
+    """Every method raises redis.RedisError if the store is not available."""
 
     def __init__(self, feed: Feed, cursor: str) -> None:
-        """Goes on from a cursor; an empty one stands for now. Raises Failure if it is none."""
+        """Starts after the cursor, or now if it is empty. Raises Failure for an invalid cursor."""
         self._feed = feed
         self._sent = _read(cursor, feed.buckets.count) if cursor else feed.versions()
         self._first = 0
@@ -27,9 +27,9 @@ class Watch:
         return watch_cursor(self._sent)
 
     def read(self) -> tuple[Sequence[UserChange], bool]:
-        """The next changes, and whether there are more now. Moves the cursor past them.
+        """Returns the next changes and whether more are waiting, and moves the cursor past them.
 
-        Raises Failure where changes are no longer kept, or the store is another one.
+        Raises Failure if changes were trimmed, or if the cursor belongs to another store.
         """
         versions = self._feed.versions()
         waiting = []
@@ -39,7 +39,7 @@ class Watch:
                 raise failures.cursor_invalid()
             if given > sent:
                 waiting.append((bucket, sent))
-        # The next round begins after the last bucket of this one, so that each has its turn.
+        # The next read starts after the last bucket of this one, so that no bucket is left out.
         waiting.sort(key=lambda place: (place[0].number < self._first, place[0].number))
         places = list(islice(waiting, BUCKETS))
         if not places:

@@ -1,1 +1,1 @@
-"""The rules of the levels, as they stand: read by every service, changed by member_level."""
+"""The rules of the levels: read by every service, changed by member_level."""

@@ -1,6 +1,6 @@
-"""The ladder: which level points earn, and which rules can stand beside each other.
+"""The ladder of rules: which level points earn, and which rules conflict with each other.
 
-docs/api/member-level.md, 等级规则. Rules are half-open [down_point, up_point).
+docs/api/member-level.md, 等级规则. Rules are half-open: [down_point, up_point).
 """
 
 from bisect import bisect_left, bisect_right
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-# Above every total of points, which are int32.
+# Above every total of points, which is an int32.
 ABOVE_ALL_POINTS = 2**31
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One level and the points that keep it. `picture` is None where it was never set."""
+    """One level and its range of points. `picture` is None if it was never set."""
 
     id: int
     level: int
@@ -25,44 +25,40 @@ class Rule:
 
 
 class Conflict(Enum):
-    """Why a rule cannot stand beside the others; the documents' words."""
+    """Why a rule conflicts with the others, in the words of the API documents."""
 
     LEVEL = "levelConflict"
     POINT = "pointConflict"
 
 
 class Ladder:
-    """Rules that are free of conflicts, by rising level."""
+    """Rules without conflicts, by rising level."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.rules: Sequence[Rule] = tuple(sorted(rules, key=lambda rule: rule.level))
         self._levels = [rule.level for rule in self.rules]
-        self._floors = [rule.down_point for rule in self.rules]
+        self._down_points = [rule.down_point for rule in self.rules]
 
     def level_for(self, points: int) -> int | None:
-        """The level that points earn: the highest whose down_point they reach.
+        """The level that points earn: the highest one whose down_point they reach.
 
-        In a gap that is the level below it, above the top the top, below the bottom the bottom;
-        None without rules.
+        Points below all rules earn the lowest level. None without rules.
         """
         if not self.rules:
             return None
-        return self.rules[max(0, bisect_right(self._floors, points) - 1)].level
+        return self.rules[max(0, bisect_right(self._down_points, points) - 1)].level
 
-    def keeps_from(self, level: int) -> int:
-        """The fewest points that keep an earned level in a demotion, whether it has a rule or lost
-        it: with fewer, points earn a lower level.
+    def points_to_keep(self, level: int) -> int:
+        """The lowest points that keep an earned level in a demotion; fewer earn a lower level.
 
-        That is the down_point of the lowest rule that has this level or a higher one. Nobody keeps
-        a level above all rules; nobody falls from the lowest one, from below it or without rules.
+        That is the down_point of the lowest rule with this level or a higher one, so it also holds
+        for a level without a rule. No points keep a level above all rules; any points keep the
+        lowest level, a level below it, or a level if there are no rules.
         """
         place = bisect_left(self._levels, level)
         if place == 0:
             return 0
-        return self._floors[place] if place < len(self._floors) else ABOVE_ALL_POINTS
-
-    def lowest_level(self) -> int | None:
-        return self.rules[0].level if self.rules else None
+        return self._down_points[place] if place < len(self._down_points) else ABOVE_ALL_POINTS
 
     def rule_of(self, level: int) -> Rule | None:
         return next((rule for rule in self.rules if rule.level == level), None)
@@ -71,7 +67,7 @@ class Ladder:
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
     def conflict(self, candidate: Rule) -> Conflict | None:
-        """What keeps the candidate from standing beside the rules with other ids."""
+        """Why the candidate conflicts with the rules that have other ids; None if it does not."""
         others = [rule for rule in self.rules if rule.id != candidate.id]
         if any(rule.level == candidate.level for rule in others):
             return Conflict.LEVEL
@@ -82,7 +78,7 @@ class Ladder:
         return None
 
     def put(self, rule: Rule) -> "Ladder":
-        """With the rule in the place of the one that has its id, or added."""
+        """A ladder in which this rule replaces the one with its id, or is added."""
         return Ladder([*(each for each in self.rules if each.id != rule.id), rule])
 
     def without(self, rule_id: int) -> "Ladder":
@@ -90,6 +86,6 @@ class Ladder:
 
 
 def _rises(one: Rule, other: Rule) -> bool:
-    """Whether the higher level's points begin where the lower one's end, or later."""
+    """Whether the higher level's points begin at or after the end of the lower level's points."""
     lower, higher = (one, other) if one.level < other.level else (other, one)
     return lower.up_point <= higher.down_point

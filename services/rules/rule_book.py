@@ -1,4 +1,4 @@
-"""The rules in the store: one document, replaced as a whole or not at all, and what it was."""
+"""The rules in the store: one value, always replaced as a whole, and its earlier versions."""
 
 import json
 import time
@@ -6,76 +6,71 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 from services.rules.ladder import Ladder, Rule
-from services.rules.thresholds import Fall, Step, Steps
+from services.rules.thresholds import DemotionThreshold, LevelThreshold, LevelThresholds
 from services.store import keys
+from services.store.compare_and_set import CompareAndSet, Replacement
 from services.store.store import Store
 
 VERSIONS_KEPT = 1_000
 
-# Replaces the book only if it is still the one that was read; "" stands for none.
-_REPLACE = f"""
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[3] - {VERSIONS_KEPT})
-return 1
-"""
-
 
 @dataclass(frozen=True)
 class Book:
-    """The rules of one version, and what keeps an id from being used again."""
+    """The rules of one version, and the next free id, so that no id is used twice."""
 
     ladder: Ladder = field(default_factory=Ladder)
     next_id: int = 1
     version: int = 0
     levels: frozenset[int] = frozenset()
-    """Every level that ever had a rule: members of a deleted rule keep the number."""
+    """Every level that ever had a rule: users keep a level whose rule was deleted."""
     changed: int | None = None
     """Seconds since 1970; None before the first rule."""
     app: str = ""
 
     @property
-    def steps(self) -> Steps:
-        rules = self.ladder.rules
-        return Steps(self.version, [Step(rule.level, rule.down_point, rule.id) for rule in rules])
+    def thresholds(self) -> LevelThresholds:
+        levels = [
+            LevelThreshold(rule.level, rule.down_point, rule.id) for rule in self.ladder.rules
+        ]
+        return LevelThresholds(self.version, levels)
 
     @property
-    def falls(self) -> list[Fall]:
-        """The levels that a demotion can take from somebody, by rising level."""
-        falls = (Fall(level, self.ladder.keeps_from(level)) for level in sorted(self.levels))
-        return [fall for fall in falls if fall.below]
+    def demotion_thresholds(self) -> list[DemotionThreshold]:
+        """The levels that a demotion can take from a user, in rising order."""
+        levels = [(level, self.ladder.points_to_keep(level)) for level in sorted(self.levels)]
+        return [DemotionThreshold(level, points) for level, points in levels if points]
 
 
 class RuleBook:
-    """Reads the rules anew for each call, so that a change holds everywhere at once."""
+    """Reads the rules for each call, so that a change takes effect everywhere immediately."""
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._now = now
-        self._replace = store.register_script(_REPLACE)
+        self._rules = CompareAndSet(store)
 
     def book(self) -> Book:
         return _unpack(self._store.get(keys.RULES))
 
     def version(self, number: int) -> Book | None:
-        """The rules as they were; None for a version that never was or is no longer kept."""
+        """The rules of an earlier version; None if it never existed or is no longer retained."""
         if number == 0:
             return Book()
         packed = self._store.hget(keys.PAST_RULES, str(number))
         return None if packed is None else _unpack(packed)
 
     def change(self, decide: Callable[[Book], Book | None], app: str = "") -> None:
-        """Replaces the book by what `decide` makes of it; None leaves it as it is.
+        """Replaces the book by the result of `decide`; None leaves it unchanged.
 
-        `decide` is called again if another writer was faster. What it raises leaves the book.
+        `decide` is called again if another writer was faster. If it raises, the book stays
+        unchanged.
         """
-        while True:
-            read = self._store.get(keys.RULES)
+
+        def replacement(read: bytes | None) -> Replacement | None:
             book = _unpack(read)
             decided = decide(book)
             if decided is None:
-                return
+                return None
             new = replace(
                 decided,
                 version=book.version + 1,
@@ -83,8 +78,10 @@ class RuleBook:
                 changed=int(self._now()),
                 app=app,
             )
-            if self._replace([keys.RULES, keys.PAST_RULES], [read or b"", _pack(new), new.version]):
-                return
+            field, expired_field = str(new.version), str(new.version - VERSIONS_KEPT)
+            return Replacement(_pack(new), keys.PAST_RULES, field, expired_field)
+
+        self._rules.change(keys.RULES, replacement)
 
 
 def _pack(book: Book) -> bytes:
@@ -108,7 +105,7 @@ def _unpack(packed: bytes | None) -> Book:
         ladder=ladder,
         next_id=document["next_id"],
         version=document["version"],
-        # The first suite did not write the last three.
+        # The first release did not store the last three.
         levels=frozenset(document.get("levels", [rule.level for rule in ladder.rules])),
         changed=document.get("changed"),
         app=document.get("app", ""),

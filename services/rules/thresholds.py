@@ -1,36 +1,39 @@
-"""The rules as the scripts of this folder need them: which level how many points earn."""
+"""The rules as the scripts of user_state read them: which points earn a level, which keep it."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-_STEP = struct.Struct(">III")
+THRESHOLD = struct.Struct(">III")
+DEMOTION_THRESHOLD = struct.Struct(">II")
 
 
-class Step(NamedTuple):
-    """A level, the fewest points that keep it, and the rule that says so."""
+class LevelThreshold(NamedTuple):
+    """A level, the lowest points that earn it, and the id of its rule."""
 
     level: int
-    floor: int
+    down_point: int
     rule: int
 
 
-class Fall(NamedTuple):
-    """Users with fewer points than `below` lose this level in a demotion, if they earned it."""
+class DemotionThreshold(NamedTuple):
+    """A demotion takes an earned level from users with fewer than `points`."""
 
     level: int
-    below: int
+    points: int
 
 
 @dataclass(frozen=True)
-class Steps:
-    """All levels that points can earn, by rising level, under one version of the rules."""
+class LevelThresholds:
+    """All levels that points can earn, in rising order, under one version of the rules."""
 
     version: int
-    steps: Sequence[Step]
+    levels: Sequence[LevelThreshold]
 
     @cached_property
-    def packed(self) -> bytes:
-        return b"".join(_STEP.pack(*step) for step in self.steps)
+    def arguments(self) -> Mapping[str, bytes | int]:
+        """The arguments of a script."""
+        packed = b"".join(THRESHOLD.pack(*each) for each in self.levels)
+        return {"thresholds": packed, "rules_version": self.version}

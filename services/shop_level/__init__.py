@@ -1,1 +1,1 @@
-"""A shop's levels and rights, and the member's own; docs/api/shop-member-level.md."""
+"""A shop's levels and rights, and those of its members; see docs/api/shop-member-level.md."""

@@ -1,76 +1,77 @@
-"""From what operators put into a shop to what the document shows: levels, rights, the member.
+"""What the page of docs/api/shop-member-level.md shows of a shop: levels, rights, the member.
 
-docs/api/shop-member-level.md; the design says what holds where it contradicts itself.
+Does no I/O. docs/design.md says what counts where the document contradicts itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
-from levelgate.shop.v1.shop_level_pb2 import Goods, Level, MemberData, Rights
+from levelgate.shop.v1.shop_level_pb2 import Goods as GoodsMessage
+from levelgate.shop.v1.shop_level_pb2 import Level, MemberData, Rights
+from services.shop_level.shop import Goods, Profile, Shop, ShopLevel
 
 BY_MONEY, BY_COUNT, BY_GOODS = "0", "1", "2"
 LEVEL_TYPES = (BY_MONEY, BY_COUNT, BY_GOODS)
 
-# What a member without a level of the shop is called, unless the shop says otherwise.
+# The level name of a member without a level of the shop, unless the shop defines another one.
 NO_LEVEL_NAME = "普通会员"
 
 
-def by_weight(levels: Iterable[ShopLevelSettings]) -> list[ShopLevelSettings]:
+def by_weight(levels: Iterable[ShopLevel]) -> list[ShopLevel]:
     return sorted(levels, key=lambda level: level.weight)
 
 
-def level_of(levels: Iterable[ShopLevelSettings], shared_level: int) -> ShopLevelSettings | None:
+def level_of(levels: Iterable[ShopLevel], shared_level: int) -> ShopLevel | None:
     """The shop's level whose weight is the shared level."""
     return next((level for level in levels if level.weight == shared_level), None)
 
 
-def shown_levels(shop: Shop, levels: Sequence[ShopLevelSettings]) -> list[Level]:
-    return [_shown(shop, level) for level in by_weight(levels)]
+def shown_levels(shop: Shop) -> list[Level]:
+    return [_shown(shop, level) for level in by_weight(shop.levels)]
 
 
 def shown_member(
-    shop: Shop, own: ShopLevelSettings | None, nickname: str, avatar: str, days_left: int
+    shop: Shop, level: ShopLevel | None, profile: Profile, days_left: int
 ) -> MemberData:
-    """The member's part; without a level of the shop there are no rights."""
-    member = MemberData(nickname=nickname, avatar=avatar, validity=days_left)
-    if own is None:
-        named = shop.HasField("no_level_name")
-        member.level_name = shop.no_level_name if named else NO_LEVEL_NAME
+    """The member's data; a member without a level of the shop has no rights."""
+    member = MemberData(nickname=profile.nickname, avatar=profile.avatar, validity=days_left)
+    if level is None:
+        name = shop.no_level_name
+        member.level_name = NO_LEVEL_NAME if name is None else name
         return member
-    member.level_id = own.id
-    member.level_name = own.level_name
+    member.level_id = level.id
+    member.level_name = level.level_name
     member.rights.CopyFrom(
         Rights(
-            discount=own.discount,
-            freight_reduction=own.freight_reduction,
-            rent_free=_string_or_null(own, "rent_free"),
-            deposit_free=_string_or_null(own, "deposit_free"),
+            discount=level.discount,
+            freight_reduction=level.freight_reduction,
+            rent_free=_string_or_null(level.rent_free),
+            deposit_free=_string_or_null(level.deposit_free),
         )
     )
     return member
 
 
-def _shown(shop: Shop, level: ShopLevelSettings) -> Level:
+def _shown(shop: Shop, level: ShopLevel) -> Level:
     shown = Level(
         id=level.id,
         level_name=level.level_name,
         discount=level.discount,
         freight_reduction=level.freight_reduction,
-        rent_free=_string_or_null(level, "rent_free"),
-        deposit_free=_string_or_null(level, "deposit_free"),
+        rent_free=_string_or_null(level.rent_free),
+        deposit_free=_string_or_null(level.deposit_free),
     )
-    # Only the key that level_type names is shown; empty, it says that nothing raises to here.
+    # Only the key that level_type selects is shown. If it is empty, nothing raises to this level.
     if shop.level_type == BY_MONEY:
         shown.order_money = level.order_money
     elif shop.level_type == BY_COUNT:
         shown.order_count = level.order_count
     elif shop.goods_as_array:
-        goods = [_goods_value(level.goods)] if level.HasField("goods") else []
+        goods = [] if level.goods is None else [_goods_value(level.goods)]
         shown.goods_other_shape.list_value.CopyFrom(ListValue(values=goods))
-    elif level.HasField("goods"):
-        shown.goods.CopyFrom(level.goods)
+    elif level.goods is not None:
+        shown.goods.CopyFrom(GoodsMessage(**vars(level.goods)))
     else:
         shown.goods_other_shape.null_value = NULL_VALUE
     return shown
@@ -78,13 +79,9 @@ def _shown(shop: Shop, level: ShopLevelSettings) -> Level:
 
 def _goods_value(goods: Goods) -> Value:
     struct = Struct()
-    struct.update(
-        {"id": goods.id, "title": goods.title, "thumb": goods.thumb, "price": goods.price}
-    )
+    struct.update(vars(goods))
     return Value(struct_value=struct)
 
 
-def _string_or_null(level: ShopLevelSettings, name: str) -> Value:
-    if level.HasField(name):  # type: ignore[arg-type]  # one of the two names above
-        return Value(string_value=getattr(level, name))
-    return Value(null_value=NULL_VALUE)
+def _string_or_null(text: str | None) -> Value:
+    return Value(null_value=NULL_VALUE) if text is None else Value(string_value=text)

@@ -8,7 +8,7 @@ from services.shop_level.admin_servicer import ShopAdmin
 from services.shop_level.contract import CONTRACT
 from services.shop_level.servicer import ShopLevel
 from services.shop_level.settings import ShopLevelSettings
-from services.shop_level.shops import Shops
+from services.shop_level.shop_store import ShopStore
 from services.shop_level.validation import CHECKS
 from services.user_state.state import UserState
 
@@ -16,7 +16,7 @@ from services.user_state.state import UserState
 def build() -> Service:
     settings = load(ShopLevelSettings)
     service = Service("shop_level", settings, CONTRACT, CHECKS)
-    shops = Shops(service.store, service.buckets)
+    shops = ShopStore(service.store, service.buckets)
     add_ShopLevelServicer_to_server(
         ShopLevel(
             UserState(service.store, service.buckets),

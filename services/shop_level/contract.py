@@ -1,4 +1,4 @@
-"""What shop_level answers."""
+"""The RPCs that shop_level serves."""
 
 from levelgate.shop.v1 import shop_admin_pb2, shop_level_pb2
 from services.runtime.methods import Contract

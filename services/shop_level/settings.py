@@ -18,5 +18,5 @@ class ShopLevelSettings(ServerSettings):
         min_length=1,
         max_length=128,
         validation_alias=AliasChoices("DEFAULT_SHOP", "SHOP_LEVEL_DEFAULT_SHOP"),
-        description="The shop that is meant where a call names none.",
+        description="The shop of calls that do not name one.",
     )

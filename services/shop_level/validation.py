@@ -1,4 +1,4 @@
-"""What each request of this service must be; the ranges are told in the contracts' comments."""
+"""The validation rules of each request; the comments of the .proto files state the ranges."""
 
 from collections.abc import Iterator
 

@@ -1,8 +1,8 @@
 """The Redis client, with the deadlines that redis-py's defaults lack.
 
-Measured with redis-py's defaults: a refused port takes 3.6 s per GET, a silent one 59 s. Here
-nothing is retried, and every connect, send and read ends by the call's deadline or by the
-setting, whichever is nearer.
+Measured with redis-py's defaults, a GET takes 3.6 s if the port is refused and 59 s if the store is
+silent. Here nothing is retried, and every connect, send and read ends by the call's deadline or by
+the setting, whichever is earlier.
 """
 
 import socket
@@ -22,16 +22,16 @@ from services.store import deadline, keys, layout
 from services.store.cluster import ClusterStore
 from services.store.credentials import PasswordFile
 from services.store.keys import Buckets
-from services.store.name_lookup import require_known
+from services.store.name_lookup import require_resolvable
 from services.store.reads import Reads, StoreReads
 from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.store.tracked_reads import TrackedReads
 
-# Answers by which the store says that it cannot serve now, though it is up. redis-py has classes
-# for some of them, whose text is without the first word: memory full, a replica instead of the
-# primary, slots without a node or on the move.
+# Answers of a store that is up but cannot serve now. redis-py has classes for some of them, whose
+# text lacks the first word: memory full, a replica instead of the primary, slots without a node or
+# in migration.
 _REFUSAL_CLASSES = (
     redis.OutOfMemoryError,
     redis.ReadOnlyError,
@@ -39,12 +39,12 @@ _REFUSAL_CLASSES = (
     MasterDownError,
     TryAgainError,
 )
-# The others show by their first word: disk full, too few replicas, a script stuck.
+# The others are recognised by their first word: disk full, too few replicas, a blocked script.
 _REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
 
 
 class _ObeysDeadline(Connection):
-    """A connection whose waits end by the deadline of the call in whose thread it is used."""
+    """A connection whose waits end by the deadline of the call that uses it."""
 
     _sock: socket.socket | None  # type: ignore[assignment]  # redis-py says None
 
@@ -66,12 +66,12 @@ class _ObeysDeadline(Connection):
         self._socket_timeout = value
 
     def _connect(self) -> socket.socket:
-        require_known(self.host, self.port, self.socket_connect_timeout)
+        require_resolvable(self.host, self.port, self.socket_connect_timeout)
         return cast(socket.socket, super()._connect())  # type: ignore[no-untyped-call]
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._sock is not None:
-            # The reply is read with the timeout that the socket has when the command leaves.
+            # The reply is read with the timeout that the socket has when the command is sent.
             self._sock.settimeout(self.socket_timeout)
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
@@ -85,10 +85,10 @@ def _budget(limit: float | None) -> float | None:
 
 
 class _Single(redis.Redis):
-    """One node that holds everything."""
+    """A store that is a single node."""
 
     is_remembered = False
-    """Whether others answer reads of this store from memory."""
+    """Whether services answer reads of this store from memory."""
 
     def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         return cast(list[bytes | None], self.mget(names)) if names else []
@@ -99,9 +99,9 @@ class _Single(redis.Redis):
         return Script(cast(Store, self), script, writes=writes)
 
     def confirm(self) -> None:
-        # The store answers the writer before it sends the invalidations: 41-57 of 600 checks came
-        # too early, by up to 175 ms. But it sends everything that one turn of its event loop has
-        # produced before it reads what arrived meanwhile, on any connection: docs/adr/0009.
+        # The store answers the writer before it sends the invalidations: 41-57 of 600 checks read
+        # an old value, up to 175 ms later. But it sends everything that one turn of its event loop
+        # has produced before it reads new commands, on any connection: docs/adr/0009.
         if self.is_remembered:
             self.ping()
 
@@ -109,12 +109,12 @@ class _Single(redis.Redis):
 def connect(settings: StoreSettings, buckets: Buckets | None = None) -> Store:
     """A client for the store; it connects when it is first used.
 
-    With `buckets`, each new connection to a single node checks that the data has this layout: an
-    address may lead to another store from one moment to the next, and the service would write there
-    until its next look. Raises ValueError if the address is none.
+    With `buckets`, each new connection to a single node checks the layout of the data. An address
+    may suddenly lead to another store, and the service would write there until its next probe.
+    Raises ValueError for an invalid address.
     """
     if settings.is_cluster:
-        return cast(Store, ClusterStore(settings.address, _never_again(), _options(settings)))
+        return cast(Store, ClusterStore(settings.address, _no_retry(), _options(settings)))
     check = {} if buckets is None else {"redis_connect_func": partial(_connect_to, buckets)}
     single = _Single(connection_pool=_pool(settings, **check))
     single.is_remembered = settings.cache_values > 0
@@ -122,14 +122,14 @@ def connect(settings: StoreSettings, buckets: Buckets | None = None) -> Store:
 
 
 def connect_reads(settings: StoreSettings, store: Store) -> Reads:
-    """What answers the reads of busy paths: from memory where the store can say what changed.
+    """The reads of the busy paths, answered from memory if the store can send invalidations.
 
-    On a cluster each read asks the store: a connection for each node would have to follow the
-    slots as they move.
+    On a cluster each read asks the store, because the tracked connections would have to follow the
+    slots as they move between nodes.
     """
     if settings.is_cluster or not settings.cache_values:
         return StoreReads(store)
-    # Made once and connected anew as often as it must: a pool counts what it makes, and ends.
+    # One connection, which reconnects as often as needed; a pool limits how many it creates.
     connection = _pool(settings).make_connection()
     untracked = StoreReads(store)
     return TrackedReads(connection, untracked, settings.cache_values, settings.timeout_seconds)
@@ -137,7 +137,7 @@ def connect_reads(settings: StoreSettings, store: Store) -> Reads:
 
 def _pool(settings: StoreSettings, **more: Any) -> redis.ConnectionPool:
     options = {**_options(settings), **more}
-    return redis.ConnectionPool.from_url(settings.address, retry=_never_again(), **options)
+    return redis.ConnectionPool.from_url(settings.address, retry=_no_retry(), **options)
 
 
 def _connect_to(buckets: Buckets, connection: Any) -> None:
@@ -146,8 +146,8 @@ def _connect_to(buckets: Buckets, connection: Any) -> None:
     layout.require_readable(connection.read_response(), buckets)
 
 
-def _never_again() -> Retry:
-    # A repeated write could be done twice, so nothing is.
+def _no_retry() -> Retry:
+    # A write that is repeated could be executed twice.
     return Retry(NoBackoff(), 0)
 
 
@@ -167,7 +167,7 @@ def _options(settings: StoreSettings) -> dict[str, Any]:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the store could not serve, as opposed to having been asked nonsense."""
+    """Whether the store could not serve, as opposed to an invalid command."""
     if isinstance(error, _REFUSAL_CLASSES):
         return True
     if isinstance(error, redis.ResponseError):
@@ -175,7 +175,7 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, redis.RedisError)
 
 
-# From the special to the general; what comes first counts.
+# From the most specific to the most general; the first match counts.
 _WHY: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.AuthenticationError, "it refuses REDIS_URL's user or the password"),
     (redis.exceptions.NoPermissionError, "it does not let REDIS_URL's user do this"),
@@ -188,7 +188,7 @@ _WHY: tuple[tuple[type[redis.RedisError], str], ...] = (
 
 
 def why_unavailable(error: BaseException) -> str:
-    """For the operator, and without the error's text, which may hold anything."""
+    """The reason for the operator, without the error's text, which may contain anything."""
     if isinstance(error, redis.ResponseError) and str(error).startswith("MISCONF"):
         return "it cannot write to its disk"
     return next((why for kind, why in _WHY if isinstance(error, kind)), "it refuses to serve")

@@ -1,8 +1,9 @@
-"""A cluster as a store: redis-py's cluster client, with what this suite needs differently.
+"""A cluster as a store: redis-py's cluster client with some changes.
 
-- It is built when first used: its constructor connects, and a service may start before its store.
-- Its own exceptions become RedisError, which is what callers of a store know.
-- A ping is answered if any primary answers: the slots of the others are served all the same.
+- It is created when first used, because its constructor connects, and a service may start before
+  its store.
+- Its own exceptions become RedisError, which callers of a store handle.
+- A ping succeeds if any primary answers, because the slots of that primary are served.
 """
 
 import threading
@@ -58,12 +59,12 @@ class ClusterStore:
         return Script(cast(Store, self), text, writes=writes)
 
     def confirm(self) -> None:
-        """Nothing to wait for: no read of a cluster is answered from memory."""
+        """Does nothing, because no read of a cluster is answered from memory."""
 
     def pipeline(self, *, transaction: bool) -> Any:
-        # redis-py's cluster pipeline goes by slots; it knows transactions, which nobody asks for.
+        # A transaction could not span the slots of a pipeline.
         if transaction:
-            raise NotImplementedError("a cluster's pipeline is none")
+            raise NotImplementedError("no transactions on a cluster")
         pipeline = _converting(self._connected().pipeline)()
         pipeline.execute = _converting(pipeline.execute)
         return pipeline

@@ -1,34 +1,60 @@
-"""Documents: values that are replaced as a whole, or not at all if another writer was faster."""
+"""Replaces a value that was read, unless another writer replaced it in the meantime."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+from services.store import deadline
+from services.store.scripts import NamedScript
 from services.store.store import Store
 
-# Sets the document only if it is still the one that was read; "" stands for none.
+# Replaces the value only if it is still the one that was read; "" means an absent key. With a
+# field, the hash gets the new value too and loses another field.
 _REPLACE = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+if (redis.call('GET', key) or '') ~= read then return 0 end
+redis.call('SET', key, value)
+if field ~= '' then
+  redis.call('HSET', hash_key, field, value)
+  redis.call('HDEL', hash_key, expired_field)
+end
 return 1
 """
 
 
-class Documents:
-    """Every method raises redis.RedisError where the store does not serve."""
+class Replacement(NamedTuple):
+    """A new value, and a hash on the same slot that keeps a copy of it under `field`."""
+
+    value: bytes
+    hash_key: str
+    field: str
+    expired_field: str
+    """A field of the hash that is deleted in the same step."""
+
+
+class CompareAndSet:
+    """Every method raises redis.RedisError if the store is unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._replace = store.register_script(_REPLACE)
+        self._replace = NamedScript(
+            store, _REPLACE, keys="key hash_key", arguments="read value field expired_field"
+        )
 
-    def get(self, key: str) -> bytes | None:
-        return self._store.get(key)
+    def change(
+        self, key: str, decide: Callable[[bytes | None], bytes | Replacement | None]
+    ) -> None:
+        """Replaces the value of `key` by the result of `decide`; None leaves it unchanged.
 
-    def change(self, key: str, decide: Callable[[bytes | None], bytes | None]) -> None:
-        """Replaces the document by what `decide` makes of it; None leaves it as it is.
-
-        `decide` is called again if another writer was faster. What it raises leaves the document.
+        `decide` gets the current value, or None for an absent key. It is called again if another
+        writer was faster, until the call's deadline: then DeadlinePassedError is raised. If
+        `decide` raises, the value stays unchanged.
         """
-        while True:
-            read = self.get(key)
-            decided = decide(read)
-            if decided is None or self._replace([key], [read or b"", decided]):
+        is_replaced = False
+        while not is_replaced:
+            deadline.require_time_left()
+            read = self._store.get(key)
+            new = decide(read)
+            if new is None:
                 return
+            if isinstance(new, bytes):
+                new = Replacement(new, key, "", "")
+            is_replaced = bool(self._replace(new._asdict(), key=key, read=read or b""))

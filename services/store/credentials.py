@@ -1,4 +1,4 @@
-"""The store's password from a file, so that it stands in no variable and no command line."""
+"""The store's password from a file, so that no variable and no command line contains it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from redis.credentials import CredentialProvider
 
 
 class PasswordFile(CredentialProvider):
-    """Read anew for each connection: a new password is taken up without a restart."""
+    """Reads the file for each connection, so a new password needs no restart."""
 
     def __init__(self, user: str | None, path: Path) -> None:
         self._user = user

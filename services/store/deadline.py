@@ -1,5 +1,6 @@
-"""The deadline of the call that a thread is answering, for everything below it to obey."""
+"""The deadline of the call that a thread is answering; everything that waits obeys it."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +10,21 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 class DeadlinePassedError(Exception):
-    """There is no time left to ask the store."""
+    """The deadline has passed, so the store is not asked."""
 
 
 def begin(seconds: float | None) -> None:
-    """Gives what follows in this context this many seconds; None sets no limit.
+    """Sets the deadline of the current context to this many seconds from now; None for no limit.
 
-    Nothing takes it back: for threads that begin each call with it, as those of unary calls do.
+    The deadline stays until it is set again, so call this only where the context is private to
+    one call, or where each call begins with it, as in the threads of unary calls.
     """
     _deadline.set(None if seconds is None else time.monotonic() + seconds)
 
 
 @contextmanager
 def within(seconds: float | None) -> Iterator[None]:
-    """Gives what happens inside this many seconds; None sets no limit."""
+    """Sets the deadline for a block to this many seconds from now; None for no limit."""
     token = _deadline.set(None if seconds is None else time.monotonic() + seconds)
     try:
         yield
@@ -33,7 +35,7 @@ def within(seconds: float | None) -> Iterator[None]:
 def budget(limit: float) -> float:
     """The seconds that one step may take: `limit`, or less if the deadline is nearer.
 
-    Raises DeadlinePassedError when nothing is left.
+    Raises DeadlinePassedError if the deadline has passed.
     """
     deadline = _deadline.get()
     if deadline is None:
@@ -42,3 +44,8 @@ def budget(limit: float) -> float:
     if left <= 0:
         raise DeadlinePassedError
     return min(limit, left)
+
+
+def require_time_left() -> None:
+    """Raises DeadlinePassedError if the deadline has passed."""
+    budget(math.inf)

@@ -1,7 +1,7 @@
-"""The one key builder: every key of the store is spelled here.
+"""The one key builder: all keys of the store are defined here.
 
-Everything about one user lives in one bucket, and the bucket is the hash tag of its keys, so a
-transition of a user with its index entries is one script on one slot, on a cluster too.
+Everything about one user is in one bucket, and the bucket is the hash tag of its keys. So a
+transition of a user with its index entries is one script on one slot, also on a cluster.
 """
 
 import re
@@ -10,25 +10,25 @@ from functools import cache, cached_property
 from typing import NamedTuple
 from zlib import crc32
 
-# One number for every store, so that no command and no service can be started with another one
-# than the data has; layout.py notes it beside the data all the same.
+# The same for every store, so that no command and no service can use a number that differs from
+# that of the data. layout.py stores it beside the data nevertheless.
 BUCKET_COUNT = 1_024
 
 LAYOUT = "lg:layout"
 RULES = "lg:rules"
-# Hash: the rules of past versions. Its tag is the name above, so both lie on one slot.
+# Hash: the rules of past versions. Its tag is the key above, so both are on one slot.
 PAST_RULES = "{lg:rules}:past"
-# One tag for all of access: one script checks an app and changes its tokens (docs/adr/0011).
+# One tag for all access keys: one script checks an app and changes its tokens (docs/adr/0011).
 _ACCESS = "lg:{access}:"
 # Set: the ids of all apps, revoked ones included.
 APPS = _ACCESS + "apps"
-# Set: the ids of the apps that a release before docs/adr/0011 made.
+# Set: the ids of the apps that were created by a release before docs/adr/0011.
 EARLIER_APPS = "lg:apps"
-# String: the demotion that runs or ran last, as JSON.
+# String: the running or last demotion, as JSON.
 DEMOTION = "lg:{demotion}:run"
-# String: which instance drives it, for as long as its lease lasts.
-DEMOTION_DRIVER = "lg:{demotion}:driver"
-# String: the schedule and the number of the run that it began last.
+# String: the instance that drives it, for the time of its lease.
+DEMOTION_LEASE = "lg:{demotion}:driver"
+# String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
 
 
@@ -44,7 +44,7 @@ class Bucket:
 
     @property
     def versions(self) -> str:
-        """Counter: the last version given to any user of the bucket."""
+        """Counter: the last version that was given to a user of the bucket."""
         return self.prefix + "versions"
 
     @property
@@ -53,13 +53,13 @@ class Bucket:
         return self.prefix + "level:"
 
     @property
-    def hand_prefix(self) -> str:
-        """Sorted set per level: the users for whom it was set by hand, scored by points."""
+    def manual_prefix(self) -> str:
+        """Sorted set per level: the users for whom it was set manually, scored by points."""
         return self.prefix + "hand:"
 
     @property
-    def manual(self) -> str:
-        """Sorted set: the users whose level was set by hand, scored by the protection's end."""
+    def protections(self) -> str:
+        """Sorted set: the users whose level was set manually, scored by the protection's end."""
         return self.prefix + "manual"
 
     @property
@@ -69,7 +69,7 @@ class Bucket:
 
     @property
     def demoted(self) -> str:
-        """String: how many users a demotion re-fitted here, as "run:count"."""
+        """String: how many users of the bucket a demotion re-evaluated, as "run:count"."""
         return self.prefix + "demoted"
 
     def record(self, user: str) -> str:
@@ -77,29 +77,36 @@ class Bucket:
         return f"{self.prefix}user:{user}"
 
     def bill(self, appid: str, user: str, bill_no: str) -> str:
-        """String: what an app's bill number answered. The lengths keep opaque parts apart."""
+        """String: the answer that belongs to an app's idempotency key.
+
+        The parts are opaque; their lengths make the key unambiguous.
+        """
         return f"{self.prefix}bill:{len(appid)}:{appid}:{len(user)}:{user}:{bill_no}"
 
     def facts(self, user: str) -> str:
         """Hash: the lit stars and the game facts of a user."""
         return f"{self.prefix}facts:{user}"
 
-    def shop_member(self, shop: str, user: str) -> str:
-        """String: nickname and avatar of a user in a shop, as a serialised message.
+    def shop_profile(self, shop: str, user: str) -> str:
+        """String: nickname and avatar of a member in a shop, as JSON.
 
-        Both are opaque: the shop's length keeps "1" + "2:x" apart from "1:2" + "x".
+        Both ids are opaque; the shop's length distinguishes "1" + "2:x" from "1:2" + "x".
         """
+        return f"{self.prefix}profile:{len(shop)}:{shop}:{user}"
+
+    def earlier_shop_profile(self, shop: str, user: str) -> str:
+        """String: the same as earlier releases stored it, as a serialised RPC message."""
         return f"{self.prefix}member:{len(shop)}:{shop}:{user}"
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """What users are spread over. Only tests have another number than BUCKET_COUNT."""
+    """The buckets of the store. Only tests use another number than BUCKET_COUNT."""
 
     count: int = BUCKET_COUNT
 
     def of(self, user: str) -> Bucket:
-        """The bucket of a user; the same in every process and for all time."""
+        """The bucket of a user, which never changes."""
         return _bucket(self.number_of(user))
 
     def number_of(self, user: str) -> int:
@@ -119,13 +126,18 @@ def demotion_plan(plan: str) -> str:
     return f"lg:{{demotion}}:plan:{plan}"
 
 
-def shop_settings(shop: str) -> str:
-    """String: a shop's settings, as a serialised message."""
+def shop(shop: str) -> str:
+    """String: a shop's settings and levels, as JSON."""
+    return f"lg:{{shop:{shop}}}:document"
+
+
+def earlier_shop_settings(shop: str) -> str:
+    """String: a shop's settings as earlier releases stored them, as a serialised RPC message."""
     return f"lg:{{shop:{shop}}}:settings"
 
 
-def shop_levels(shop: str) -> str:
-    """Hash: the shop's levels by id, each a serialised message."""
+def earlier_shop_levels(shop: str) -> str:
+    """Hash: a shop's levels by id, likewise."""
     return f"lg:{{shop:{shop}}}:levels"
 
 
@@ -135,7 +147,7 @@ def app(appid: str) -> str:
 
 
 def earlier_app(appid: str) -> str:
-    """String: the same as a release before docs/adr/0011 stored it."""
+    """String: an app as a release before docs/adr/0011 stored it."""
     return f"lg:{{app:{appid}}}:app"
 
 
@@ -145,7 +157,7 @@ def live_pairs(generation: str) -> str:
 
 
 def superseded_pairs(generation: str) -> str:
-    """Sorted set: the same of the pairs that were refreshed, which live 5 minutes more."""
+    """Sorted set: the digests of pairs that were refreshed and stay valid for 5 minutes."""
     return f"{_ACCESS}superseded:{generation}"
 
 
@@ -155,7 +167,7 @@ def token(digest: str) -> str:
 
 
 def refresh_token(digest: str) -> str:
-    """String: whose refresh token this is and what it refreshes, as JSON."""
+    """String: the app of a refresh token and the access token of its pair, as JSON."""
     return f"{_ACCESS}refresh:{digest}"
 
 

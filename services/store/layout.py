@@ -1,50 +1,47 @@
-"""The layout of the data, stored beside it: a service that finds another refuses to start."""
+"""The layout of the data, stored beside it. A service that finds another one refuses to start."""
 
 import json
 
 import redis
 
 from services.store import keys
+from services.store.compare_and_set import CompareAndSet
 from services.store.keys import Buckets
 from services.store.store import Store
 
-# The newest format of records that this suite writes; it reads all before.
+# The format of records that this release writes. It also reads all earlier ones.
 FORMAT = 2
-
-# Sets the mark only if it is still the one that was read.
-_REPLACE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
-"""
 
 
 class LayoutMismatchError(redis.ConnectionError):
-    """The store was written by a suite with another layout: it is not the one that was meant."""
+    """The store has another layout, so the address probably leads to the wrong store."""
 
 
 def claim(store: Store, buckets: Buckets, *, is_writer: bool = False) -> None:
-    """Marks an empty store with this layout, or checks the mark that is there.
+    """Marks an empty store with this layout, or checks the mark that the store has.
 
-    Who writes records raises the mark of an older format, so that older services, which could
-    not read them, refuse to start from then on. Raises LayoutMismatchError if the buckets are
-    others, or the format is a newer one.
+    A service that writes records (`is_writer`) raises the mark of an older format. From then on
+    older services, which could not read the new records, refuse to start. Raises
+    LayoutMismatchError if the number of buckets differs or the format is newer.
     """
-    ours = _mark(buckets)
-    # Reading comes first: a store that refuses writes still answers reads.
-    theirs = store.get(keys.LAYOUT)
-    if theirs is None:
-        theirs = store.set(keys.LAYOUT, ours, nx=True, get=True)
-    require_readable(theirs, buckets)
-    if is_writer and theirs is not None and theirs != ours.encode():
-        store.register_script(_REPLACE)([keys.LAYOUT], [theirs, ours])
+    ours = _mark(buckets).encode()
+
+    def decide(theirs: bytes | None) -> bytes | None:
+        require_readable(theirs, buckets)
+        is_claimed = theirs is not None and (theirs == ours or not is_writer)
+        # Without a change nothing is written: a store that refuses writes still answers reads.
+        return None if is_claimed else ours
+
+    CompareAndSet(store).change(keys.LAYOUT, decide)
 
 
 def require_readable(theirs: bytes | None, buckets: Buckets) -> None:
-    """Raises LayoutMismatchError for the mark of another layout; None stands for no mark."""
+    """Raises LayoutMismatchError if the mark is that of another layout; None means no mark."""
     if theirs is not None and not _is_readable(theirs, buckets):
         raise LayoutMismatchError(
             f"the store's layout is {theirs.decode(errors='replace')[:200]}, this service's is"
-            f" {_mark(buckets)}: docs/scale.md tells how to move data of other buckets, and a newer"
-            " format needs a newer suite"
+            f" {_mark(buckets)}: docs/scale.md explains how to move data to another number of"
+            " buckets; a newer format needs a newer release"
         )
 
 

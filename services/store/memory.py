@@ -1,4 +1,4 @@
-"""The values that tracked reads remember, by key."""
+"""The values that TrackedReads remembers, by key."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,9 @@ UNKNOWN = object()
 
 
 class Memory:
-    """Keeps up to `most` values; the oldest go.
+    """Remembers up to `most` values and forgets the oldest ones.
 
-    Looking something up takes no lock. What changes the memory takes one, and never waits for
-    anything while it holds it.
+    A lookup takes no lock. A change takes one and never waits while it holds it.
     """
 
     def __init__(self, most: int) -> None:
@@ -24,16 +23,16 @@ class Memory:
         self._lock = threading.Lock()
         # A string's value, or the known fields of a hash.
         self._known: dict[str, _Value] = {}
-        # The same, as it was read untracked since the tracked connection was last asked.
+        # Values that were read untracked since the last question on the tracked connection.
         self._untracked: dict[str, _Value] = {}
         self.size = 0
 
     def string(self, key: str) -> object:
-        """UNKNOWN, or what the store has there: bytes, or None for nothing."""
+        """The value in the store (None for an absent key), or UNKNOWN."""
         return self._known.get(key, UNKNOWN)
 
     def fields(self, key: str, fields: Sequence[str]) -> Values | None:
-        """None unless all of them are known."""
+        """The values of the fields; None unless all of them are known."""
         known = self._known.get(key)
         if not isinstance(known, dict):
             return None
@@ -45,7 +44,7 @@ class Memory:
     def found(
         self, strings: Sequence[str], hashes: Sequence[str], fields: Sequence[str]
     ) -> Found | None:
-        """None unless all of it is known."""
+        """All requested values; None unless all of them are known."""
         known = [self.string(key) for key in strings]
         if UNKNOWN in known:
             return None
@@ -58,7 +57,7 @@ class Memory:
         return Found(cast(Values, known), known_hashes)
 
     def remember(self, values: Mapping[str, _Value]) -> None:
-        """What the tracked connection answered with; of a hash the fields that were asked for."""
+        """Remembers an answer of the tracked connection; of a hash only the requested fields."""
         with self._lock:
             for key, value in values.items():
                 known = self._known.get(key)
@@ -67,17 +66,18 @@ class Memory:
                     self._known[key] = _joined(known, value)
                     self.size += _size(self._known[key])
             while self.size > self._most:
-                # An eighth at a time: what is in use comes back with its next read.
+                # An eighth at a time: values in use come back with their next read.
                 for key in list(islice(self._known, len(self._known) // 8 + 1)):
                     self._forget(key)
 
     def note_untracked(
         self, strings: Sequence[str], hashes: Sequence[str], fields: Sequence[str], found: Found
     ) -> None:
-        """What was read over another connection, and may be newer than what is known.
+        """Notes values that were read over another connection.
 
-        It may also be newer than an answer that is on its way over the tracked connection. No
-        older value stays or is remembered, or else the next read could go back in time.
+        They may be newer than the remembered ones, and newer than an answer that is on its way
+        over the tracked connection. Remembered values that differ are forgotten, because otherwise
+        the next read could return an older value than this one.
         """
         values: dict[str, _Value] = dict(zip(strings, found.strings, strict=True))
         for key, of_hash in zip(hashes, found.hashes, strict=True):
@@ -89,9 +89,9 @@ class Memory:
                 self._untracked[key] = value
 
     def take_untracked(self, most: int) -> tuple[list[str], list[tuple[str, Sequence[str]]]]:
-        """Strings, and hashes with their fields, that were read untracked: `most` values at most.
+        """Strings, and hashes with their fields, that were read untracked: up to `most` values.
 
-        The tracked connection's answers to what is asked after this are newer than those.
+        Answers to questions that the tracked connection sends after this are newer than those.
         """
         with self._lock:
             taken = []
@@ -118,14 +118,14 @@ class Memory:
 
 
 def _agree(one: object, other: object) -> bool:
-    """Whether two readings of a key do not contradict each other."""
+    """Whether two values read for a key do not contradict each other."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(other.get(field, value) == value for field, value in one.items())
     return other is UNKNOWN or one == other
 
 
 def _joined(known: _Value, value: _Value) -> _Value:
-    # A new hash, as another thread may be looking into the known one.
+    # A new hash, because another thread may be reading the known one.
     if isinstance(known, dict) and isinstance(value, dict):
         return {**known, **value}
     return value

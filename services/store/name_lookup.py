@@ -1,7 +1,7 @@
-"""Name lookups that end in time.
+"""Name lookups with a timeout, which getaddrinfo lacks.
 
-getaddrinfo obeys no timeout. Measured: with the store's container cut off its network, Docker's
-name server was silent, and every call that wanted a new connection was held for 10 seconds.
+Measured with the store's container cut off from its network: Docker's name server was silent, and
+every call that needed a new connection waited for 10 seconds.
 """
 
 import socket
@@ -11,21 +11,21 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 
-def require_known(host: str, port: int, seconds: float | None) -> None:
-    """Raises TimeoutError if the name server is silent for so long, OSError without such a name."""
+def require_resolvable(host: str, port: int, seconds: float | None) -> None:
+    """Raises TimeoutError if the name server does not answer in time, OSError for no such name."""
     with suppress(ValueError):
         ip_address(host)
         return
-    found: Future[None] = Future()
+    result: Future[None] = Future()
 
     def look_up() -> None:
         try:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            found.set_exception(error)
+            result.set_exception(error)
         else:
-            found.set_result(None)
+            result.set_result(None)
 
-    # A daemon, unlike the threads of an executor: the end of the process must not wait for it.
+    # A daemon thread, unlike an executor's, does not delay the end of the process.
     threading.Thread(target=look_up, name="lookup", daemon=True).start()
-    found.result(seconds)
+    result.result(seconds)

@@ -1,4 +1,4 @@
-"""Reads of many values at once: what the path of a check asks of the store, and nothing else."""
+"""Reads of many values at once, for the path of a check."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -9,27 +9,27 @@ Values = list[bytes | None]
 
 
 class Found(NamedTuple):
-    """What stood in the store, in the order of the question."""
+    """The values that were read, in the order of the request."""
 
     strings: Values
     hashes: list[Values]
-    """For each hash, its fields in the order asked for."""
+    """For each hash, the fields in the requested order."""
 
 
 class Reads(Protocol):
-    """Every method raises redis.RedisError where the store does not serve."""
+    """Every method raises redis.RedisError if the store is unavailable."""
 
     def get(self, key: str) -> bytes | None: ...
     def hmget(self, key: str, fields: Sequence[str]) -> Values: ...
     def many(
         self, strings: Sequence[str], hashes: Sequence[str] = (), fields: Sequence[str] = ()
     ) -> Found:
-        """All of it in one round trip; the same fields of each hash."""
+        """Reads strings, and the same fields of each hash, in one round trip."""
         ...
 
 
 class StoreReads:
-    """Asks the store each time; what was acknowledged before the question is in the answer."""
+    """Asks the store for each read, so every acknowledged write is visible."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -90,9 +90,9 @@ class StoreSettings(BaseSettings):
 
     @property
     def address(self) -> str:
-        """The address without the mark of a cluster. A secret, as `url` is.
+        """The address without `+cluster`. It is a secret, as `url` is.
 
-        With a password file also without the user, who belongs to that password.
+        With a password file it has no user either, because PasswordFile provides both.
         """
         address = self.url.get_secret_value().replace(f"{_CLUSTER}://", "://", 1)
         if not self.password_file:

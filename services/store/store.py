@@ -1,7 +1,7 @@
-"""What this suite asks of a store: the part of redis-py's clients that it uses, typed.
+"""The commands of the store that this suite uses, with types.
 
-redis-py types every reply as bytes or text, for either may be configured. Ours never decodes,
-and its single client and its cluster client both fit here, with the few methods of client.py.
+redis-py types every reply as bytes or text, because either can be configured. Here replies are
+always bytes. The clients of client.py and cluster.py both implement this protocol.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ Value = bytes | str | int
 
 
 class Script(Protocol):
-    """A registered Lua script; scripts.py has the one that there is."""
+    """A registered Lua script, as scripts.py implements it."""
 
     def __call__(self, keys: Sequence[str], args: Sequence[Value] = ()) -> Any: ...
     def many(self, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]) -> list[Any]: ...
@@ -23,13 +23,12 @@ class Pipeline(Protocol):
     def __enter__(self) -> "Pipeline": ...
     def __exit__(self, *exception: object) -> None: ...
     def get(self, name: str) -> object: ...
-    def hvals(self, name: str) -> object: ...
     def execute_command(self, *parts: Value) -> object: ...
     def execute(self, raise_on_error: bool = True) -> list[Any]: ...
 
 
 class Store(Protocol):
-    """Redis or Valkey; every method raises redis.RedisError where it does not serve."""
+    """Redis or Valkey. Every method raises redis.RedisError if the store is unavailable."""
 
     def ping(self) -> object: ...
     def get(self, name: str) -> bytes | None: ...
@@ -60,9 +59,9 @@ class Store(Protocol):
     def close(self) -> None: ...
 
     def confirm(self) -> None:
-        """Returns when the store has sent the invalidations of what was written before.
+        """Returns when the store has sent the invalidations of earlier writes.
 
-        To be called before a write of a value that TrackedReads may remember is acknowledged;
-        Script calls it. Raises redis.RedisError, though the write was done.
+        Call it after a write of a value that TrackedReads may remember, before the write is
+        acknowledged; Script does so. Raises redis.RedisError although the write was executed.
         """
         ...

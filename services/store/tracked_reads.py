@@ -1,10 +1,10 @@
 """Reads that are answered from memory until the store sends an invalidation.
 
-The store sends a connection an invalidation for each key that the connection read and that has
-changed since (CLIENT TRACKING). Everything that is remembered was read over one connection, so
-answers and invalidations arrive in the order in which they happened: a value cannot be remembered
-after its invalidation. redis-py's own cache requires a store that reports Redis 7.4, which Valkey
-does not, and polls a socket and takes a lock several times for each hit: docs/performance.md.
+With CLIENT TRACKING the store sends a connection an invalidation for each key that it has read and
+that then changes. All remembered values were read over one connection, so answers and invalidations
+arrive in the order of the changes, and no value is remembered after its invalidation. redis-py's
+own cache requires a store that reports Redis 7.4, which Valkey does not. It also polls a socket and
+takes a lock several times for each hit: docs/performance.md.
 """
 
 import math
@@ -22,29 +22,29 @@ from services.store.batches import batched
 from services.store.memory import UNKNOWN, Memory
 from services.store.reads import Found, Reads, Values
 
-# Memory is trusted for this many seconds after the store was last heard of: a connection that was
-# lost in silence brings no invalidations.
+# The memory is trusted for this many seconds after the last answer of the store, because a broken
+# connection that nobody noticed brings no invalidations.
 _TRUSTED = 1.0
-# A longer MGET would keep the store's other callers waiting.
+# A longer MGET would delay the other callers of the store.
 _KEYS_A_COMMAND = 500
-# Values that one caller reads beside its own, because others read them untracked.
+# Values that a tracked read fetches in addition, because other callers read them untracked.
 _UNTRACKED_AT_A_TIME = 50
-# A caller with fewer seconds left does not get the tracked connection: if its deadline passed in
-# the middle of an answer, everything that is remembered would be lost with the connection.
+# A caller with fewer seconds left does not use the tracked connection. If its deadline passed in
+# the middle of an answer, the connection and all remembered values would be lost.
 _LEAST_TIME = 0.05
 
-# redis-py's, which has no types.
+# The connection of redis-py, which has no types.
 Connection = Any
 
 
 class TrackedReads:
-    """As Reads; remembers up to `most` values.
+    """Implements Reads and remembers up to `most` values.
 
-    No caller waits for another one: who finds the tracked connection in use reads through
-    `untracked`. What was read there is not remembered, but read along with the next tracked read.
+    No caller waits for another one: if the tracked connection is in use, a caller reads through
+    `untracked`. Such values are not remembered, but the next tracked read fetches them as well.
 
-    A write that was confirmed (Store.confirm) before a read began is in its answer, except for up
-    to _TRUSTED seconds after the tracked connection was lost in silence: docs/adr/0009.
+    A read sees every write that was confirmed (Store.confirm) before it began. The exception are
+    up to _TRUSTED seconds after the tracked connection broke without notice: docs/adr/0009.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class TrackedReads:
         self._is_reading = False
         self._heard = -math.inf
         self.asked = 0
-        """Values that the store was asked for."""
+        """How many values were requested from the store."""
         self.connected = 0
-        """How often the tracked connection was made."""
+        """How often the tracked connection was established."""
 
     @property
     def kept(self) -> int:
-        """Values that are remembered."""
+        """How many values are remembered."""
         return self._memory.size
 
     def get(self, key: str) -> bytes | None:
@@ -100,8 +100,8 @@ class TrackedReads:
         return self._read(strings, hashes, fields)
 
     def _is_current(self) -> bool:
-        # Without a lock: this is all that a hit costs. The socket comes before `_is_reading`: an
-        # invalidation that another thread has taken off it was taken while that was set.
+        # No lock, because every hit pays for this. The socket is polled before `_is_reading` is
+        # read: another thread takes an invalidation off the socket only while that is set.
         if self._now() - self._heard >= _TRUSTED:
             return False
         return not _arrived(self._socket).poll(0) and not self._is_reading
@@ -116,10 +116,10 @@ class TrackedReads:
             self._is_reading = True
             self._make_current()
             found = self._read_tracked(strings, hashes, fields)
-            # Invalidations that came with the last answer are where `poll` does not see them.
+            # Invalidations that came with the last answer may be in a buffer, unseen by `poll`.
             self._drain()
         except BaseException:
-            # There may be answers on the way that nobody waits for.
+            # Answers that nobody waits for may still arrive on this connection.
             self._disconnect()
             raise
         finally:
@@ -144,7 +144,7 @@ class TrackedReads:
         unknown = [key for key in strings if key not in found]
         unknown_hashes = [(key, fields) for key, values in known.items() if values is None]
         if unknown or unknown_hashes:
-            # Others read these untracked; with this question they come to be remembered.
+            # Other callers read these untracked; now they are remembered, too.
             more, more_hashes = memory.take_untracked(_UNTRACKED_AT_A_TIME)
             unknown += more
             unknown_hashes += more_hashes
@@ -153,8 +153,8 @@ class TrackedReads:
         commands += [("HMGET", key, *names) for key, names in unknown_hashes]
         self.asked += sum(map(len, asked)) + sum(len(names) for _, names in unknown_hashes)
         answers = self._ask(commands)
-        # Each answer is remembered before the next is read: between two of them may be the
-        # invalidation of the first.
+        # Each answer is remembered before the next one is read, because the invalidation of the
+        # first may come between them.
         for keys in asked:
             values = dict(zip(keys, next(answers), strict=True))
             found.update(values)
@@ -172,14 +172,14 @@ class TrackedReads:
         )
 
     def _make_current(self) -> None:
-        """Connects where needed; every invalidation that the store has sent is applied."""
+        """Connects if needed, and applies every invalidation that the store has sent."""
         if self._is_connected:
             try:
                 self._drain()
                 if self._now() - self._heard >= _TRUSTED:
                     next(self._ask([("PING",)]))
             except redis.ConnectionError:
-                # The store, or something between, closed a connection that was idle.
+                # The store, or a network device, closed the idle connection.
                 self._disconnect()
         if not self._is_connected:
             self._connect()
@@ -189,7 +189,7 @@ class TrackedReads:
         self._is_connected = True
         self.connected += 1
         self._socket = self._connection._sock.fileno()
-        # What redis-py's own cache does; there is no public way to receive invalidations.
+        # As redis-py's own cache does, because it has no public way to receive invalidations.
         self._connection._parser.set_invalidation_push_handler(self._invalidate)
         try:
             next(self._ask([("CLIENT", "TRACKING", "ON")]))
@@ -210,7 +210,7 @@ class TrackedReads:
             self._connection.read_response(push_request=True)
 
     def _ask(self, commands: Sequence[tuple[str, ...]]) -> Iterator[Any]:
-        """The answers, one by one: all of them must be read."""
+        """Yields the answers one by one; the caller must read all of them."""
         if not commands:
             return
         asked = self._now()
@@ -222,7 +222,7 @@ class TrackedReads:
             yield answer
 
     def _await_answer(self) -> None:
-        """Meanwhile hits are answered from memory: whatever arrives, they see on the socket."""
+        """Waits for an answer. Meanwhile hits may use the memory, because they poll the socket."""
         if self._connection.can_read(0):
             return
         seconds = deadline.budget(self._wait)
@@ -241,8 +241,9 @@ class TrackedReads:
 
 
 def _arrived(socket: int) -> "select.poll":
-    # One for each look, as two threads must not use one at a time. An epoll they may share, but
-    # while one looks another may overlook what is there (Linux 5.1 to 6.17, ep_events_available).
+    # A new object for each poll, because two threads must not share one. They could share an
+    # epoll, but then one poll could hide an event from another (Linux 5.1 to 6.17,
+    # ep_events_available).
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return poll

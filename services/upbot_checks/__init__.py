@@ -1,1 +1,1 @@
-"""Checks of a user's level, stars and game facts; docs/api/upbot-*.md."""
+"""Checks of a user's level, stars and game facts; see docs/api/upbot-*.md."""

@@ -1,11 +1,11 @@
-"""The six comparisons of docs/api/upbot-check-game-info.md, "compare_info"."""
+"""The six comparisons of "compare_info" in docs/api/upbot-check-game-info.md."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class CompareType(IntEnum):
-    """The document's compare_type."""
+    """The values of compare_type in the document."""
 
     EQUAL = 1
     LESS = 2
@@ -17,14 +17,14 @@ class CompareType(IntEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison with a bound; `upper` is the right bound of BETWEEN and not read otherwise."""
+    """A comparison with a value; `upper` is the upper bound of BETWEEN and otherwise ignored."""
 
     type: CompareType
     value: int
     upper: int = 0
 
     def holds(self, number: int) -> bool:
-        """Whether the number compares as asked; BETWEEN includes both bounds."""
+        """Whether the comparison is true for the number; BETWEEN includes both bounds."""
         match self.type:
             case CompareType.EQUAL:
                 return number == self.value

@@ -15,7 +15,7 @@ from services.store.reads import StoreReads
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.facts_servicer import UserFacts
 from services.upbot_checks.servicer import UpbotChecks
 from services.upbot_checks.settings import UpbotChecksSettings
@@ -29,7 +29,7 @@ def build() -> Service:
     service = Service("upbot_checks", settings, CONTRACT, CHECKS)
     reads = connect_reads(service.store_settings, service.store)
     read_metrics.register(service.telemetry.registry, reads)
-    facts = Facts(service.store, service.buckets, reads)
+    facts = FactStore(service.store, service.buckets, reads)
     users = UserState(service.store, service.buckets, reads=reads)
     add_UpbotChecksServicer_to_server(UpbotChecks(users, facts), service.server)
     snapshots = Snapshots(reads, StoreReads(service.store), service.buckets)

@@ -1,4 +1,4 @@
-"""What upbot_checks answers."""
+"""The RPCs that upbot_checks serves."""
 
 from levelgate.access.v1 import access_tokens_pb2
 from levelgate.upbot.v1 import eligibility_pb2, upbot_checks_pb2, user_facts_pb2
@@ -14,7 +14,7 @@ CONTRACT = Contract(
     long=frozenset(
         {
             "/levelgate.upbot.v1.Eligibility/BatchCheck",
-            # With the most facts of a user it reads and writes 3 MB.
+            # For a user with the maximum number of facts it reads and writes 3 MB.
             "/levelgate.upbot.v1.UserFacts/GetUserFacts",
         }
     ),

@@ -1,4 +1,4 @@
-"""What can be known of a user: stars and games."""
+"""The facts that can be stored about a user: lit stars and game facts."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,16 +7,16 @@ ANDROID, IOS = 1, 2
 DEVICES = (ANDROID, IOS)
 
 
-# Stars and keys are tuples: a batch looks them up for each user, and a dataclass is slow to hash.
+# Tuples, because a batch looks them up for each user and a dataclass is slow to hash.
 class Star(NamedTuple):
-    """A game whose star can be lit, on one device."""
+    """The star of one game on one device, which can be lit."""
 
     gid: int
     device: int
 
 
 class GameKey(NamedTuple):
-    """What a game fact is found by."""
+    """The key of a game fact."""
 
     game_code: str
     area_id: str
@@ -28,7 +28,7 @@ class GameKey(NamedTuple):
 
 @dataclass(frozen=True)
 class GameFact:
-    """What is known: a code, a number, or both."""
+    """The content of a game fact: a code, a number, or both."""
 
     code: str | None = None
     number: int | None = None

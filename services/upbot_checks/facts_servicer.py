@@ -1,4 +1,4 @@
-"""What feeds the checks; for operators and internal jobs, not on the gateway."""
+"""The RPCs that maintain the facts behind the checks. They are not on the gateway."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
 from services.runtime.errors import Failure, Violation
 from services.runtime.validation import Validator, json_path
 from services.upbot_checks.fact import GameFact, GameKey, Star
-from services.upbot_checks.facts import MOST_FACTS, Facts, FactsFullError
+from services.upbot_checks.fact_store import MOST_FACTS, FactsFullError, FactStore
 from services.upbot_checks.game_keys import game_key
 
-# Rejects that are told one by one; the rest are only counted, as the reply has to end.
+# Rejected facts that the reply describes; the rest are only counted, to limit its size.
 MAX_REJECTS = 1_000
 
 
 class UserFacts(UserFactsServicer):
-    """Writes and reads the facts of users."""
+    """Implements levelgate.upbot.v1.UserFacts."""
 
-    def __init__(self, facts: Facts, validator: Validator) -> None:
+    def __init__(self, facts: FactStore, validator: Validator) -> None:
         self._facts = facts
         self._validator = validator
 
@@ -57,7 +57,7 @@ class UserFacts(UserFactsServicer):
     def GetUserFacts(
         self, request: pb.GetUserFactsRequest, _context: grpc.ServicerContext
     ) -> pb.GetUserFactsResponse:
-        stars, games = self._facts.everything(request.openid)
+        stars, games = self._facts.all_of(request.openid)
         return pb.GetUserFactsResponse(
             stars=[pb.StarState(gid=star.gid, device=star.device, lit=True) for star in stars],
             game_infos=[_game_info(key, fact) for key, fact in games],
@@ -70,7 +70,7 @@ class UserFacts(UserFactsServicer):
         return pb.DeleteUserFactsResponse()
 
     def _failure(self, request: pb.ImportFactsRequest) -> Failure | None:
-        """Writes a fact; what keeps it from being written."""
+        """Writes a fact; returns the reason if it cannot be written."""
         try:
             if request.HasField("star"):
                 self._put_star(request.openid, request.star)

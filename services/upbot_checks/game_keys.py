@@ -1,16 +1,16 @@
-"""What a game fact is found by, from the messages that name one."""
+"""The key of a game fact, read from the messages that contain one."""
 
 from levelgate.upbot.v1.eligibility_pb2 import GameInfoIs
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckGameInfoRequest
 from levelgate.upbot.v1.user_facts_pb2 import GameInfo
 from services.upbot_checks.fact import GameKey
 
-# The document's default for partition_id: docs/api/upbot-check-game-info.md.
+# The default of partition_id in docs/api/upbot-check-game-info.md.
 DEFAULT_PARTITION = "0"
 
 
 def game_key(message: CheckGameInfoRequest | GameInfo | GameInfoIs) -> GameKey:
-    """With the document's default."""
+    """The key in a message, with the default of partition_id."""
     return GameKey(
         game_code=message.game_code,
         area_id=message.area_id,

@@ -1,16 +1,16 @@
-"""The documented checks: from the message to the domain and back."""
+"""The RPCs of the three checks in docs/api/upbot-*.md."""
 
 import grpc
 
 from levelgate.upbot.v1 import upbot_checks_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksServicer
-from services.upbot_checks.eligibility.messages import comparison
+from services.upbot_checks.eligibility.parse import parse_comparison
 from services.upbot_checks.fact import DEVICES
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.game_keys import game_key
 from services.user_state.state import UserState
 
-# There are two answers, made once: nothing behind the servicer writes into them.
+# The replies are created once and shared: nothing after the servicer changes them.
 _LEVEL_ANSWERS = {
     ok: pb.CheckUserXYLevelResponse(data=pb.CheckResult(ok=ok)) for ok in (False, True)
 }
@@ -18,9 +18,9 @@ _STAR_ANSWERS = {ok: pb.CheckStarStateResponse(data=pb.CheckResult(ok=ok)) for o
 
 
 class UpbotChecks(UpbotChecksServicer):
-    """Three reads; an unknown user is not an error."""
+    """Implements levelgate.upbot.v1.UpbotChecks. An unknown user is not an error."""
 
-    def __init__(self, users: UserState, facts: Facts) -> None:
+    def __init__(self, users: UserState, facts: FactStore) -> None:
         self._users = users
         self._facts = facts
 
@@ -45,5 +45,5 @@ class UpbotChecks(UpbotChecksServicer):
         for code in request.xinyue_codes:
             result.xinyue_code_to_is_satisfied[code] = code == fact.code
         if request.HasField("compare_info") and fact.number is not None:
-            result.compare_is_satisfied = comparison(request.compare_info).holds(fact.number)
+            result.compare_is_satisfied = parse_comparison(request.compare_info).holds(fact.number)
         return pb.CheckGameInfoResponse(data=result)

@@ -17,5 +17,5 @@ class UpbotChecksSettings(ServerSettings):
         4_194_304,
         ge=1_024,
         le=67_108_864,
-        description="Largest message that is read: BatchCheck takes 10,000 openids of any length.",
+        description="Largest message accepted; BatchCheck takes 10,000 openids of any length.",
     )

@@ -1,4 +1,4 @@
-"""Where tokens come from; the design's section "upbot"."""
+"""The RPCs that issue tokens."""
 
 import grpc
 
@@ -12,7 +12,7 @@ from services.runtime.errors import Failure
 
 
 class AccessTokens(AccessTokensServicer):
-    """Exchanges secrets and refresh tokens for tokens."""
+    """Implements levelgate.access.v1.AccessTokens."""
 
     def __init__(self, apps: Apps, tokens: Tokens) -> None:
         self._apps = apps

@@ -1,4 +1,4 @@
-"""What each request of this service must be; the ranges are told in the contracts' comments."""
+"""The validation rules of each request; the comments of the .proto files state the ranges."""
 
 from collections.abc import Iterator, Sequence
 
@@ -49,7 +49,7 @@ from services.upbot_checks.eligibility.validation import condition
 from services.user_state.record import MAX_VERSION
 
 _MOST_USERS = 10_000
-# In a list inside a condition, which an explanation repeats for each user.
+# In a list inside a condition, because an explanation repeats the list for each user.
 _MOST_VALUES = 100
 
 ANY_INT32 = (-MAX_INT32 - 1, MAX_INT32)
@@ -62,31 +62,31 @@ def _bounds(compare: Message) -> Iterator[Violation]:
     if not compare.HasField("rvalue"):
         yield Violation("rvalue", "is required for compare_type 6")
     elif compare.value > compare.rvalue:
-        yield Violation("rvalue", f"must not be below value; got {compare.rvalue}")
+        yield Violation("rvalue", f"must not be less than value; got {compare.rvalue}")
 
 
-def _something_to_check(request: Message) -> Iterator[Violation]:
+def _codes_or_comparison(request: Message) -> Iterator[Violation]:
     assert isinstance(request, CheckGameInfoRequest | GameInfoIs)  # noqa: S101  (narrows the type)
     if not request.xinyue_codes and not request.HasField("compare_info"):
-        yield Violation("xinyue_codes", "is required where compare_info is absent")
+        yield Violation("xinyue_codes", "is required unless compare_info is given")
 
 
-def _something_known(fact: Message) -> Iterator[Violation]:
+def _code_or_number(fact: Message) -> Iterator[Violation]:
     assert isinstance(fact, GameInfo)  # noqa: S101  (narrows the type)
     if not fact.HasField("code") and not fact.HasField("number"):
-        yield Violation("code", "is required where number is absent")
+        yield Violation("code", "is required unless number is given")
 
 
-def _few_to_explain(request: Message) -> Iterator[Violation]:
+def _explained_users(request: Message) -> Iterator[Violation]:
     assert isinstance(request, EligibilityBatchCheckRequest | EligibilityStreamCheckRequest)  # noqa: S101  (narrows the type)
     count = len(request.openids)
     if request.explain and count > MAX_ENTRIES:
         yield Violation("openids", f"must be at most {MAX_ENTRIES} with explain; got {count}")
 
 
-def _one_fact(request: Message) -> Iterator[Violation]:
+def _star_or_game_info(request: Message) -> Iterator[Violation]:
     if request.WhichOneof("fact") is None:
-        yield Violation("star", "is required where game_info is absent")
+        yield Violation("star", "is required unless game_info is given")
 
 
 _GAME_KEY: tuple[Check, ...] = (
@@ -98,7 +98,7 @@ _GAME_KEY: tuple[Check, ...] = (
     integer("game_check_info_id", *ANY_INT32),
 )
 _STAR = nested("star", integer("device", 1, 2))
-_GAME_INFO = nested("game_info", *_GAME_KEY, identifier("code", optional=True), _something_known)
+_GAME_INFO = nested("game_info", *_GAME_KEY, identifier("code", optional=True), _code_or_number)
 
 _COMPARE: tuple[Check, ...] = (
     integer("compare_type", 1, 6),
@@ -114,14 +114,14 @@ _CONDITION = condition(
         "game_info",
         *_GAME_KEY,
         identifiers("xinyue_codes", most=_MOST_VALUES),
-        _something_to_check,
+        _codes_or_comparison,
         nested("compare_info", *_COMPARE),
     ),
 )
 _BATCH: Sequence[Check] = (
     identifiers("openids", 1, _MOST_USERS),
     _CONDITION,
-    _few_to_explain,
+    _explained_users,
     entries("min_versions", identifier("openid"), integer("version", 1, MAX_VERSION), least=0),
 )
 
@@ -136,12 +136,12 @@ CHECKS: Checks = {
         identifier("openid"),
         *_GAME_KEY,
         identifiers("xinyue_codes"),
-        _something_to_check,
+        _codes_or_comparison,
         nested("compare_info", *_COMPARE),
     ],
     PutStarStateRequest: [identifier("openid"), required("star"), _STAR],
     PutGameInfoRequest: [identifier("openid"), required("game_info"), _GAME_INFO],
-    ImportFactsRequest: [identifier("openid"), _one_fact, _STAR, _GAME_INFO],
+    ImportFactsRequest: [identifier("openid"), _star_or_game_info, _STAR, _GAME_INFO],
     GetUserFactsRequest: [identifier("openid")],
     DeleteUserFactsRequest: [identifier("openid")],
     EligibilityCheckRequest: [

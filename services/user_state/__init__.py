@@ -1,1 +1,1 @@
-"""What the three services share: one level per user, and the transitions that change it."""
+"""The state that the three services share: one level per user, and the transitions of it."""

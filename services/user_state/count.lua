@@ -1,18 +1,16 @@
--- Counts users of one bucket on its indexes, without reading a record.
--- KEYS[1]: the index of hand-set levels by the end of their protection. ARGV[1], ARGV[2]: the prefixes of the indexes
--- by level (earned, by hand). ARGV[3]: the time; a protection that ends by then has ended. ARGV[4]: bounds of
--- points, 4 bytes each, which ascend within a range. ARGV[5]: ranges, 13 bytes each: by hand or not, the level, and the
--- numbers of the first and last bound, from 0. Each two neighbouring bounds enclose a stretch without the upper one.
--- Returns how many ranges were counted, the hand-set levels past their protection, and then, for each stretch that
--- has users, its number (from 0, over all ranges) and how many. The caller asks again for the ranges that are left:
--- after MOST steps of about a microsecond the store must serve somebody else.
+-- Counts users of one bucket in its indexes, without reading a record.
+-- `bounds` are points that rise within a range. `ranges` name an index each (manual or not, and the level) and the
+-- numbers of its first and last bound, from 0. Two neighbouring bounds enclose a stretch, which excludes the upper one.
+-- Returns how many ranges were counted, how many manual levels are past their protection at `now`, and then, for each
+-- stretch that has users, its number (from 0, over all ranges) and how many. The caller asks again for the remaining
+-- ranges: after MOST steps of about a microsecond each, other callers get their turn.
 local MOST = 300
-local bounds, ranges, known = ARGV[4], ARGV[5], {}
+local known = {}
 local counted, steps, stretch, at = 0, 0, 0, 1
-local reply = { 0, redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[3]) }
+local reply = { 0, redis.call('ZCOUNT', protections_key, '-inf', now) }
 
 local function bound(i)
-  if not known[i] then known[i] = struct.unpack('>I4', bounds, 4 * i + 1) end
+  if not known[i] then known[i] = struct.unpack(BOUND, bounds, 4 * i + 1) end
   return known[i]
 end
 
@@ -47,9 +45,9 @@ local function count_by_bounds(key, first, last, total)
 end
 
 while at <= #ranges and steps < MOST do
-  local by_hand, level, first, last
-  by_hand, level, first, last, at = struct.unpack('>BI4I4I4', ranges, at)
-  local key = (by_hand == 1 and ARGV[2] or ARGV[1]) .. level
+  local is_manual, level, first, last
+  is_manual, level, first, last, at = struct.unpack(RANGE, ranges, at)
+  local key = (is_manual == 1 and manual_prefix or level_prefix) .. level
   local total = redis.call('ZCOUNT', key, bound(first), '(' .. bound(last))
   if total > 0 and last - first == 1 then
     add(0, total)

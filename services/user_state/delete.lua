@@ -1,9 +1,9 @@
--- Returns 1 if there was a user, else 0. The counter of versions stays and counts the deletion,
--- so that a user who comes back never sees an old version again.
+-- Deletes the user. Returns 1, or 0 for an unknown user. The bucket's counter of versions stays and counts the
+-- deletion, so a user who comes back never gets an old version again.
 local r = load(record_key)
 if not r then return 0 end
 reserve(1)
-announce(user, NOBODY, r, entry(r, DELETED, {}))
+announce(user, NO_USER, r, entry(r, DELETED, {}))
 unindex(user, r)
 redis.call('DEL', record_key)
 settle()

@@ -1,7 +1,7 @@
 """The feed: the last changes of all users, bucket by bucket, each under its version.
 
-The versions of a bucket have no holes, so whoever reads on from a version sees every change
-behind it, or sees that some are no longer kept.
+The versions of a bucket are contiguous. A reader that continues from a version therefore sees every
+later change, or detects that some were trimmed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,22 @@ _AT_A_TIME = 1_000
 
 
 class FeedGapError(Exception):
-    """Changes behind the version asked for are no longer kept."""
+    """Changes after the requested version were trimmed."""
 
 
 class FeedAheadError(Exception):
-    """The version asked for was never given: it belongs to another store."""
+    """The requested version was never given, so it comes from another store."""
 
 
 class UserChange(NamedTuple):
-    """Whose change it was, and what changed."""
+    """A change and the user whose change it was."""
 
     user: str
     change: Change
 
 
 class Feed:
-    """Every method raises redis.RedisError where the store does not serve."""
+    """Every method raises redis.RedisError if the store is unavailable."""
 
     def __init__(self, store: Store, buckets: Buckets) -> None:
         self.buckets = buckets
@@ -42,14 +42,14 @@ class Feed:
         return int(self._store.get(bucket.versions) or 0)
 
     def versions(self, buckets: Sequence[Bucket] | None = None) -> list[int]:
-        """The version of the last change of each bucket; None stands for all buckets."""
+        """The version of the last change of each bucket; None means all buckets."""
         found: list[int] = []
         for some in batched(self.buckets.all() if buckets is None else buckets, _AT_A_TIME):
             found += (int(each or 0) for each in self._store.get_many([b.versions for b in some]))
         return found
 
     def changes(self, bucket: Bucket, after: int) -> Sequence[UserChange]:
-        """All changes of a bucket behind a version that are there now, oldest first.
+        """All changes of a bucket after a version, oldest first.
 
         Raises FeedGapError, FeedAheadError.
         """
@@ -64,7 +64,7 @@ class Feed:
     def pages(self, places: Sequence[tuple[Bucket, int]], limit: int) -> list[Sequence[UserChange]]:
         """The first changes of each bucket after a version, in one round trip. Raises FeedGapError.
 
-        A page is empty also where all of them are gone: `versions` tells that there were some.
+        A page is also empty if all later changes were trimmed. Compare `versions` to detect that.
         """
         with self._store.pipeline(transaction=False) as pipeline:
             for bucket, after in places:

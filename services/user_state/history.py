@@ -1,7 +1,7 @@
-"""The changes of a user, as the scripts of this folder pack them into the record and the feed.
+"""The changes of a user, as the scripts of this package pack them into the record and the feed.
 
-An entry says what changed and what was before; what came of it is the state before the next one,
-or the record. Numbers are varints, for most are small: a change takes about 25 bytes.
+An entry holds the kind of the change and the state before it. The state after it is in the next
+entry, or in the record. Numbers are varints, because most are small: an entry takes about 25 bytes.
 """
 
 import struct
@@ -11,18 +11,21 @@ from enum import IntEnum
 
 from services.user_state.record import Record, Source
 
-_LENGTH = struct.Struct(">H")
-_STATE = struct.Struct(">BII")
-_NOBODY = 255
+# The length of an entry, which comes before it.
+LENGTH = struct.Struct(">H")
+# The state after a change, which comes first in the feed: source, level, points.
+STATE = struct.Struct(">BII")
+# The source in the feed of a deletion.
+NO_USER = 255
 
 
 class Kind(IntEnum):
-    """What kind of change it was; the numbers are those of the contract's ChangeKind."""
+    """The kind of a change. The numbers are those of ChangeKind in the contract."""
 
     INITIALISED = 1
     POINTS_SET = 2
     POINTS_ADDED = 3
-    SET_BY_HAND = 4
+    SET_MANUALLY = 4
     DEMOTED = 5
     IMPORTED = 6
     DELETED = 7
@@ -30,7 +33,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a user holds at one time."""
+    """A user's level and points at one time."""
 
     level: int
     points: int
@@ -39,7 +42,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `before` is None where there was no user, `after` where there is none left."""
+    """One change. `before` is None if the user was new, `after` if the user was deleted."""
 
     version: int
     milliseconds: int
@@ -48,22 +51,22 @@ class Change:
     before: State | None
     after: State | None
     previous_version: int
-    """0 where there was no user."""
+    """0 for a new user."""
     app: str
     partner: str
     rule: int
-    """The rule that gave the level; 0 where none did."""
+    """The id of the rule that gave the level; 0 if the change did not follow a rule."""
     rule_version: int
 
 
 def changes_of(record: Record) -> list[Change]:
-    """The changes that are kept with a record, newest first."""
+    """The changes that are retained with a record, newest first."""
     changes = []
     version, at = record.version, 0
     after: State | None = State(record.level, record.points, record.source)
     while at < len(record.history):
-        (length,) = _LENGTH.unpack_from(record.history, at)
-        at += _LENGTH.size
+        (length,) = LENGTH.unpack_from(record.history, at)
+        at += LENGTH.size
         change = _read(record.history[at : at + length], version, after)
         changes.append(change)
         version, after = change.previous_version, change.before
@@ -72,14 +75,14 @@ def changes_of(record: Record) -> list[Change]:
 
 
 def change_in_feed(version: int, packed: bytes) -> Change:
-    """The change that the feed tells under this version."""
-    source, level, points = _STATE.unpack_from(packed)
-    after = None if source == _NOBODY else State(level, points, Source(source))
-    return _read(packed[_STATE.size + _LENGTH.size :], version, after)
+    """A change as it is packed in the feed under its version."""
+    source, level, points = STATE.unpack_from(packed)
+    after = None if source == NO_USER else State(level, points, Source(source))
+    return _read(packed[STATE.size + LENGTH.size :], version, after)
 
 
 def pack(changes: Sequence[Change]) -> bytes:
-    """The changes as they are kept with a record; for those that come with an import."""
+    """Packs the changes of an imported user as they are stored with a record."""
     return b"".join(_length_first(_written(change)) for change in changes)
 
 
@@ -123,7 +126,7 @@ def _written(change: Change) -> bytes:
 
 
 def _length_first(entry: bytes) -> bytes:
-    return _LENGTH.pack(len(entry)) + entry
+    return LENGTH.pack(len(entry)) + entry
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Questions that the indexes by level answer: how many users, and which.
+"""Counts and pages of users by level and points, from the indexes.
 
-They go bucket by bucket, in scripts that each take well below a millisecond: the store serves
-others between them.
+They go bucket by bucket, in scripts that each take well below a millisecond, so that the store
+serves other callers in between.
 """
 
 import struct
@@ -11,37 +11,37 @@ from typing import NamedTuple
 
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
-from services.store.scripts import Call
-from services.store.store import Store, Value
+from services.store.scripts import NamedScript, NamedValues, lua_constants
+from services.store.store import Store
 from services.user_state.record import Record, unpack
-from services.user_state.scripts import Scripts
+from services.user_state.scripts import script_text
 
-# Buckets that are asked in one round trip. The store runs what arrives together without serving
-# anybody else, so all of them together must stay within a few milliseconds.
+# Buckets in one round trip. The store runs commands that arrive together without serving other
+# callers, so all of them together must take at most a few milliseconds.
 BUCKETS_AT_A_TIME = 8
 # count.lua cannot stop within a range.
 _STRETCHES_PER_RANGE = 200
-# What a call brings to count.lua at most; the script stops after so many in any case.
+# Ranges in one call of count.lua, which stops after so many steps in any case.
 _RANGES_PER_CALL = 300
 _BOUND = struct.Struct(">I")
 _RANGE = struct.Struct(">BIII")
 
 
 class Span(NamedTuple):
-    """Users of one level, earned or set by hand, with `least` <= points < `before`."""
+    """Users of one level, earned or manual, with `least` <= points < `before`."""
 
-    by_hand: bool
+    manual: bool
     level: int
     least: int
     before: int
 
 
 class Range(NamedTuple):
-    """Users of one level, earned or set by hand, in each stretch between the bounds `first` to
-    `last` of a question; a stretch includes its lower bound and not its upper one.
+    """Users of one level, earned or manual, in each stretch between the bounds `first` to `last` of
+    a question. A stretch includes its lower bound but not its upper one.
     """
 
-    by_hand: bool
+    manual: bool
     level: int
     first: int
     last: int
@@ -55,7 +55,7 @@ class Question:
         self._bounds = b"".join(map(_BOUND.pack, bounds))
         self._ranges = b"".join(_RANGE.pack(*part) for part in parts)
         self.first_stretches = [0]
-        """Of each range, and behind the last one."""
+        """The number of each range's first stretch, and of the one after the last range."""
         for part in parts:
             self.first_stretches.append(self.first_stretches[-1] + part.last - part.first)
 
@@ -64,23 +64,23 @@ class Question:
         return len(self.first_stretches) - 1
 
     def packed_from(self, position: int) -> tuple[bytes, bytes]:
-        """The bounds, and the next ranges from this one on, as count.lua reads them."""
+        """The bounds and the next ranges from this one on, for count.lua."""
         end = position + _RANGES_PER_CALL
         return self._bounds, self._ranges[position * _RANGE.size : end * _RANGE.size]
 
 
 class Counted(NamedTuple):
-    """How many users of a bucket there are."""
+    """How many users a bucket has."""
 
     bucket: Bucket
     protection_ended: int
-    """Whose level was set by hand and is past its protection."""
+    """Users whose level was set manually and is past its protection."""
     stretches: Sequence[tuple[int, int]]
     """The number of each stretch that has users, and how many."""
 
 
 class Entry(NamedTuple):
-    """A user on a page. `span` is the number of its span, from 0."""
+    """A user on a page. `span` is the number of the user's span, from 0."""
 
     span: int
     user: str
@@ -88,22 +88,34 @@ class Entry(NamedTuple):
 
 
 class Indexes:
-    """Every method raises redis.RedisError where the store does not serve.
+    """Every method raises redis.RedisError if the store is unavailable.
 
-    `proceed` is called before each round trip, and ends the work by raising.
+    `proceed` is called before each round trip, and stops the work if it raises.
     """
 
     def __init__(
         self,
         store: Store,
         buckets: Buckets,
-        scripts: Scripts,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._buckets = buckets
-        self._scripts = scripts
         self._now = now
+        self._count_script = NamedScript(
+            store,
+            lua_constants({"BOUND": _BOUND, "RANGE": _RANGE}) + script_text("count"),
+            keys="protections_key",
+            arguments="level_prefix manual_prefix now:int bounds ranges",
+            writes=False,
+        )
+        self._page_script = NamedScript(
+            store,
+            script_text("page"),
+            keys="*indexes",
+            arguments="limit:int after *bounds",
+            writes=False,
+        )
 
     def count(
         self,
@@ -111,7 +123,7 @@ class Indexes:
         proceed: Callable[[], None],
         buckets: Iterable[Bucket] | None = None,
     ) -> Iterator[Counted]:
-        """Counts in each bucket, without reading a record; None stands for all buckets."""
+        """Counts in each bucket, without reading a record; None means all buckets."""
         asked = self._buckets.all() if buckets is None else buckets
         for some in batched(asked, BUCKETS_AT_A_TIME):
             yield from self._count(some, question, proceed)
@@ -121,13 +133,13 @@ class Indexes:
     ) -> list[Counted]:
         ended = [0] * len(buckets)
         found: list[list[tuple[int, int]]] = [[] for _ in buckets]
-        # Where to go on in each bucket: the script stops before it has taken too long.
+        # The next range of each bucket, because the script stops before it takes too long.
         left = [(number, 0) for number in range(len(buckets))]
         while left:
             proceed()
-            calls = [self._call(buckets[number], question, at) for number, at in left]
+            calls = [self._count_call(buckets[number], question, at) for number, at in left]
             unfinished = []
-            answers = self._scripts.count.many(calls)
+            answers = self._count_script.many(calls)
             for (number, at), (ranges, past, *counts) in zip(left, answers, strict=True):
                 start = question.first_stretches[at]
                 pairs = zip(counts[::2], counts[1::2], strict=True)
@@ -138,36 +150,42 @@ class Indexes:
             left = unfinished
         return [Counted(*each) for each in zip(buckets, ended, found, strict=True)]
 
-    def _call(self, bucket: Bucket, question: Question, at: int) -> Call:
-        prefixes = (bucket.level_prefix, bucket.hand_prefix)
-        return [bucket.manual], [*prefixes, int(self._now()), *question.packed_from(at)]
+    def _count_call(self, bucket: Bucket, question: Question, at: int) -> NamedValues:
+        bounds, ranges = question.packed_from(at)
+        return {
+            "protections_key": bucket.protections,
+            "level_prefix": bucket.level_prefix,
+            "manual_prefix": bucket.manual_prefix,
+            "now": int(self._now()),
+            "bounds": bounds,
+            "ranges": ranges,
+        }
 
     def pages(
         self, places: Iterable[tuple[Bucket, Sequence[Span], str]], limit: int
     ) -> list[list[Entry]]:
-        """Up to `limit` users of each place in one round trip, span by span and there by points
-        and user. A place names the user, if any, to start after in its first span.
+        """Up to `limit` users of each place in one round trip, by span, points and user.
+
+        A place names the user, if any, to start after in its first span.
         """
         calls = []
         for bucket, spans, after in places:
             keys = [_index(bucket, span) for span in spans]
-            bounds = [bound for span in spans for bound in (span.least, span.before)]
-            calls.append(_page(keys, bounds, after, limit))
-        return [_entries(found) for found in self._scripts.page.many(calls)]
+            calls.append(_page_call(keys, _bounds(spans), after, limit))
+        return [_entries(found) for found in self._page_script.many(calls)]
 
     def due(
         self, places: Sequence[tuple[Bucket, Sequence[Span]]], limit: int
     ) -> list[tuple[str, Record]]:
-        """Up to `limit` users of the buckets who are past their protection or in these spans."""
+        """Up to `limit` users of the buckets who are in these spans or past their protection."""
         calls = []
         for bucket, spans in places:
-            keys = [bucket.manual, *(_index(bucket, span) for span in spans)]
-            bounds = [0, int(self._now()) + 1]
-            bounds += [bound for span in spans for bound in (span.least, span.before)]
-            calls.append(_page(keys, bounds, "", limit))
+            keys = [bucket.protections, *(_index(bucket, span) for span in spans)]
+            bounds = [0, int(self._now()) + 1, *_bounds(spans)]
+            calls.append(_page_call(keys, bounds, "", limit))
         found = [
             (bucket, entry.user)
-            for (bucket, _), page in zip(places, self._scripts.page.many(calls), strict=True)
+            for (bucket, _), page in zip(places, self._page_script.many(calls), strict=True)
             for entry in _entries(page)
         ][:limit]
         records = self._store.get_many([bucket.record(user) for bucket, user in found])
@@ -181,13 +199,18 @@ def _parts(whole: Range) -> Iterator[Range]:
 
 
 def _index(bucket: Bucket, span: Span) -> str:
-    prefix = bucket.hand_prefix if span.by_hand else bucket.level_prefix
+    prefix = bucket.manual_prefix if span.manual else bucket.level_prefix
     return f"{prefix}{span.level}"
 
 
-def _page(keys: list[str], bounds: Sequence[int], after: str, limit: int) -> Call:
-    arguments: list[Value] = [limit, after, *bounds]
-    return keys, arguments
+def _bounds(spans: Sequence[Span]) -> list[int]:
+    return [bound for span in spans for bound in (span.least, span.before)]
+
+
+def _page_call(
+    indexes: Sequence[str], bounds: Sequence[int], after: str, limit: int
+) -> NamedValues:
+    return {"indexes": indexes, "limit": limit, "after": after, "bounds": bounds}
 
 
 def _entries(found: Sequence[bytes]) -> list[Entry]:

@@ -1,11 +1,10 @@
--- A page of several indexes of one bucket, one index after the other, each in its order. KEYS: the indexes. ARGV: how
--- many entries at most; the user to start after in the first index ('' to start with the first user); then, for each
--- index, the least points and the points before which it ends. Returns the number of the index (from 0), the user and
--- the points, in turns. By rank a reader could not go on: ranks move meanwhile.
-local limit, after = tonumber(ARGV[1]), ARGV[2]
+-- A page of several indexes of one bucket, one index after the other, each in its own order. `indexes` are their keys.
+-- The page has at most `limit` entries and starts after the user `after` in the first index ('' starts with the first
+-- user). `bounds` holds for each index the lowest points and the points before which it ends. Returns the number of
+-- the index (from 0), the user and the points, in turns. A rank could not serve as a position: ranks change meanwhile.
 
--- The index orders equal scores by bytes; Lua's own comparison would ask the locale.
-local function is_behind(one, other)
+-- The index orders equal scores by bytes. Lua's own comparison would depend on the locale.
+local function comes_after(one, other)
   for i = 1, math.min(#one, #other) do
     local a, b = one:byte(i), other:byte(i)
     if a ~= b then return a > b end
@@ -19,15 +18,15 @@ local function rank_after(index, points, user)
     local middle = math.floor((low + high) / 2)
     local found = redis.call('ZRANGE', index, middle, middle, 'WITHSCORES')
     local score = tonumber(found[2])
-    if score > points or (score == points and is_behind(found[1], user)) then high = middle else low = middle + 1 end
+    if score > points or (score == points and comes_after(found[1], user)) then high = middle else low = middle + 1 end
   end
   return low
 end
 
 local page, left = {}, limit
-for i, index in ipairs(KEYS) do
+for i, index in ipairs(indexes) do
   if left == 0 then break end
-  local least, before, found = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2]), nil
+  local least, before, found = tonumber(bounds[2 * i - 1]), tonumber(bounds[2 * i]), nil
   if i == 1 and after ~= '' then
     local rank = rank_after(index, least, after)
     found = redis.call('ZRANGE', index, rank, rank + left - 1, 'WITHSCORES')

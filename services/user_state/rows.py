@@ -1,15 +1,15 @@
-"""Users as an import gives them to import.lua."""
+"""Users of an import, packed for import.lua."""
 
 import struct
 from typing import NamedTuple
 
 from services.user_state.record import Source
 
-_ROW = struct.Struct(">BBIIIQHH")
+ROW = struct.Struct(">BBIIIQHH")
 
 
 class Row(NamedTuple):
-    """What a user is to be. `level` None: what the points earn."""
+    """The new state of a user. `level` None means the level that the points earn."""
 
     user: str
     points: int
@@ -19,13 +19,13 @@ class Row(NamedTuple):
     """Seconds since 1970; 0 for an earned level."""
     partner: str = ""
     version: int = 0
-    """The version it had in the store that it comes from."""
+    """The version that the user had in the store where the row was exported."""
     history: bytes = b""
-    """Its changes there, as history.pack gives them."""
+    """The user's changes in that store, packed by history.pack."""
 
     def packed(self) -> bytes:
         user, partner = self.user.encode(), self.partner.encode()
-        head = _ROW.pack(
+        head = ROW.pack(
             self.level is not None,
             self.source,
             self.level or 0,

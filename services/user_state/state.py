@@ -1,44 +1,42 @@
-"""The transitions of a user's level, each one script on one slot.
+"""The transitions of a user's level. Each is one script on one slot.
 
-Record, index entry, history and feed change together or not at all, and every change raises the
-user's version, also across delete and return.
+Record, index entries, history and feed change together or not at all. Every change raises the
+user's version, also if a user is deleted and comes back.
 """
 
-import struct
 import time
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
-from services.store.store import Store, Value
+from services.store.scripts import NamedValues
+from services.store.store import Store
 from services.user_state.record import Record, unpack
-from services.user_state.scripts import Kept, Scripts
-
-_ANSWER = struct.Struct(">iIIBQ")
+from services.user_state.scripts import ADDED, Retention, Scripts
 
 
 class Upgrade(NamedTuple):
-    """What became of an upgrade."""
+    """The result of an upgrade."""
 
     record: Record
     rose: bool
 
 
 class Bill(NamedTuple):
-    """What makes adding points happen once."""
+    """Identifies an addition of points, so that a repeat is not added again."""
 
     number: str
-    """The caller's own name for the change, the same in every repeat."""
+    """The caller's idempotency key, the same in every repeat."""
     app: str = ""
     expected_version: int | None = None
-    """The version that the user must be at; None for any."""
+    """The version that the user must have; None for any."""
 
 
 class Outcome(Enum):
-    """How adding points ended; the words are those of add_points.lua."""
+    """How an addition of points ended; the values are those of add_points.lua."""
 
     DONE = b"DONE"
     REPEAT = b"REPEAT"
@@ -48,7 +46,7 @@ class Outcome(Enum):
 
 
 class Added(NamedTuple):
-    """What added points made: the state right after."""
+    """The user right after an addition of points."""
 
     delta: int
     points: int
@@ -58,11 +56,11 @@ class Added(NamedTuple):
 
 
 class Addition(NamedTuple):
-    """What became of adding points."""
+    """The result of an addition of points."""
 
     outcome: Outcome
     added: Added | None = None
-    """With DONE and REPEAT; with REPEAT, what the first call made."""
+    """With DONE and REPEAT; with REPEAT it is the result of the first call."""
     found: int = 0
     """With VERSION the user's version, with RANGE its points."""
 
@@ -70,63 +68,78 @@ class Addition(NamedTuple):
 class UserState:
     """One level per user, read by all services and written by member_level.
 
-    Every method raises redis.RedisError where the store does not serve.
+    Every method raises redis.RedisError if the store is unavailable.
     """
 
     def __init__(
         self,
         store: Store,
         buckets: Buckets,
-        kept: Kept = Kept(),  # noqa: B008  (immutable)
+        retention: Retention = Retention(),  # noqa: B008  (immutable)
         now: Callable[[], float] = time.time,
         reads: Reads | None = None,
     ) -> None:
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
-        self._kept = kept
-        self._scripts = Scripts(store, kept, now)
+        self._retention = retention
+        self._scripts = Scripts(store, retention, now)
 
     def get(self, user: str) -> Record | None:
         packed = self._reads.get(self._buckets.of(user).record(user))
         return None if packed is None else unpack(packed)
 
-    def initialise(self, user: str, lowest: Step, rule_version: int, app: str = "") -> Record:
-        """Starts a user with 0 points; an existing one is left as it is."""
-        arguments = self._on(user, app, lowest.level, lowest.rule, rule_version)
-        return unpack(self._scripts.initialise(*arguments))
+    def initialise(
+        self, user: str, lowest: LevelThreshold, rules_version: int, app: str = ""
+    ) -> Record:
+        """Starts a user at the lowest level with 0 points; an existing user stays unchanged."""
+        packed = self._scripts.initialise(
+            self._on(user, app), level=lowest.level, rule=lowest.rule, rules_version=rules_version
+        )
+        return unpack(packed)
 
-    def set_points(self, user: str, points: int, steps: Steps, app: str = "") -> Upgrade | None:
+    def set_points(
+        self, user: str, points: int, thresholds: LevelThresholds, app: str = ""
+    ) -> Upgrade | None:
         """Sets the total points and raises the level to the one they earn; never lowers it.
 
         None for an unknown user.
         """
-        reply = self._scripts.set_points(*self._on(user, app, points, steps.packed, steps.version))
+        reply = self._scripts.set_points(self._on(user, app), points=points, **thresholds.arguments)
         return None if reply is None else Upgrade(unpack(reply[0]), bool(reply[1]))
 
-    def add_points(self, user: str, delta: int, bill: Bill, steps: Steps) -> Addition:
-        """Adds to the total, once for each bill number of an app and user; else as set_points."""
-        expected = -1 if bill.expected_version is None else bill.expected_version
-        keys, arguments = self._on(
-            user, bill.app, delta, steps.packed, steps.version, expected, self._kept.bill_seconds
+    def add_points(
+        self, user: str, delta: int, bill: Bill, thresholds: LevelThresholds
+    ) -> Addition:
+        """Adds to the total once for each idempotency key of an app and user.
+
+        The level changes as in set_points.
+        """
+        reply = self._scripts.add_points(
+            self._on(user, bill.app),
+            bill_key=self._buckets.of(user).bill(bill.app, user, bill.number),
+            bill_seconds=self._retention.bill_seconds,
+            delta=delta,
+            expected_version=-1 if bill.expected_version is None else bill.expected_version,
+            **thresholds.arguments,
         )
-        keys.append(self._buckets.of(user).bill(bill.app, user, bill.number))
-        reply = self._scripts.add_points(keys, arguments)
         outcome = Outcome(reply[0])
         if outcome in {Outcome.DONE, Outcome.REPEAT}:
-            made, points, level, rose, version = _ANSWER.unpack(reply[1])
-            return Addition(outcome, Added(made, points, level, bool(rose), version))
+            added, points, level, rose, version = ADDED.unpack(reply[1])
+            return Addition(outcome, Added(added, points, level, bool(rose), version))
         return Addition(outcome, found=int(reply[1]) if len(reply) > 1 else 0)
 
-    def set_by_hand(
+    def set_manually(
         self, user: str, level: int, partner: str, protected_until: int, app: str = ""
     ) -> Record | None:
-        """Sets a level that stands until points earn a higher one. None for an unknown user."""
-        packed = self._scripts.set_by_hand(*self._on(user, app, level, protected_until, partner))
+        """Sets a level that holds until points earn a higher one. None for an unknown user."""
+        packed = self._scripts.set_manually(
+            self._on(user, app), level=level, protected_until=protected_until, partner=partner
+        )
         return None if packed is None else unpack(packed)
 
     def delete(self, user: str, app: str = "") -> bool:
-        """Forgets the user and its history; False if there was none."""
-        return bool(self._scripts.delete(*self._on(user, app)))
+        """Deletes the user and its history; False for an unknown user."""
+        return bool(self._scripts.delete(self._on(user, app)))
 
-    def _on(self, user: str, app: str, *arguments: Value) -> tuple[list[str], list[Value]]:
-        return self._scripts.on_user(self._buckets.of(user), user, app, *arguments)
+    def _on(self, user: str, app: str) -> NamedValues:
+        return self._scripts.shared(self._buckets.of(user), app, user)

@@ -11,14 +11,13 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from levelgate.shop.v1.shop_admin_pb2 import Shop
-from levelgate.shop.v1.shop_level_pb2 import ShopSet
 from services.rules.rule_book import RuleBook
-from services.shop_level.shops import Shops
+from services.shop_level.shop import Shop, ShopSet
+from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID, Star
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from services.user_state.state import UserState
 from tests.fuzz.findings import Finding
 from tests.fuzz.place import Place, bystander_token
@@ -65,12 +64,11 @@ class Bystander:
 
     def _settle(self, store: Store) -> None:
         users = UserState(store, Buckets())
-        steps = RuleBook(store).book().steps
-        users.initialise(self.user, steps.steps[0], steps.version)
-        Facts(store, Buckets()).put_star(self.user, Star(77, ANDROID), lit=True)
-        Shops(store, Buckets()).put(
-            self.shop, Shop(shop_set=ShopSet(name=self.shop), level_type="0")
-        )
+        thresholds = RuleBook(store).book().thresholds
+        users.initialise(self.user, thresholds.levels[0], thresholds.version)
+        FactStore(store, Buckets()).put_star(self.user, Star(77, ANDROID), lit=True)
+        shop = Shop(level_type="0", shop_set=ShopSet(name=self.shop))
+        ShopStore(store, Buckets()).change(self.shop, lambda _: shop)
 
     def _run(self) -> None:
         while not self._over.wait(_PAUSE):

@@ -5,10 +5,10 @@ import zlib
 from random import Random
 
 from services.member_level.cursors import (
+    AtRiskCursor,
     ExportCursor,
-    RiskCursor,
+    at_risk_cursor,
     export_cursor,
-    risk_cursor,
     watch_cursor,
 )
 from services.store.keys import Buckets
@@ -47,7 +47,7 @@ def _written(random: Random, call: str) -> str:
     level, points = random.choice((1, 2, 3, 5)), random.choice((0, 500, 600, 1_200))
     if random.random() < 0.2:
         level, points = odd_integer(random) % 2**32, odd_integer(random) % 2**32
-    return risk_cursor(RiskCursor(bucket, level, points, user))
+    return at_risk_cursor(AtRiskCursor(bucket, level, points, user))
 
 
 def _packed(text: str) -> bytes:

@@ -7,8 +7,8 @@ from services.user_state.record import FORMAT
 from tests.fuzz.inputs import RecordInput
 from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
 
-STEPS = (
-    *("get", "show", "check", "history", "initialise", "set_points", "add_points", "set_by_hand"),
+THRESHOLDS = (
+    *("get", "show", "check", "history", "initialise", "set_points", "add_points", "set_manually"),
     *("delete", "demote", "import", "page", "count", "restore", "export"),
 )
 _ENTRY = bytes.fromhex("0012") + b"\x06\x80\xb0\xd5\xa7\x9f\x33\x01\xf4\x03\x02\x00\x00\x04demo\x00"
@@ -18,7 +18,7 @@ def record_input(random: Random) -> RecordInput:
     record = _record(random)
     if random.random() < 0.5:
         record = mutated_bytes(random, record, record)
-    steps = tuple(random.sample(STEPS, random.choice((1, 2, 3))))
+    steps = tuple(random.sample(THRESHOLDS, random.choice((1, 2, 3))))
     number = odd_integer(random) % 2**31
     return RecordInput(
         record, random.choice(("5", "joe", "用户")), random.random() < 0.7, steps, number

@@ -16,11 +16,11 @@ from services.store.client import connect
 from services.store.keys import Bucket, Buckets
 from services.store.settings import StoreSettings
 from services.user_state import history
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Record, UnknownFormatError
 from services.user_state.rows import Row
-from services.user_state.scripts import Kept, Scripts
+from services.user_state.scripts import Retention, Scripts
 from services.user_state.state import Bill, UserState
 from tests.fuzz import statuses
 from tests.fuzz.inputs import PipelineInput, RecordInput, secret
@@ -44,10 +44,10 @@ class Records:
     def __init__(self, place: Place) -> None:
         settings = StoreSettings(url=SecretStr(place.record_store), timeout_seconds=5)
         self._store, self._buckets = connect(settings), Buckets()
-        self._scripts = Scripts(self._store, Kept())
+        self._scripts = Scripts(self._store, Retention())
         self._users = UserState(self._store, self._buckets)
-        self._crowd = Crowd(self._store, self._buckets)
-        self._steps = RuleBook(self._store).book().steps
+        self._bulk = BulkUsers(self._store, self._buckets)
+        self._thresholds = RuleBook(self._store).book().thresholds
         self._pipelines = Pipelines(place.record_store, make_secrets(self._store))
         self._raw = redis.Redis.from_url(place.record_store)
         self._bills = 0
@@ -81,8 +81,8 @@ class Records:
 
     def _neighbour(self, bucket: Bucket) -> str:
         name = _neighbour_in(bucket)
-        self._users.initialise(name, self._steps.steps[0], self._steps.version)
-        self._users.set_points(name, 1_500, self._steps)
+        self._users.initialise(name, self._thresholds.levels[0], self._thresholds.version)
+        self._users.set_points(name, 1_500, self._thresholds)
         return name
 
     def _kept(self, bucket: Bucket, user: str) -> tuple[object, object]:
@@ -108,28 +108,32 @@ class Records:
     def _steps_by_name(
         self, given: RecordInput, bucket: Bucket, user: str
     ) -> dict[str, Callable[[], object]]:
-        steps, number, users = self._steps, given.number, self._users
+        thresholds, number, users = self._thresholds, given.number, self._users
         spans = [Span(False, number % 7, 0, 2**31), Span(True, number % 7, 0, 2**31)]
         question = Question([0, number % 1_000, 2_000], [Range(False, number % 7, 0, 2)])
         row = Row(user, number, None, version=number)
-        records = self._scripts.on_bucket(bucket, "", number, user, given.record)
-        falls = RuleBook(self._store).book().falls
+        records = {
+            **self._scripts.shared(bucket, ""),
+            "last_version": number,
+            "users_and_records": [user, given.record],
+        }
+        demotion_thresholds = RuleBook(self._store).book().demotion_thresholds
         self._bills += 1
         return {
             "get": lambda: _read(users.get(user)),
-            "initialise": lambda: users.initialise(user, steps.steps[0], steps.version),
-            "set_points": lambda: users.set_points(user, number, steps),
+            "initialise": lambda: users.initialise(user, thresholds.levels[0], thresholds.version),
+            "set_points": lambda: users.set_points(user, number, thresholds),
             "add_points": lambda: users.add_points(
-                user, number - 2**30, Bill(str(self._bills)), steps
+                user, number - 2**30, Bill(str(self._bills)), thresholds
             ),
-            "set_by_hand": lambda: users.set_by_hand(user, 3, "p", number),
+            "set_manually": lambda: users.set_manually(user, 3, "p", number),
             "delete": lambda: users.delete(user),
-            "demote": lambda: self._crowd.demote([bucket], steps, falls, "run"),
-            "import": lambda: self._crowd.write([row], steps),
-            "page": lambda: self._crowd.indexes.due([(bucket, spans)], 100),
-            "count": lambda: list(self._crowd.indexes.count(question, lambda: None, [bucket])),
-            "restore": lambda: self._scripts.restore(*records),
-            "export": lambda: list(self._crowd.users([bucket], range(7))),
+            "demote": lambda: self._bulk.demote([bucket], thresholds, demotion_thresholds, "run"),
+            "import": lambda: self._bulk.write([row], thresholds),
+            "page": lambda: self._bulk.indexes.due([(bucket, spans)], 100),
+            "count": lambda: list(self._bulk.indexes.count(question, lambda: None, [bucket])),
+            "restore": lambda: self._scripts.restore(records),
+            "export": lambda: list(self._bulk.users([bucket], range(7))),
         }
 
     def _call(self, rpc: str, field: int, user: str) -> str | None:

@@ -32,7 +32,7 @@ _KEPT = (
     keys.LAYOUT,
     keys.RULES,
     keys.DEMOTION,
-    keys.DEMOTION_DRIVER,
+    keys.DEMOTION_LEASE,
 )
 
 

@@ -10,7 +10,10 @@ from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from services.user_state.bulk import BulkUsers
+from services.user_state.state import UserState
 from tests.support.cluster import running_cluster
+from tests.support.levels import BUCKETS, NOW
 from tests.support.service import Service, running_service
 from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
 
@@ -69,6 +72,16 @@ def store(any_store: StoreSettings) -> Iterator[Store]:
         client.delete(key.decode())
     yield client
     client.close()
+
+
+@pytest.fixture
+def users(store: Store) -> UserState:
+    return UserState(store, BUCKETS, now=lambda: NOW)
+
+
+@pytest.fixture
+def bulk(store: Store) -> BulkUsers:
+    return BulkUsers(store, BUCKETS, now=lambda: NOW)
 
 
 @pytest.fixture

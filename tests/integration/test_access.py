@@ -1,4 +1,4 @@
-"""Apps and tokens: what is live, for how long, and that the store gives nobody's secret away."""
+"""Apps and tokens: which are valid, for how long, and that the store reveals no secret."""
 
 import hashlib
 import hmac
@@ -62,7 +62,7 @@ def test_an_app_authenticates_with_its_secret_only(apps: Apps) -> None:
 
 @dataclass
 class Steps:
-    """How often a secret was hashed, and compared with a stored one."""
+    """How often a secret was hashed and how often it was compared with a stored digest."""
 
     hashes: int = 0
     comparisons: int = 0
@@ -133,7 +133,7 @@ def test_a_refresh_takes_the_same_steps_whatever_is_wrong(
         assert (steps.hashes, watched.commands) == (number, ["evalsha"] * number), appid
 
 
-def test_an_app_is_made_once(apps: Apps) -> None:
+def test_an_app_can_be_created_once(apps: Apps) -> None:
     secret = apps.create("app", ["upbot:check"])
     with pytest.raises(AppExistsError):
         apps.create("app", ["shop:admin"])
@@ -142,7 +142,7 @@ def test_an_app_is_made_once(apps: Apps) -> None:
     assert app.scopes == ("upbot:check",)
 
 
-def test_two_secrets_are_live_so_that_one_can_be_rotated(apps: Apps) -> None:
+def test_two_secrets_are_valid_during_a_rotation(apps: Apps) -> None:
     first = apps.create("app", ["upbot:check"])
     second = apps.rotate("app")
     assert apps.authenticate("app", first) is not None
@@ -153,7 +153,7 @@ def test_two_secrets_are_live_so_that_one_can_be_rotated(apps: Apps) -> None:
     assert apps.authenticate("app", third) is not None
 
 
-def test_a_revoked_app_is_gone_for_good_with_its_tokens(apps: Apps, tokens: Tokens) -> None:
+def test_a_revocation_ends_an_app_and_its_tokens_for_good(apps: Apps, tokens: Tokens) -> None:
     secret = apps.create("app", ["token:member"])
     pair = issued(apps, tokens)
     member = member_token(apps, tokens)
@@ -166,7 +166,7 @@ def test_a_revoked_app_is_gone_for_good_with_its_tokens(apps: Apps, tokens: Toke
         apps.rotate("app")
 
 
-def test_commands_on_an_unknown_app_say_so(apps: Apps) -> None:
+def test_changes_of_an_unknown_app_fail(apps: Apps) -> None:
     with pytest.raises(UnknownAppError):
         apps.rotate("nobody")
     with pytest.raises(UnknownAppError):
@@ -185,7 +185,7 @@ def test_a_pair_lives_two_hours_and_thirty_days(store: Store, apps: Apps, tokens
     assert REFRESH_SECONDS - 60 <= refresh <= REFRESH_SECONDS == 30 * 86_400
 
 
-def test_earlier_pairs_live_on_until_there_are_twenty(apps: Apps, tokens: Tokens) -> None:
+def test_an_app_keeps_its_last_twenty_pairs(apps: Apps, tokens: Tokens) -> None:
     apps.create("app", ["upbot:check"])
     pairs = [issued(apps, tokens) for _ in range(LIVE_PAIRS + 2)]
     live = [tokens.find(pair.access_token) is not None for pair in pairs]
@@ -193,7 +193,7 @@ def test_earlier_pairs_live_on_until_there_are_twenty(apps: Apps, tokens: Tokens
     assert tokens.refresh("app", pairs[0].refresh_token) is None
 
 
-def test_what_is_refreshed_lives_five_minutes_more(
+def test_a_refreshed_pair_stays_valid_for_five_minutes(
     store: Store, apps: Apps, tokens: Tokens
 ) -> None:
     apps.create("app", ["upbot:check"])
@@ -207,7 +207,7 @@ def test_what_is_refreshed_lives_five_minutes_more(
     )
     for key in old_keys:
         assert SUPERSEDED_SECONDS - 60 <= seconds_left(store, key) <= SUPERSEDED_SECONDS == 300
-    # A lost reply can be asked for again, which does not make what it supersedes live longer.
+    # A refresh can be repeated after a lost reply, which does not extend the superseded pair.
     ends_soon = store.register_script("return redis.call('EXPIRE', KEYS[1], 10)")
     for key in old_keys:
         ends_soon([key])
@@ -215,7 +215,7 @@ def test_what_is_refreshed_lives_five_minutes_more(
     assert max(seconds_left(store, key) for key in old_keys) <= 10
 
 
-def test_a_refresh_token_is_its_apps_own(apps: Apps, tokens: Tokens) -> None:
+def test_a_refresh_token_works_only_for_its_app(apps: Apps, tokens: Tokens) -> None:
     apps.create("app", ["upbot:check"])
     apps.create("other", ["shop:admin"])
     pair = issued(apps, tokens)

@@ -1,4 +1,4 @@
-"""Apps and tokens while others change them, or a call breaks off: all of a change, or nothing."""
+"""Concurrent and interrupted changes of apps and tokens take effect entirely or not at all."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from services.store.store import Store
 from tests.stack.waiting import until
 from tests.support.watched_store import WatchedStore
 
-# With characters that JSON, Lua and the hash tag of a key must not trip over.
+# With characters that are special in JSON, in Lua or in the hash tag of a key.
 APPID = '微信 😀 {a}"\\'
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every token that was ever made, also those that no caller got."""
+    """Collects every token that is created, including those that no caller received."""
     found: list[str] = []
 
     def new_secret() -> str:
@@ -69,7 +69,7 @@ CALLS: dict[str, Callable[[Tokens, App, Pair], object]] = {
 
 @pytest.mark.parametrize("is_done", [False, True])
 @pytest.mark.parametrize("call", CALLS)
-def test_a_call_that_breaks_off_leaves_no_token_that_outlives_its_app(
+def test_an_interrupted_call_leaves_no_token_that_outlives_its_app(
     store: Store, made: list[str], call: str, *, is_done: bool
 ) -> None:
     for at in range(1, 9):
@@ -86,9 +86,7 @@ def test_a_call_that_breaks_off_leaves_no_token_that_outlives_its_app(
             assert token_keys(store) == []
 
 
-def test_no_token_outlives_a_revocation_that_happens_meanwhile(
-    store: Store, made: list[str]
-) -> None:
+def test_no_token_outlives_a_concurrent_revocation(store: Store, made: list[str]) -> None:
     app = created(store)
 
     def ask(pair: Pair | None) -> None:
@@ -113,9 +111,7 @@ CHANGES: dict[str, Callable[[Apps], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_that_read_the_app_before_it_was_revoked_does_not_revive_it(
-    store: Store, change: str
-) -> None:
+def test_a_concurrent_change_does_not_undo_a_revocation(store: Store, change: str) -> None:
     app = created(store)
     watched = WatchedStore(store)
     watched.meanwhile = lambda: Apps(store).revoke(APPID)
@@ -135,7 +131,7 @@ def test_superseded_pairs_do_not_count_among_the_live_ones(store: Store) -> None
     assert alive(store, *pairs, new, more) == [False] + [True] * (LIVE_PAIRS + 1)
 
 
-def test_pairs_that_ended_by_themselves_do_not_count(store: Store) -> None:
+def test_expired_pairs_do_not_count(store: Store) -> None:
     app = created(store)
     pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
     # As if the newest had been issued 30 days ago.
@@ -147,7 +143,7 @@ def test_pairs_that_ended_by_themselves_do_not_count(store: Store) -> None:
     assert alive(store, *pairs[:-1], more) == [True] * LIVE_PAIRS
 
 
-def test_who_refreshes_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(store: Store) -> None:
+def test_refreshing_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(store: Store) -> None:
     app = created(store)
     others = [issued(store, app) for _ in range(LIVE_PAIRS - 1)]
     chain = [issued(store, app)]
@@ -160,7 +156,7 @@ def test_who_refreshes_in_a_loop_neither_fills_the_store_nor_ends_other_pairs(st
     assert Tokens(store).refresh(APPID, chain[0].refresh_token) is None
 
 
-def test_the_pairs_that_were_superseded_first_go_first_and_the_lists_end_with_them(
+def test_superseded_pairs_end_in_order_and_their_list_expires(
     store: Store,
 ) -> None:
     app = created(store)
@@ -175,7 +171,7 @@ def test_the_pairs_that_were_superseded_first_go_first_and_the_lists_end_with_th
     assert 0 < seconds([keys.live_pairs(app.generation)]) <= REFRESH_SECONDS
 
 
-def test_a_pair_that_is_evicted_while_it_is_refreshed_gives_no_other(store: Store) -> None:
+def test_a_pair_that_is_deleted_during_its_refresh_is_not_replaced(store: Store) -> None:
     app = created(store)
     pair = issued(store, app)
     watched = WatchedStore(store)
@@ -184,13 +180,13 @@ def test_a_pair_that_is_evicted_while_it_is_refreshed_gives_no_other(store: Stor
     assert len(token_keys(store)) == 2 * LIVE_PAIRS
 
 
-def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None:
+def test_a_new_app_with_the_name_of_a_revoked_one_inherits_nothing(store: Store) -> None:
     old = created(store)
     first, second = issued(store, old), issued(store, old)
     third = refreshed(store, second)
     member = Tokens(store).issue_member(APPID, old.generation, "joe")
     assert member is not None
-    # The worst case: what ends the tokens was not done.
+    # The worst case: the tokens of the revoked app were not deleted.
     Apps(store).revoke(APPID)
     tokens = Tokens(store)
 
@@ -210,7 +206,7 @@ def test_nothing_of_a_revoked_app_comes_back_with_its_name(store: Store) -> None
     assert len(token_keys(store)) == 2 + 1  # The member's token, which ends by itself.
 
 
-def test_live_tokens_lose_the_scopes_that_their_app_loses_and_get_none(store: Store) -> None:
+def test_existing_tokens_lose_removed_scopes_and_get_no_new_ones(store: Store) -> None:
     apps, tokens = Apps(store), Tokens(store)
     apps.create(APPID, ["member:read", "upbot:check"])
     app = apps.get(APPID)

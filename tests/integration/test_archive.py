@@ -13,16 +13,17 @@ from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
 from services.rules.rule_book import RuleBook
-from services.shop_level.shops import Shops
+from services.shop_level.shop import Profile
+from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
 from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.store import Store
 from services.upbot_checks.fact import ANDROID
-from services.upbot_checks.facts import Facts
-from services.user_state.bulk import Crowd
+from services.upbot_checks.fact_store import FactStore
+from services.user_state.bulk import BulkUsers
 from services.user_state.history import changes_of
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import Bill, Outcome, UserState
 from tests.support.store_server import SERVERS, server, store_settings
 
@@ -52,8 +53,8 @@ def test_an_archive_moves_everything_to_another_number_of_buckets(
     layout.claim(store, Buckets())
     load_data(store, Buckets())
     users = UserState(store, Buckets())
-    steps = RuleBook(store).book().steps
-    users.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    thresholds = RuleBook(store).book().thresholds
+    users.add_points("5", 7, Bill("b:1", "a:b"), thresholds)
     apps = Apps(store)
     secret = apps.create("shop", ["shop:read"])
     app = apps.authenticate("shop", secret)
@@ -67,20 +68,20 @@ def test_an_archive_moves_everything_to_another_number_of_buckets(
     moved = UserState(other, buckets)
     for user in USERS:
         assert moved.get(user) == users.get(user)
-    again = moved.add_points("5", 7, Bill("b:1", "a:b"), steps)
+    again = moved.add_points("5", 7, Bill("b:1", "a:b"), thresholds)
     assert again.outcome is Outcome.REPEAT
     assert RuleBook(other).book().version == RuleBook(store).book().version
     assert RuleBook(other).version(1) is not None
-    assert Facts(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
-    assert Facts(other, buckets).everything("aaa") == Facts(store, Buckets()).everything("aaa")
-    assert Shops(other, buckets).member("6", "joe") == Shops(store, Buckets()).member("6", "joe")
-    assert Shops(other, buckets).get("7") is not None
+    assert FactStore(other, buckets).is_any_lit("xxxxd3dd", [1279], [ANDROID])
+    assert FactStore(other, buckets).all_of("aaa") == FactStore(store, Buckets()).all_of("aaa")
+    assert ShopStore(other, buckets).profile("6", "joe") == Profile(nickname="Joe")
+    assert ShopStore(other, buckets).get("7") is not None
     grant = Tokens(other).find(pair.access_token)
     assert grant is not None
     assert grant.appid == "shop"
     levels = RuleBook(other).book().levels
-    crowd = Crowd(other, buckets)
-    names = [user for _, user, _ in crowd.users(buckets.all(), levels)]
+    bulk = BulkUsers(other, buckets)
+    names = [user for _, user, _ in bulk.users(buckets.all(), levels)]
     assert sorted(names) == sorted(USERS)
 
 
@@ -93,8 +94,8 @@ def test_versions_of_users_who_were_deleted_before_the_move_still_rise(
     assert last is not None
     users.delete("5")
     archive.restore(other, Buckets(64), archived(store))
-    moved = UserState(other, Buckets(64), Kept())
-    back = moved.initialise("5", RuleBook(other).book().steps.steps[0], 1)
+    moved = UserState(other, Buckets(64), Retention())
+    back = moved.initialise("5", RuleBook(other).book().thresholds.levels[0], 1)
     assert back.version > last.version
     assert len(changes_of(back)) == 1
 

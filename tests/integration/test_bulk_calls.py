@@ -1,4 +1,4 @@
-"""Import, export and previews through a real service: nothing is lost by a wrong row."""
+"""Import, export and previews through a real service."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support.member_calls import Row, exported, failure, import_rows
 from tests.support.service import Service
 
 
-def test_nothing_is_lost_by_a_wrong_row(member: Service) -> None:
+def test_invalid_rows_are_reported_and_the_others_are_imported(member: Service) -> None:
     soon = Timestamp(seconds=2_000_000_000)
     rows = [
         Row(user_id="good-1", points=600),
@@ -70,7 +70,7 @@ def test_what_is_exported_can_be_imported_with_history_and_rising_versions(membe
     ]
 
 
-def test_the_highest_version_leaves_the_bucket_all_the_versions_it_needs(
+def test_versions_continue_after_the_highest_imported_one(
     member: Service,
 ) -> None:
     user, other = same_bucket(2)
@@ -114,7 +114,7 @@ def test_a_broken_history_is_refused(member: Service) -> None:
 
 
 def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Service) -> None:
-    """A client takes messages of 4 MiB, and 500 such rows would have more."""
+    """A client accepts messages of 4 MiB, and 500 such rows would be larger."""
     state = member_history_pb2.LevelState(level=3, points=1_500, by_hand=True)
     both: dict[str, Any] = {"from": state, "to": state}
     changes = [
@@ -148,7 +148,7 @@ def test_rows_with_the_longest_texts_in_their_history_are_exported(member: Servi
     assert sum(len(row.history) == 8 for row in back) == 600
 
 
-def test_a_preview_of_the_most_rules_counts_everybody(member: Service) -> None:
+def test_a_preview_of_the_maximum_of_rules_counts_every_member(member: Service) -> None:
     rules = [
         member_level_pb2.ProposedRule(vip_level=n, down_point=2 * n, up_point=2 * n + 2)
         for n in range(100)
@@ -159,7 +159,7 @@ def test_a_preview_of_the_most_rules_counts_everybody(member: Service) -> None:
     assert moved + reply.data.staying == len(exported(member))
 
 
-def test_an_export_goes_on_from_its_cursor(member: Service) -> None:
+def test_an_export_continues_from_its_cursor(member: Service) -> None:
     import_rows(member, [Row(user_id=f"m-{n}", points=n) for n in range(1_200)])
     stub = MemberBulkStub(member.channel)
     stream = stub.ExportUsers(

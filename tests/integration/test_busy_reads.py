@@ -1,4 +1,4 @@
-"""While one caller uses the tracked connection, others do not wait and read no old values."""
+"""While one caller uses the tracked connection, others neither wait nor read old values."""
 
 import signal
 import threading
@@ -28,7 +28,7 @@ def reads_of(store: ScriptedStore) -> Iterator[TrackedReads]:
 
 @contextmanager
 def under_way(read: Callable[[], Any], held: Held) -> Iterator[list[Any]]:
-    """A read by another thread, which the store does not answer yet; yields the list of results."""
+    """Runs a read in another thread while the store is silent; the list gets its result."""
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(read()))
     thread.start()
@@ -40,7 +40,7 @@ def under_way(read: Callable[[], Any], held: Held) -> Iterator[list[Any]]:
         thread.join(10)
 
 
-def test_a_miss_does_not_wait_for_another_caller_s_read() -> None:
+def test_a_miss_does_not_wait_for_the_read_of_another_caller() -> None:
     held = Held(values("slow"))
     store = ScriptedStore({"MGET": [held, values("b", "c")], "HMGET": [values("h")]})
     with reads_of(store) as reads:
@@ -51,7 +51,7 @@ def test_a_miss_does_not_wait_for_another_caller_s_read() -> None:
         assert found == [b"slow"]
 
 
-def test_a_hit_does_not_wait_and_sends_no_command() -> None:
+def test_a_hit_neither_waits_nor_asks_the_store() -> None:
     held = Held(values("slow"))
     strings: list[Answer] = [values("known"), held, values("known", "c")]
     store = ScriptedStore({"MGET": strings, "HMGET": [values("x")]})
@@ -64,12 +64,12 @@ def test_a_hit_does_not_wait_and_sends_no_command() -> None:
             assert reads.hmget("h", ["x"]) == [b"x"]
             assert reads.many(["a"], ["h"], ["x"]) == ([b"known"], [[b"x"]])
             assert store.asked == ["MGET", "HMGET", "MGET"]
-            # A value that was read on another connection and is unchanged stays in memory.
+            # A value that an untracked read found unchanged is still remembered.
             assert reads.many(["a", "c"]).strings == [b"known", b"c"]
             assert reads.get("a") == b"known"
 
 
-def test_a_value_read_on_another_connection_is_not_followed_by_an_older_one() -> None:
+def test_an_untracked_read_is_not_followed_by_an_older_value() -> None:
     held = Held(values("old"))
     store = ScriptedStore({"MGET": [held, values("new"), values("newer")]})
     with reads_of(store) as reads:
@@ -80,7 +80,7 @@ def test_a_value_read_on_another_connection_is_not_followed_by_an_older_one() ->
     assert store.asked == ["MGET"] * 3
 
 
-def test_a_value_in_memory_is_dropped_when_another_connection_read_a_different_one() -> None:
+def test_a_remembered_value_is_forgotten_after_an_untracked_read_of_another_value() -> None:
     held = Held(values("b"))
     strings: list[Answer] = [values("old"), held, values("new", "c"), values("new", "c")]
     hashes = [values("1"), values("2", "3"), values("2", "3")]
@@ -94,7 +94,7 @@ def test_a_value_in_memory_is_dropped_when_another_connection_read_a_different_o
         assert reads.hmget("h", ["x"]) == [b"2"]
 
 
-def test_keys_read_on_another_connection_are_remembered_with_the_next_read() -> None:
+def test_values_read_untracked_are_remembered_with_the_next_read() -> None:
     held = Held(values("slow"))
     answers: list[Answer] = [held, values("b"), values("c", "b")]
     store = ScriptedStore({"MGET": answers, "HMGET": [values("h"), values("h")]})
@@ -116,7 +116,7 @@ def reads(store_server: ServerProcess) -> TrackedReads:
     return reads
 
 
-def test_an_invalidation_counts_once_it_is_read_even_if_not_yet_applied(
+def test_an_invalidation_that_was_received_but_not_applied_prevents_a_hit(
     store_server: ServerProcess, reads: TrackedReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = connect(store_settings(store_server.port))
@@ -142,7 +142,7 @@ def test_an_invalidation_counts_once_it_is_read_even_if_not_yet_applied(
         thread.join(10)
 
 
-def test_a_timeout_of_one_caller_keeps_the_remembered_values_of_others(
+def test_a_caller_with_little_time_left_does_not_clear_the_memory(
     store_server: ServerProcess, reads: TrackedReads
 ) -> None:
     reads.get("a")
@@ -152,7 +152,7 @@ def test_a_timeout_of_one_caller_keeps_the_remembered_values_of_others(
     assert reads.kept == 1
 
 
-def test_the_number_of_keys_that_are_read_along_is_bounded(reads: TrackedReads) -> None:
+def test_the_number_of_additional_values_in_a_read_is_bounded(reads: TrackedReads) -> None:
     reads.get("first")
     with reads._lock:
         for number in range(40):

@@ -1,4 +1,4 @@
-"""What was written is in every read that begins after the write has returned."""
+"""A write is visible to every read that begins after the write has returned."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.client import connect, connect_reads
 from services.store.keys import Bucket, Buckets
 from services.store.reads import Reads
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
-from services.upbot_checks.facts import Facts
-from services.user_state.bulk import Crowd
+from services.upbot_checks.fact_store import FactStore
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Span
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
@@ -23,8 +23,8 @@ from tests.support.store_server import SERVERS, ServerProcess, server, store_set
 
 BUCKETS = Buckets(1)
 ALL = Bucket(0)
-LOWEST = Step(1, 0, 1)
-STEPS = Steps(1, [LOWEST, Step(2, 100, 2)])
+LOWEST = LevelThreshold(1, 0, 1)
+THRESHOLDS = LevelThresholds(1, [LOWEST, LevelThreshold(2, 100, 2)])
 STAR = Star(7, 2)
 GAME = GameKey("g", "a", "p", "0", "", 1)
 
@@ -53,20 +53,20 @@ def both(running: ServerProcess) -> Iterator[Both]:
         yield Both(store, reads, others)
 
 
-def test_every_transition_of_a_user_is_seen_at_once(both: Both) -> None:
+def test_every_transition_of_a_user_is_immediately_visible(both: Both) -> None:
     key = ALL.record("u")
-    users, crowd = UserState(both.store, BUCKETS), Crowd(both.store, BUCKETS)
+    users, bulk = UserState(both.store, BUCKETS), BulkUsers(both.store, BUCKETS)
     seen = UserState(both.store, BUCKETS, reads=both.reads)
     packed: list[bytes] = []
     changes: dict[str, Callable[[], object]] = {
         "initialise": lambda: users.initialise("u", LOWEST, 1),
-        "set_points": lambda: users.set_points("u", 50, STEPS),
-        "add_points": lambda: users.add_points("u", 50, Bill("b"), STEPS),
-        "set_by_hand": lambda: users.set_by_hand("u", 2, "partner", protected_until=0),
-        "demote": lambda: crowd.demote([ALL], Steps(2, [LOWEST]), [], "run"),
-        "import": lambda: crowd.write([Row("u", 70)], STEPS),
+        "set_points": lambda: users.set_points("u", 50, THRESHOLDS),
+        "add_points": lambda: users.add_points("u", 50, Bill("b"), THRESHOLDS),
+        "set_manually": lambda: users.set_manually("u", 2, "partner", protected_until=0),
+        "demote": lambda: bulk.demote([ALL], LevelThresholds(2, [LOWEST]), [], "run"),
+        "import": lambda: bulk.write([Row("u", 70)], THRESHOLDS),
         "delete": lambda: users.delete("u"),
-        "restore": lambda: crowd.restore([("u", packed[0])], version=99),
+        "restore": lambda: bulk.restore([("u", packed[0])], version=99),
     }
     for name, change in changes.items():
         before = seen.get("u")
@@ -76,9 +76,9 @@ def test_every_transition_of_a_user_is_seen_at_once(both: Both) -> None:
         assert seen.get("u") == users.get("u") != before, name
 
 
-def test_every_change_of_a_fact_is_seen_at_once(both: Both) -> None:
+def test_every_change_of_a_fact_is_immediately_visible(both: Both) -> None:
     key = ALL.facts("u")
-    facts, seen = Facts(both.store, BUCKETS), Facts(both.store, BUCKETS, both.reads)
+    facts, seen = FactStore(both.store, BUCKETS), FactStore(both.store, BUCKETS, both.reads)
     fact = GameFact(code="x")
     changes: dict[str, Callable[[], object]] = {
         "lit": lambda: facts.put_star("u", STAR, lit=True),
@@ -107,19 +107,19 @@ def test_a_write_whose_confirmation_fails_is_an_error(both: Both, running: Serve
         client.execute_command("ACL", "SETUSER", "default", "-ping")
     with pytest.raises(redis.exceptions.NoPermissionError):
         users.initialise("u", LOWEST, 1)
-    # It was done: who repeats it finds it so.
+    # The write was executed, so a repeat finds the user.
     assert users.get("u") is not None
 
 
 @pytest.mark.parametrize(("cache_values", "pings"), [(1_000, 1), (0, 0)])
-def test_a_write_costs_a_round_trip_more_only_where_reads_are_remembered(
+def test_a_write_needs_another_round_trip_only_if_reads_are_remembered(
     running: ServerProcess, cache_values: int, pings: int
 ) -> None:
     settings = store_settings(running.port).model_copy(update={"cache_values": cache_values})
     store = connect(settings)
-    crowd = Crowd(store, BUCKETS)
-    crowd.write([Row(f"u{number}", 70) for number in range(200)], STEPS)
-    crowd.indexes.pages([(ALL, [Span(False, 1, 0, 100)], "")], 10)
+    bulk = BulkUsers(store, BUCKETS)
+    bulk.write([Row(f"u{number}", 70) for number in range(200)], THRESHOLDS)
+    bulk.indexes.pages([(ALL, [Span(False, 1, 0, 100)], "")], 10)
     with redis.Redis(port=running.port) as client:
         found = client.info("commandstats")
     assert found.get("cmdstat_ping", {"calls": 0})["calls"] == pings

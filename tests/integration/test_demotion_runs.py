@@ -1,4 +1,4 @@
-"""Demotions through a real service: planned, run, outlived, never twice at once."""
+"""Demotions through a real service: plans, runs that outlive their caller, one run at a time."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.support.member_calls import DONE, Row, due, failure, import_rows, pla
 from tests.support.service import Service, running_service
 
 
-def test_a_run_does_what_its_plan_said_and_tells_how_it_goes(member: Service) -> None:
+def test_a_run_does_what_its_plan_said_and_reports_its_progress(member: Service) -> None:
     import_rows(member, due(500))
     planned = plan(member, sample_size=3)
     assert [(move.from_level, move.to_level, move.members) for move in planned.moves] == [
@@ -27,22 +27,22 @@ def test_a_run_does_what_its_plan_said_and_tells_how_it_goes(member: Service) ->
     assert {(each.from_level, each.to_level, each.points) for each in planned.sample} == {
         (3, 1, 600)
     }
-    told = run(member, planned.plan_id)
-    assert (told[-1].state, told[-1].members, told[-1].percent) == (DONE, 500, 100)
-    percents = [each.percent for each in told]
+    reports = run(member, planned.plan_id)
+    assert (reports[-1].state, reports[-1].members, reports[-1].percent) == (DONE, 500, 100)
+    percents = [each.percent for each in reports]
     assert percents == sorted(percents)
     assert member.show("due-7").data.level == 1
-    # The plan was run: it says how it ended, and does nothing more.
+    # The plan was run: a second run of it returns the result and changes nothing.
     assert [(each.state, each.members) for each in run(member, planned.plan_id)] == [(DONE, 500)]
     assert plan(member).members == 0
-    # Also when another run came after it.
+    # This is also true after another run.
     request = member_level_pb2.LevelDownRequest()
     member.members.LevelDown(request, timeout=30, metadata=member.metadata)
     assert [(each.state, each.members) for each in run(member, planned.plan_id)] == [(DONE, 500)]
 
 
-def test_a_plan_samples_who_only_loses_the_protection(member: Service) -> None:
-    """Whatever the points would earn: a demotion never raises."""
+def test_a_plan_samples_members_who_lose_only_their_protection(member: Service) -> None:
+    """Their points would earn a higher level, but a demotion never raises a level."""
     ended = Timestamp(seconds=1)
     row = Row(user_id="hand", points=5_000, level=1, by_hand=True, partner_id="p")
     row.protected_until.CopyFrom(ended)
@@ -55,14 +55,14 @@ def test_a_plan_samples_who_only_loses_the_protection(member: Service) -> None:
     assert member.show("hand").data.level == 1
 
 
-def test_a_run_by_leveldown_and_a_plan_that_comes_after(member: Service) -> None:
+def test_a_plan_that_is_run_after_leveldown_finds_nobody_left(member: Service) -> None:
     import_rows(member, due(50))
     first = plan(member)
     request = member_level_pb2.LevelDownRequest()
     assert member.members.LevelDown(request, timeout=30, metadata=member.metadata).data == "success"
     assert member.show("due-7").data.level == 1
-    told = run(member, first.plan_id)
-    assert (told[-1].state, told[-1].members) == (DONE, 0)
+    reports = run(member, first.plan_id)
+    assert (reports[-1].state, reports[-1].members) == (DONE, 0)
 
 
 def test_a_plan_under_other_rules_is_stale(member: Service) -> None:
@@ -75,7 +75,7 @@ def test_a_plan_under_other_rules_is_stale(member: Service) -> None:
 
 def test_a_foreign_plan_is_not_found(member: Service, store: Store) -> None:
     wanted = ("NOT_FOUND", "PLAN_NOT_FOUND", "plan_id")
-    assert failure(lambda: run(member, "nobodys")) == wanted
+    assert failure(lambda: run(member, "unknown")) == wanted
     planned = plan(member)
     demo_token, member.token = member.token, other_app(store)
     assert failure(lambda: run(member, planned.plan_id)) == wanted
@@ -101,13 +101,13 @@ def test_only_one_run_at_a_time(member: Service, store: Store) -> None:
         ' "rounds": 0, "is_more": false, "users": 0}',
     )
     store.set("lg:{demotion}:driver", "somebody", ex=20)
-    under_way = store.get(DEMOTION)
+    in_progress = store.get(DEMOTION)
     wanted = ("FAILED_PRECONDITION", "DEMOTION_RUNNING", "plan_id")
     assert failure(lambda: run(member, planned.plan_id)) == wanted
-    assert store.get(DEMOTION) == under_way
+    assert store.get(DEMOTION) == in_progress
 
 
-def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(
+def test_a_leveldown_that_outlives_its_caller_answers_success_and_continues(
     address: str, tmp_path: Path
 ) -> None:
     demo = prepare(address)
@@ -119,7 +119,7 @@ def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(
         request = member_level_pb2.LevelDownRequest()
         reply = service.members.LevelDown(request, timeout=1.5, metadata=service.metadata)
         assert reply.data == "success"
-        # At 200 a second not even half of them can be done by now.
+        # At 200 per second, fewer than half of them can be done by now.
         left = plan(service).members
         assert 200 < left < 600
         # Joins the run.
@@ -127,7 +127,7 @@ def test_a_leveldown_that_outlives_its_caller_answers_success_and_goes_on(
         assert plan(service).members == 0
 
 
-def test_a_run_outlives_the_instance_that_drives_it(
+def test_a_run_outlives_the_instance_that_carries_it_out(
     address: str, store: Store, tmp_path: Path
 ) -> None:
     demo = prepare(address)
@@ -143,20 +143,22 @@ def test_a_run_outlives_the_instance_that_drives_it(
         planned = plan(first)
         stub = DemotionStub(second.channel)
         request = demotion_pb2.RunDemotionRequest(plan_id=planned.plan_id)
-        told = []
+        reports = []
         for progress in stub.RunDemotion(request, timeout=60, metadata=second.metadata):
-            told.append(progress)
-            if len(told) == 3:
-                driver = store.get("lg:{demotion}:driver")
-                assert driver is not None
-                # Whoever drives it dies; if it is the one we listen to, the other one goes on too.
+            reports.append(progress)
+            if len(reports) == 3:
+                worker = store.get("lg:{demotion}:driver")
+                assert worker is not None
+                # Whether or not the first instance carries out the run, the second one continues.
                 first.process.kill()
-        assert (told[-1].state, told[-1].members) == (DONE, 2_000)
+        assert (reports[-1].state, reports[-1].members) == (DONE, 2_000)
         users = UserState(store, BUCKETS)
         assert {users.get(f"due-{n}").level for n in range(2_000)} == {1}  # type: ignore[union-attr]
 
 
-def test_a_run_never_demotes_who_was_raised_meanwhile(address: str, tmp_path: Path) -> None:
+def test_a_run_never_demotes_a_member_who_was_raised_meanwhile(
+    address: str, tmp_path: Path
+) -> None:
     demo = prepare(address)
     with running_service(address, tmp_path / "log", MEMBER_LEVEL_DEMOTION_RATE="1000") as service:
         service.token = demo.token
@@ -166,12 +168,12 @@ def test_a_run_never_demotes_who_was_raised_meanwhile(address: str, tmp_path: Pa
         raised = [f"due-{number}" for number in range(0, 1_000, 50)]
         for user in raised:
             upgrade(service, user, 1_500)
-        told = run(service, planned.plan_id)
-        assert told[-1].members == 1_000 - len(raised)
+        reports = run(service, planned.plan_id)
+        assert reports[-1].members == 1_000 - len(raised)
         assert {service.show(user).data.level for user in raised} == {3}
 
 
-def test_who_is_at_risk_page_by_page(member: Service) -> None:
+def test_members_at_risk_are_listed_page_by_page(member: Service) -> None:
     import_rows(member, [Row(user_id=f"risk-{n}", points=500 + n) for n in range(100)])
     stub, cursor, pages = DemotionStub(member.channel), "", []
     while True:

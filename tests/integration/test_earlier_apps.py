@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from services.access import earlier
+from services.access import earlier_apps
 from services.access.apps import Apps
 from services.access.secrets import digest, new_secret
 from services.access.tokens import Tokens
@@ -12,7 +12,7 @@ from services.store.store import Store
 
 
 def store_as_earlier(store: Store, appid: str, *, is_scrypt: bool = True) -> str:
-    """An app as earlier releases stored it, at first with a hash by scrypt; returns its secret."""
+    """Stores an app as earlier releases did, at first with a hash by scrypt; returns its secret."""
     secret, salt = new_secret(), "00" * 16
     hashed = hashlib.scrypt(secret.encode(), salt=bytes.fromhex(salt), n=2**4, r=8, p=1)
     fields = {
@@ -27,14 +27,14 @@ def store_as_earlier(store: Store, appid: str, *, is_scrypt: bool = True) -> str
     return secret
 
 
-def test_apps_of_an_earlier_release_are_moved_with_the_secrets_that_still_work(
+def test_apps_of_an_earlier_release_are_moved_with_their_valid_secrets(
     store: Store,
 ) -> None:
     apps = Apps(store)
     works, scrypt = store_as_earlier(store, "b", is_scrypt=False), store_as_earlier(store, "a")
     store_as_earlier(store, "taken")
     taken = apps.create("taken", ["shop:read"])
-    earlier.move(store)
+    earlier_apps.move(store)
     assert [app.appid for app in apps.list()] == ["a", "b", "taken"]
     assert apps.authenticate("a", scrypt) is None
     assert apps.authenticate("a", apps.rotate("a")) is not None

@@ -1,4 +1,4 @@
-"""The call that streams both ways."""
+"""StreamCheck, the call that streams in both directions."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ Stream = Iterator[pb.EligibilityStreamCheckRequest]
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The stream of one service on one store: it is the same call on each kind."""
+    """StreamCheck of one service; the kind of store makes no difference."""
     directory = tmp_path_factory.mktemp("checks")
     with (
         server(SERVERS["valkey"], directory) as store,
@@ -63,7 +63,7 @@ def level_at_least(level: int) -> pb.Condition:
     return pb.Condition(level_at_least=level)
 
 
-def test_a_stream_answers_each_message_in_its_turn(checks: Any) -> None:
+def test_a_stream_answers_each_message_in_order(checks: Any) -> None:
     asked: list[int] = []
 
     def requests() -> Stream:
@@ -79,7 +79,7 @@ def test_a_stream_answers_each_message_in_its_turn(checks: Any) -> None:
     assert len(replies) == 3
 
 
-def test_a_stream_of_nothing_is_answered_with_nothing(checks: Any) -> None:
+def test_an_empty_stream_gets_an_empty_answer(checks: Any) -> None:
     assert list(checks(iter(()))) == []
 
 
@@ -94,7 +94,7 @@ def test_a_stream_of_nothing_is_answered_with_nothing(checks: Any) -> None:
         ),
     ],
 )
-def test_a_wrong_message_ends_the_stream_after_the_answers_before_it(
+def test_an_invalid_message_ends_the_stream_after_the_earlier_answers(
     checks: Any, second: pb.EligibilityStreamCheckRequest, why: str
 ) -> None:
     first = pb.EligibilityStreamCheckRequest(openids=["5"], condition=level_at_least(3))
@@ -115,13 +115,13 @@ def test_a_stream_without_a_condition_is_refused(checks: Any) -> None:
     assert info.metadata == {"field": "condition", "violations": "1"}
 
 
-def test_a_stream_without_a_good_token_is_refused(checks: Any) -> None:
+def test_a_stream_without_a_valid_token_is_refused(checks: Any) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         list(checks(iter(()), token="wrong"))
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_more_streams_than_may_be_are_refused_and_one_that_ends_makes_room(checks: Any) -> None:
+def test_streams_over_the_limit_are_refused_until_one_ends(checks: Any) -> None:
     first = pb.EligibilityStreamCheckRequest(openids=["5"], condition=level_at_least(3))
 
     def endless() -> Stream:
@@ -136,10 +136,10 @@ def test_more_streams_than_may_be_are_refused_and_one_that_ends_makes_room(check
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     for replies in held:
         replies.cancel()
-    until(lambda: _is_served(checks, first), "there is room again")
+    until(lambda: _is_accepted(checks, first), "another stream is accepted")
 
 
-def _is_served(checks: Any, first: pb.EligibilityStreamCheckRequest) -> bool:
+def _is_accepted(checks: Any, first: pb.EligibilityStreamCheckRequest) -> bool:
     try:
         return bool(list(checks(iter((first,)))))
     except grpc.RpcError:
@@ -155,7 +155,7 @@ def test_a_stream_ends_at_its_deadline(checks: Any) -> None:
         yield first
         ended.wait()
 
-    # Long enough for the first answer on a machine that is stalled for a second.
+    # Long enough for the first answer even if the machine stalls for a second.
     replies = checks(silent(), seconds=4)
     next(replies)
     with pytest.raises(grpc.RpcError) as raised:

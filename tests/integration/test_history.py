@@ -1,4 +1,4 @@
-"""What a change leaves behind: what was, what came of it, when, who asked and why."""
+"""The history and the feed: what each change was, when, who asked for it and why."""
 
 import struct
 from collections.abc import Iterator
@@ -8,26 +8,24 @@ import pytest
 
 from services.store.store import Store
 from services.user_state import scripts
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed, FeedAheadError, FeedGapError
 from services.user_state.history import Change, Kind, State, changes_of
 from services.user_state.record import Record, Source, unpack
 from services.user_state.rows import Row
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import Bill, UserState
-from tests.support.levels import BUCKETS, FALLS, NOW, STEPS, found, same_bucket, started
+from tests.support.levels import (
+    BUCKETS,
+    DEMOTION_THRESHOLDS,
+    NOW,
+    THRESHOLDS,
+    found,
+    same_bucket,
+    started,
+)
 
 BUCKET = BUCKETS.of("u")
-
-
-@pytest.fixture
-def users(store: Store) -> UserState:
-    return UserState(store, BUCKETS, now=lambda: NOW)
-
-
-@pytest.fixture
-def crowd(store: Store) -> Crowd:
-    return Crowd(store, BUCKETS, now=lambda: NOW)
 
 
 def earned(level: int, points: int) -> State:
@@ -41,16 +39,16 @@ def change(
     return Change(number, NOW * 1_000, kind, before, after, number - 1, **who)  # type: ignore[arg-type]
 
 
-def test_every_transition_says_what_it_did_who_asked_and_why(
-    users: UserState, crowd: Crowd
+def test_every_transition_records_what_it_did_which_app_asked_and_why(
+    users: UserState, bulk: BulkUsers
 ) -> None:
-    users.initialise("u", STEPS.steps[0], 7, "app")
-    users.set_points("u", 600, STEPS, "app")
-    users.add_points("u", 900, Bill("b", "shop"), STEPS)
-    users.set_points("u", 100, STEPS, "app")
-    crowd.demote([BUCKET], STEPS, FALLS, "run", "app")
-    users.set_by_hand("u", 3, "伙伴", NOW + 1, "app")
-    crowd.write([Row("u", 5)], STEPS, "app")
+    users.initialise("u", THRESHOLDS.levels[0], 7, "app")
+    users.set_points("u", 600, THRESHOLDS, "app")
+    users.add_points("u", 900, Bill("b", "shop"), THRESHOLDS)
+    users.set_points("u", 100, THRESHOLDS, "app")
+    bulk.demote([BUCKET], THRESHOLDS, DEMOTION_THRESHOLDS, "run", "app")
+    users.set_manually("u", 3, "伙伴", NOW + 1, "app")
+    bulk.write([Row("u", 5)], THRESHOLDS, "app")
     assert list(reversed(changes_of(found(users, "u")))) == [
         change(1, Kind.INITIALISED, None, earned(0, 0), rule=1, rule_version=7),
         change(2, Kind.POINTS_SET, earned(0, 0), earned(1, 600), rule=2, rule_version=7),
@@ -65,24 +63,24 @@ def test_every_transition_says_what_it_did_who_asked_and_why(
         ),
         change(4, Kind.POINTS_SET, earned(3, 1500), earned(3, 100)),
         change(5, Kind.DEMOTED, earned(3, 100), earned(0, 100), rule=1, rule_version=7),
-        change(6, Kind.SET_BY_HAND, earned(0, 100), State(3, 100, Source.MANUAL), partner="伙伴"),
+        change(6, Kind.SET_MANUALLY, earned(0, 100), State(3, 100, Source.MANUAL), partner="伙伴"),
         change(
             7, Kind.IMPORTED, State(3, 100, Source.MANUAL), earned(0, 5), rule=1, rule_version=7
         ),
     ]
 
 
-def test_the_feed_tells_the_same_changes_and_the_deletion(users: UserState, store: Store) -> None:
+def test_the_feed_has_the_same_changes_and_the_deletion(users: UserState, store: Store) -> None:
     started(users, "u", 600)
     kept = list(reversed(changes_of(found(users, "u"))))
     users.delete("u", "app")
-    told = Feed(store, BUCKETS).changes(BUCKET, 0)
-    assert {each.user for each in told} == {"u"}
-    assert [each.change for each in told[:-1]] == kept
-    assert told[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
+    changes = Feed(store, BUCKETS).changes(BUCKET, 0)
+    assert {each.user for each in changes} == {"u"}
+    assert [each.change for each in changes[:-1]] == kept
+    assert changes[-1].change == change(3, Kind.DELETED, earned(1, 600), None)
 
 
-def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> None:
+def test_the_feed_continues_after_a_version(users: UserState, store: Store) -> None:
     started(users, "u", 600)
     feed = Feed(store, BUCKETS)
     assert [each.change.version for each in feed.changes(BUCKET, 1)] == [2]
@@ -90,11 +88,11 @@ def test_the_feed_goes_on_behind_a_version(users: UserState, store: Store) -> No
     assert feed.versions()[BUCKET.number] == feed.version(BUCKET) == 2
 
 
-def test_a_gap_in_the_feed_is_seen(store: Store) -> None:
-    users = UserState(store, BUCKETS, kept=Kept(feed=16, feed_seconds=0))
+def test_trimmed_changes_are_detected(store: Store) -> None:
+    users = UserState(store, BUCKETS, retention=Retention(feed=16, feed_seconds=0))
     started(users, "u")
     for points in range(1, 400):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
     feed = Feed(store, BUCKETS)
     with pytest.raises(FeedGapError):
         feed.changes(BUCKET, 0)
@@ -106,30 +104,30 @@ def kept_in_feed(store: Store) -> int:
     return int(script([BUCKET.feed]))
 
 
-def test_the_feed_keeps_what_is_young_and_the_last_few_and_shrinks_step_by_step(
+def test_the_feed_retains_recent_changes_and_the_last_few_and_shrinks_in_steps(
     store: Store,
 ) -> None:
     now = float(NOW)
-    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: now)
+    users = UserState(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: now)
     started(users, "u")
     for points in range(1, 500):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
     now += 60
-    users.set_points("u", 500, STEPS)
+    users.set_points("u", 500, THRESHOLDS)
     assert kept_in_feed(store) == 501
     now += 0.001
     lengths = [501]
     for points in range(501, 520):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         lengths.append(kept_in_feed(store))
     removed = [before + 1 - after for before, after in pairwise(lengths)]
     assert max(removed) == 64
-    # The one change of a minute ago and those of now are younger than a minute.
+    # The change of a minute ago and the new ones are not older than a minute.
     assert removed[:7] == [64] * 7
     assert lengths[-1] == 501 + 19 - 7 * 64
     now += 3_600
     for points in range(520, 720):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         now += 61
         assert kept_in_feed(store) >= 16
 
@@ -138,32 +136,32 @@ def test_the_feed_of_a_busy_bucket_is_bounded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scripts, "FEED_MOST", 100)
-    users = UserState(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
+    users = UserState(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: NOW)
     started(users, "u")
     lengths = set()
     for points in range(1, 400):
-        users.set_points("u", points, STEPS)
+        users.set_points("u", points, THRESHOLDS)
         lengths.add(kept_in_feed(store))
     assert max(lengths) == 100
     # An import adds more with each call.
-    crowd = Crowd(store, BUCKETS, Kept(feed=16, feed_seconds=60), now=lambda: NOW)
-    crowd.write([Row(user, 5) for user in same_bucket(640)], STEPS)
+    bulk = BulkUsers(store, BUCKETS, Retention(feed=16, feed_seconds=60), now=lambda: NOW)
+    bulk.write([Row(user, 5) for user in same_bucket(640)], THRESHOLDS)
     assert kept_in_feed(store) <= 100
 
 
-def test_a_version_that_was_never_given_is_seen(users: UserState, store: Store) -> None:
+def test_a_version_that_was_never_given_is_detected(users: UserState, store: Store) -> None:
     started(users, "u")
     with pytest.raises(FeedAheadError):
         Feed(store, BUCKETS).changes(BUCKET, 99)
 
 
-def test_an_import_with_a_higher_version_is_no_gap(
-    users: UserState, crowd: Crowd, store: Store
+def test_an_import_with_a_higher_version_does_not_look_like_trimmed_changes(
+    users: UserState, bulk: BulkUsers, store: Store
 ) -> None:
     started(users, "u", 600)
     other = same_bucket(1)[0]
-    crowd.write([Row(other, 5, version=2**40)], STEPS)
-    users.set_points("u", 601, STEPS)
+    bulk.write([Row(other, 5, version=2**40)], THRESHOLDS)
+    users.set_points("u", 601, THRESHOLDS)
     versions = [each.change.version for each in Feed(store, BUCKETS).changes(BUCKET, 2)]
     assert versions == [2**40 + 1, 2**40 + 2]
 
@@ -176,14 +174,14 @@ def old_records() -> Iterator[tuple[bytes, Record]]:
 
 
 @pytest.mark.parametrize(("packed", "record"), list(old_records()))
-def test_a_record_of_the_format_before_is_read_and_goes_on(
+def test_a_record_of_the_earlier_format_can_be_read_and_changed(
     users: UserState, store: Store, packed: bytes, record: Record
 ) -> None:
     assert unpack(packed) == record
     store.set(BUCKET.record("u"), packed)
     store.set(BUCKET.versions, record.version)
     assert users.get("u") == record
-    changed = users.add_points("u", 1, Bill("b", "app"), STEPS)
+    changed = users.add_points("u", 1, Bill("b", "app"), THRESHOLDS)
     assert changed.added is not None
     assert changed.added.points == record.points + 1
     only = changes_of(found(users, "u"))[0]

@@ -1,4 +1,4 @@
-"""Counts and pages on the indexes, against what a look at each member says."""
+"""Counts and pages of the indexes agree with the records of the members."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from levelgate.member.v1.demotion_pb2 import AtRiskMember
-from services.member_level.risk import RiskPages
+from services.member_level.demotion.at_risk import AtRiskPages
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.store.keys import Bucket
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row
-from tests.support.levels import BUCKETS, NOW, STEPS, same_bucket
+from services.user_state.state import UserState
+from tests.support.levels import BUCKETS, NOW, THRESHOLDS, same_bucket, started
 
 BUCKET = BUCKETS.of("u")
 NAMES = same_bucket(400)
@@ -29,36 +30,31 @@ class CallerLeftError(Exception):
 
 
 def go_on() -> None:
-    """The caller is still there."""
+    """The caller is still connected."""
 
 
-@pytest.fixture
-def crowd(store: Store) -> Crowd:
-    return Crowd(store, BUCKETS, now=lambda: NOW)
-
-
-def member(name: str, points: int, level: int, *, by_hand: bool = False) -> Row:
-    if by_hand:
+def member(name: str, points: int, level: int, *, manual: bool = False) -> Row:
+    if manual:
         return Row(name, points, level, Source.MANUAL, NOW + 9, "p")
     return Row(name, points, level)
 
 
 def naive(rows: Sequence[Row], bounds: Sequence[int], ranges: Sequence[Range]) -> list[int]:
-    """The users in each stretch, by a look at each user for each stretch."""
+    """Counts the users in each stretch one by one."""
     return [
         sum(
-            (row.source is Source.MANUAL, row.level) == (by_hand, level)
+            (row.source is Source.MANUAL, row.level) == (manual, level)
             and bounds[at] <= row.points < bounds[at + 1]
             for row in rows
         )
-        for by_hand, level, first, last in ranges
+        for manual, level, first, last in ranges
         for at in range(first, last)
     ]
 
 
-def counted(crowd: Crowd, question: Question, buckets: Sequence[Bucket]) -> list[int]:
+def counted(bulk: BulkUsers, question: Question, buckets: Sequence[Bucket]) -> list[int]:
     counts = [0] * question.first_stretches[-1]
-    for each in crowd.indexes.count(question, go_on, buckets):
+    for each in bulk.indexes.count(question, go_on, buckets):
         for stretch, users in each.stretches:
             assert users > 0
             counts[stretch] += users
@@ -72,7 +68,7 @@ def questions(draw: st.DrawFn) -> tuple[list[int], list[Range]]:
     asked = draw(
         st.lists(st.tuples(st.booleans(), st.sampled_from((*LEVELS, 7)), slices), max_size=6)
     )
-    return bounds, [Range(by_hand, level, min(cut), max(cut)) for by_hand, level, cut in asked]
+    return bounds, [Range(manual, level, min(cut), max(cut)) for manual, level, cut in asked]
 
 
 members = st.lists(
@@ -84,38 +80,41 @@ members = st.lists(
 @example(asked=([0, 9, 30], [Range(False, 1, 0, 2)]), users=[(n % 40, 1, False) for n in range(50)])
 @example(asked=(list(range(0, 46, 5)), [Range(True, 3, 1, 9)]), users=[(44, 3, True), (7, 3, True)])
 @settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(asked=questions(), users=members)
-def test_a_count_is_what_a_look_at_each_user_says(
-    crowd: Crowd, store: Store, asked: tuple[list[int], list[Range]], users: list[tuple[int, ...]]
+def test_a_count_equals_a_count_of_each_user(
+    bulk: BulkUsers,
+    store: Store,
+    asked: tuple[list[int], list[Range]],
+    users: list[tuple[int, ...]],
 ) -> None:
     for key in store.scan_iter():
         store.delete(key.decode())
     rows = [
-        member(name, points, level, by_hand=bool(by_hand))
-        for name, (points, level, by_hand) in zip(NAMES, users, strict=False)
+        member(name, points, level, manual=bool(manual))
+        for name, (points, level, manual) in zip(NAMES, users, strict=False)
     ]
     # The same users again in another bucket.
     others = [row._replace(user=f"{row.user}-other") for row in rows]
-    crowd.write([*rows, *others], STEPS)
+    bulk.write([*rows, *others], THRESHOLDS)
     bounds, ranges = asked
     buckets = list({BUCKETS.of(row.user) for row in (*rows, *others)})
-    assert counted(crowd, Question(bounds, ranges), buckets) == naive(
+    assert counted(bulk, Question(bounds, ranges), buckets) == naive(
         [*rows, *others], bounds, ranges
     )
 
 
-def test_a_count_that_takes_many_steps_is_shared_out_over_several_calls(crowd: Crowd) -> None:
+def test_a_count_of_many_steps_is_split_into_several_calls(bulk: BulkUsers) -> None:
     rows = [member(name, number * 7 % 500, LEVELS[number % 3]) for number, name in enumerate(NAMES)]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     # More stretches than one range of the script may have, and more ranges than one call counts.
     bounds = list(range(501))
     ranges = [Range(False, level, 0, 1) for level in range(10, 400)]
-    ranges += [Range(by_hand, level, 0, 500) for level in LEVELS for by_hand in (False, True)]
+    ranges += [Range(manual, level, 0, 500) for level in LEVELS for manual in (False, True)]
     calls: list[None] = []
     question = Question(bounds, ranges)
-    found = list(crowd.indexes.count(question, lambda: calls.append(None), [BUCKET]))
+    found = list(bulk.indexes.count(question, lambda: calls.append(None), [BUCKET]))
     counts = [0] * question.first_stretches[-1]
     for stretch, users in found[0].stretches:
         counts[stretch] += users
@@ -123,7 +122,7 @@ def test_a_count_that_takes_many_steps_is_shared_out_over_several_calls(crowd: C
     assert len(calls) > 2
 
 
-def test_a_count_ends_when_nobody_waits_for_it(crowd: Crowd) -> None:
+def test_a_count_ends_when_its_caller_has_left(bulk: BulkUsers) -> None:
     calls: list[None] = []
 
     def proceed() -> None:
@@ -132,46 +131,81 @@ def test_a_count_ends_when_nobody_waits_for_it(crowd: Crowd) -> None:
             raise CallerLeftError
 
     with pytest.raises(CallerLeftError):
-        list(crowd.indexes.count(Question([0, 9], [Range(False, 0, 0, 1)]), proceed))
+        list(bulk.indexes.count(Question([0, 9], [Range(False, 0, 0, 1)]), proceed))
     assert len(calls) == 3
 
 
-def test_due_users_of_several_buckets_are_those_past_protection_and_those_below_the_floor(
-    crowd: Crowd,
+def test_due_users_are_those_past_their_protection_and_those_below_the_threshold(
+    bulk: BulkUsers,
 ) -> None:
     rows = [
         member(NAMES[0], 499, 1),
         member(NAMES[1], 500, 1),
         Row(NAMES[2], 5000, 1, Source.MANUAL, NOW, "p"),
         member("elsewhere", 10, 3),
-        member("elsewhere-by-hand", 10, 3, by_hand=True),
+        member("elsewhere-manual", 10, 3, manual=True),
     ]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     spans = [Span(False, 1, 0, 500), Span(False, 3, 0, 1200)]
-    buckets = [BUCKET, BUCKETS.of("elsewhere"), BUCKETS.of("elsewhere-by-hand")]
+    buckets = [BUCKET, BUCKETS.of("elsewhere"), BUCKETS.of("elsewhere-manual")]
     places = [(bucket, spans) for bucket in buckets]
-    found = crowd.indexes.due(places, 9)
+    found = bulk.indexes.due(places, 9)
     assert {user: record.points for user, record in found} == {
         NAMES[0]: 499,
         NAMES[2]: 5000,
         "elsewhere": 10,
     }
-    assert len(crowd.indexes.due(places, 2)) == 2
+    assert len(bulk.indexes.due(places, 2)) == 2
 
 
-def test_a_page_of_several_spans_has_no_more_than_its_limit(crowd: Crowd) -> None:
-    crowd.write([member(name, 10, LEVELS[number % 3]) for number, name in enumerate(NAMES)], STEPS)
+def test_a_page_of_several_spans_does_not_exceed_its_limit(bulk: BulkUsers) -> None:
+    bulk.write(
+        [member(name, 10, LEVELS[number % 3]) for number, name in enumerate(NAMES)], THRESHOLDS
+    )
     place = (BUCKET, [Span(False, level, 0, 99) for level in LEVELS], "")
-    (page,) = crowd.indexes.pages([place], 200)
+    (page,) = bulk.indexes.pages([place], 200)
     assert len(page) == 200
     assert {entry.span for entry in page} == {0, 1}
+
+
+def test_ended_protections_are_counted_and_listed(users: UserState, bulk: BulkUsers) -> None:
+    for user, until in (("u", NOW), ("v", NOW + 1)):
+        started(users, user)
+        users.set_manually(user, 3, "p", until)
+    counted = bulk.indexes.count(Question((), ()), go_on)
+    assert {each.bucket: each.protection_ended for each in counted if each.protection_ended} == {
+        BUCKET: 1
+    }
+    places: list[tuple[Bucket, list[Span]]] = [(BUCKET, []), (BUCKETS.of("v"), [])]
+    assert [user for user, _ in bulk.indexes.due(places, 9)] == ["u"]
+
+
+def test_a_page_continues_after_the_last_user_whatever_changes_meanwhile(
+    users: UserState, bulk: BulkUsers
+) -> None:
+    names = same_bucket(12)
+    for position, user in enumerate(names):
+        started(users, user, 500 + position // 4)
+    order = sorted(names, key=lambda name: (500 + names.index(name) // 4, name.encode()))
+    span = Span(False, 1, 500, 600)
+    (first,) = bulk.indexes.pages([(BUCKET, [span], "")], 5)
+    assert [entry.user for entry in first] == order[:5]
+    # Users before the position are deleted; no user after it is missed.
+    users.delete(order[0])
+    users.delete(order[4])
+    last = first[-1]
+    (rest,) = bulk.indexes.pages([(BUCKET, [span._replace(least=last.points)], last.user)], 100)
+    assert [entry.user for entry in rest] == order[5:]
+    assert bulk.indexes.pages([(BUCKET, [Span(False, 1, 501, 502)], "")], 100) == [
+        [(0, user, 501) for user in order[5:] if 500 + names.index(user) // 4 == 501]
+    ]
 
 
 LADDER = Ladder([Rule(1, 0, "", 0, 10), Rule(2, 1, "", 10, 20), Rule(3, 3, "", 20, 30)])
 
 
 def book(ladder: Ladder) -> Book:
-    """Level 2 had a rule once."""
+    """A book in which the rule of level 2 was deleted."""
     return Book(ladder, levels=frozenset({0, 1, 2, 3}))
 
 
@@ -179,12 +213,14 @@ BOOK = book(LADDER)
 
 
 @pytest.mark.parametrize("size", [1, 3, 50, 1_000])
-def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, size: int) -> None:
+def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
+    bulk: BulkUsers, size: int
+) -> None:
     rows = [member(name, 8 + number % 20, number % 4) for number, name in enumerate(NAMES)]
     rows += [member(f"m{number}", number % 40, number % 4) for number in range(80)]
-    rows.append(member("hand", 10, 1, by_hand=True))
-    crowd.write(rows, STEPS)
-    # Who has level 2 keeps it from the points of level 3 on, and loses it below them.
+    rows.append(member("hand", 10, 1, manual=True))
+    bulk.write(rows, THRESHOLDS)
+    # Level 2 has no rule: the points of level 3 keep it, and fewer points lose it.
     floors, least = {1: 10, 2: 20, 3: 20}, {1: 0, 2: -20, 3: 0}
     wanted = sorted(
         (BUCKETS.number_of(row.user), row.level, row.points, row.user)
@@ -194,7 +230,7 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
     got: list[AtRiskMember] = []
     cursor = ""
     while True:
-        page = RiskPages(crowd).page(BOOK, 5, size, cursor, go_on)
+        page = AtRiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
         got += page.members
         cursor = page.next_cursor
         if not cursor:
@@ -207,15 +243,13 @@ def test_pages_of_members_at_risk_have_everybody_once_in_order(crowd: Crowd, siz
 
 
 @pytest.mark.parametrize("size", [99, 1_000])
-def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
-    crowd: Crowd, size: int
-) -> None:
+def test_pages_include_all_levels_without_a_rule(bulk: BulkUsers, size: int) -> None:
     levels = range(10, 260)
     rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
-    crowd.write(rows, STEPS)
+    bulk.write(rows, THRESHOLDS)
     many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
     while True:
-        page = RiskPages(crowd).page(many, 1, size, cursor, go_on)
+        page = AtRiskPages(bulk).page(many, 1, size, cursor, go_on)
         got += [each.level for each in page.members]
         cursor = page.next_cursor
         if not cursor:
@@ -223,47 +257,47 @@ def test_pages_go_through_all_levels_without_a_rule_that_a_bucket_has(
     assert got == list(levels)
 
 
-def test_a_page_goes_on_in_the_next_level_where_the_last_member_has_moved(crowd: Crowd) -> None:
-    # The names of one level say nothing about those of the next one.
+def test_a_page_continues_in_the_next_level_if_the_last_member_has_moved(bulk: BulkUsers) -> None:
+    # The position in one level does not apply to the next level.
     earlier, later = sorted(NAMES[:2])
-    crowd.write([member(later, 10, 1), member(earlier, 20, 3)], STEPS)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    bulk.write([member(later, 10, 1), member(earlier, 20, 3)], THRESHOLDS)
+    page = AtRiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert [each.user_id for each in page.members] == [later]
-    crowd.write([member(later, 100, 0)], STEPS)
-    rest = RiskPages(crowd).page(BOOK, 5, 1, page.next_cursor, go_on)
+    bulk.write([member(later, 100, 0)], THRESHOLDS)
+    rest = AtRiskPages(bulk).page(BOOK, 5, 1, page.next_cursor, go_on)
     assert [each.user_id for each in rest.members] == [earlier]
 
 
-def test_a_small_page_of_many_members_asks_for_few(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+def test_a_small_page_reads_few_of_many_members(
+    bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd.write([member(f"m{number}", 12, 1) for number in range(2_000)], STEPS)
+    bulk.write([member(f"m{number}", 12, 1) for number in range(2_000)], THRESHOLDS)
     asked: list[int] = []
-    pages = crowd.indexes.pages
+    pages = bulk.indexes.pages
 
     def noted(places: Sequence[Any], limit: int) -> Any:
         asked.append(len(places))
         return pages(places, limit)
 
-    monkeypatch.setattr(crowd.indexes, "pages", noted)
-    page = RiskPages(crowd).page(BOOK, 5, 1, "", go_on)
+    monkeypatch.setattr(bulk.indexes, "pages", noted)
+    page = AtRiskPages(bulk).page(BOOK, 5, 1, "", go_on)
     assert len(page.members) == 1
     assert asked == [1]
 
 
-def test_a_page_goes_on_where_the_rules_have_changed_since(crowd: Crowd) -> None:
+def test_a_page_continues_after_the_rules_have_changed(bulk: BulkUsers) -> None:
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))
-    crowd.write(rows, STEPS)
-    cursor = RiskPages(crowd).page(BOOK, 20, 2, "", go_on).next_cursor
+    bulk.write(rows, THRESHOLDS)
+    cursor = AtRiskPages(bulk).page(BOOK, 20, 2, "", go_on).next_cursor
 
     def rest(ladder: Ladder) -> list[tuple[int, int]]:
-        page = RiskPages(crowd).page(book(ladder), 20, 9, cursor, go_on)
+        page = AtRiskPages(bulk).page(book(ladder), 20, 9, cursor, go_on)
         return [(each.level, each.points) for each in page.members]
 
     assert rest(LADDER) == [(1, 23), (1, 24), (3, 20)]
     higher = Ladder([Rule(1, 0, "", 0, 10), Rule(2, 1, "", 24, 30), Rule(3, 3, "", 30, 40)])
     assert rest(higher) == [(1, 24)]
-    # Nobody keeps the level that lost its rule now; the page before had everybody up to 22.
+    # No points keep level 1 without its rule; the page before contained all members up to 22.
     assert rest(LADDER.without(2)) == [(1, 23), (1, 24), (3, 20)]
     assert rest(Ladder([Rule(2, 1, "", 0, 30), Rule(3, 3, "", 20, 40)])) == [(3, 20)]

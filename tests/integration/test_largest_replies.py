@@ -13,17 +13,19 @@ from levelgate.member.v1 import member_level_pb2 as member
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from levelgate.shop.v1 import shop_admin_pb2 as shop
 from levelgate.shop.v1.shop_admin_pb2_grpc import ShopAdminStub
-from levelgate.shop.v1.shop_level_pb2 import Goods, ShopSet
+from levelgate.shop.v1.shop_level_pb2 import Goods
 from levelgate.upbot.v1 import eligibility_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import RuleBook
-from services.shop_level.shops import LARGEST_LEVELS, MOST_LEVELS, LevelsFullError, Shops
+from services.shop_level.messages import read_level
+from services.shop_level.shop import MAX_LEVEL_TEXT, MAX_LEVELS, LevelsFullError, Shop, ShopSet
+from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
 from services.upbot_checks.fact import GameFact, GameKey
-from services.upbot_checks.facts import MOST_FACTS, Facts
+from services.upbot_checks.fact_store import MOST_FACTS, FactStore
 from tests.support.running import RunningStack
 
 # A character of one byte that takes six in JSON, and two of four bytes: printable and unprintable.
@@ -68,16 +70,14 @@ def test_the_largest_reply_of_a_shop_is_delivered(
 ) -> None:
     short, long = character * 128, character * 2_048
     urls = dict.fromkeys(("logo", "signimg", "cservice", "diycode", "copyright"), long)
-    settings = shop.Shop(
-        shop_set=ShopSet(name=short, credit=short, credit1=short, **urls),
-        shop_description=character * 10_000,
-        level_type="2",
-        no_level_name=short,
+    large = Shop(
+        "2",
+        ShopSet(name=short, credit=short, credit1=short, **urls),
+        character * 10_000,
+        short,
         goods_as_array=True,
     )
-    shops = Shops(stack.store, Buckets())
-    shops.put("large", settings)
-    least = 0 if wide else LARGEST_LEVELS // MOST_LEVELS
+    least = 0 if wide else MAX_LEVEL_TEXT // MAX_LEVELS
     levels = 0
     for number in count(1):
         goods = Goods(id=number, title=short, thumb=long, price=short)
@@ -88,20 +88,24 @@ def test_the_largest_reply_of_a_shop_is_delivered(
             level.level_name = character * min(128, fitting // 2)
             level.discount = level.rent_free = character * min(128, fitting // 4)
         try:
-            shops.put_level("large", level)
+            large = large.with_level(read_level(level))
         except LevelsFullError:
             break
         levels = number
-    assert levels == MOST_LEVELS or wide
+    assert levels == MAX_LEVELS or wide
+    ShopStore(stack.store, Buckets()).change("large", lambda _: large)
     path = {"route": "member.member-level.index", "i": "large", "uid": "5"}
     reply = client.get("/", params=path)
     assert (reply.status_code, len(reply.json()["data"]["data"])) == (200, levels)
     address = stack.grpc["shop_level"]
     request = shop.PutLevelRequest(shop_id="large", level=level)
     assert refused(stack, ShopAdminStub, "PutLevel", address, request) == "FAILED_PRECONDITION"
-    # An existing level may still be replaced, and a new one may follow a deleted one.
-    assert shops.delete_level("large", 1)
-    shops.put_level("large", shop.ShopLevelSettings(id=number, weight=number, level_name="x"))
+    # When a level is deleted, another one can be added.
+    deletion = shop.DeleteLevelRequest(shop_id="large", level_id=1)
+    call(stack, ShopAdminStub, "DeleteLevel", address, deletion)
+    level = shop.ShopLevelSettings(id=number, weight=number, level_name="x")
+    request = shop.PutLevelRequest(shop_id="large", level=level)
+    call(stack, ShopAdminStub, "PutLevel", address, request)
 
 
 @pytest.mark.parametrize("character", LONGEST)
@@ -181,7 +185,7 @@ def test_the_largest_explained_batch_is_delivered(
     with pytest.raises(grpc.RpcError, match="openids: must have at most") as raised:
         call(stack, EligibilityStub, "BatchCheck", through_gateway(stack), message)
     accepted = int(str(cast(Any, raised.value).details()).split("at most ")[1].split(" ")[0])
-    facts_of = Facts(stack.store, Buckets())
+    facts_of = FactStore(stack.store, Buckets())
     for user, n in product(users[:accepted], range(5)):
         key = GameKey(text, text, text, "0", "", n)
         facts_of.put_game_fact(user, key, GameFact("💎" * 128, -(2**63)))
@@ -218,7 +222,7 @@ def test_the_most_facts_of_a_user_are_delivered_and_no_more_are_accepted(
 ) -> None:
     text = "🎮" * 128
     keys = [GameKey(text, text, text, text, text, -n) for n in range(1, MOST_FACTS + 1)]
-    facts_of = Facts(stack.store, Buckets())
+    facts_of = FactStore(stack.store, Buckets())
     for key in keys:
         facts_of.put_game_fact("u", key, GameFact(text, -(2**63)))
     address = stack.grpc["upbot_checks"]

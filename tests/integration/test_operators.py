@@ -1,4 +1,4 @@
-"""What operators and internal jobs call on the services' own ports."""
+"""The RPCs for operators and internal jobs, on the services' own ports."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ def shop_admin(stack: RunningStack) -> Iterator[ShopAdminStub]:
         yield ShopAdminStub(channel)
 
 
-def test_an_import_leaves_out_what_is_wrong_and_writes_the_rest(
+def test_an_import_skips_invalid_facts_and_writes_the_others(
     user_facts: UserFactsStub, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     stream = [
@@ -63,7 +63,7 @@ def test_an_import_leaves_out_what_is_wrong_and_writes_the_rest(
     assert list(known.game_infos) == [INFO]
 
 
-def test_forgetting_facts_is_idempotent(
+def test_deleting_facts_is_idempotent(
     user_facts: UserFactsStub, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     user_facts.PutStarState(
@@ -85,7 +85,7 @@ def test_an_import_without_a_token_writes_nothing(user_facts: UserFactsStub) -> 
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_a_shop_is_read_as_it_was_put(
+def test_a_shop_is_read_as_it_was_written(
     shop_admin: ShopAdminStub, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     settings = shop.Shop(level_type="1", no_level_name="访客")
@@ -112,7 +112,7 @@ def test_a_shop_is_read_as_it_was_put(
         (shop.ShopLevelSettings(id=9, weight=-1, level_name="x"), grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
-def test_a_wrong_level_is_refused(
+def test_an_invalid_level_is_refused(
     shop_admin: ShopAdminStub,
     metadata: tuple[tuple[str, str], ...],
     level: shop.ShopLevelSettings,

@@ -1,4 +1,4 @@
-"""What scripts pack comes back at the width of its field; a larger number changes nothing."""
+"""Scripts store numbers up to the width of their field; a larger number changes nothing."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -7,26 +7,26 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from services.rules.thresholds import Step, Steps
+from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
 from services.user_state.history import changes_of
 from services.user_state.record import MAX_VERSION, Record, Source
 from services.user_state.rows import Row
 from services.user_state.state import Bill, UserState
-from tests.support.levels import BUCKETS, NOW, STEPS, found, started
+from tests.support.levels import BUCKETS, NOW, THRESHOLDS, found, started
 
 BUCKET = BUCKETS.of("u")
 I2, I4 = 2**16 - 1, 2**32 - 1
-# What an entry of the history holds beside the name of the app.
+# The bytes of a history entry besides the name of the app.
 ENTRY = 15
 
 
 class State(NamedTuple):
     store: Store
     users: UserState
-    crowd: Crowd
+    bulk: BulkUsers
 
     def record(self) -> Record:
         return found(self.users, "u")
@@ -41,26 +41,26 @@ def state(store: Store) -> State:
     return State(
         store,
         UserState(store, BUCKETS, now=lambda: NOW),
-        Crowd(store, BUCKETS, now=lambda: NOW),
+        BulkUsers(store, BUCKETS, now=lambda: NOW),
     )
 
 
-def one_step(level: int = 0, rule: int = 1) -> Steps:
-    return Steps(1, [Step(level, 0, rule)])
+def one_step(level: int = 0, rule: int = 1) -> LevelThresholds:
+    return LevelThresholds(1, [LevelThreshold(level, 0, rule)])
 
 
 def next_version(state: State, version: int) -> None:
     state.store.set(BUCKET.versions, version - 1)
-    state.users.set_points("u", 9, STEPS)
+    state.users.set_points("u", 9, THRESHOLDS)
 
 
-def by_hand(state: State, level: int = 0, until: int = 0, partner: str = "p") -> None:
-    state.users.set_by_hand("u", level, partner, until)
+def set_level(state: State, level: int = 0, until: int = 0, partner: str = "p") -> None:
+    state.users.set_manually("u", level, partner, until)
 
 
 def named_app(state: State, length: int) -> None:
     numbers = length - ENTRY
-    state.users.add_points("u", 1, Bill("b", "a" * numbers), STEPS)
+    state.users.add_points("u", 1, Bill("b", "a" * numbers), THRESHOLDS)
 
 
 def entry_length(state: State) -> int:
@@ -68,7 +68,7 @@ def entry_length(state: State) -> int:
 
 
 CASES: Mapping[str, tuple[Write, int, Read]] = {
-    "level": (by_hand, I4, lambda state: state.record().level),
+    "level": (set_level, I4, lambda state: state.record().level),
     "points": (
         lambda state, number: state.users.set_points("u", number, one_step()),
         I4,
@@ -82,30 +82,30 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
         ),
     ),
     "end of a protection": (
-        lambda state, number: by_hand(state, until=number),
+        lambda state, number: set_level(state, until=number),
         I4,
         lambda state: state.record().protected_until,
     ),
     "length of a partner": (
-        # The history has the partner, too, with its other numbers.
-        lambda state, number: by_hand(state, partner="p" * number),
+        # The history entry contains the partner as well.
+        lambda state, number: set_level(state, partner="p" * number),
         I2 - ENTRY,
         lambda state: len(state.record().partner),
     ),
     "length of an entry of the history": (named_app, I2, entry_length),
     "version": (next_version, MAX_VERSION, lambda state: state.record().version),
     "imported points": (
-        lambda state, number: state.crowd.write([Row("u", number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", number)], THRESHOLDS),
         I4,
         lambda state: state.record().points,
     ),
     "imported level": (
-        lambda state, number: state.crowd.write([Row("u", 5, number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", 5, number)], THRESHOLDS),
         I4,
         lambda state: state.record().level,
     ),
     "imported end of a protection": (
-        lambda state, number: state.crowd.write([Row("u", 5, 0, Source.MANUAL, number)], STEPS),
+        lambda state, number: state.bulk.write([Row("u", 5, 0, Source.MANUAL, number)], THRESHOLDS),
         I4,
         lambda state: state.record().protected_until,
     ),
@@ -120,10 +120,10 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
         lambda state: changes_of(state.record())[0].rule,
     ),
     "answer of AddPoints": (
-        lambda state, number: state.users.add_points("u", number, Bill("b", "app"), STEPS),
+        lambda state, number: state.users.add_points("u", number, Bill("b", "app"), THRESHOLDS),
         2**31 - 1,
         lambda state: getattr(
-            state.users.add_points("u", 1, Bill("b", "app"), STEPS).added, "points", -1
+            state.users.add_points("u", 1, Bill("b", "app"), THRESHOLDS).added, "points", -1
         ),
     ),
 }
@@ -135,7 +135,7 @@ def everything(store: Store) -> Mapping[bytes, object]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_number_comes_back_at_its_width_and_is_refused_beyond_it(state: State, name: str) -> None:
+def test_a_number_is_stored_up_to_its_width_and_refused_above_it(state: State, name: str) -> None:
     write, most, read = CASES[name]
     started(state.users, "u")
     before = everything(state.store)
@@ -144,7 +144,7 @@ def test_a_number_comes_back_at_its_width_and_is_refused_beyond_it(state: State,
     except (redis.ResponseError, struct.error):
         assert name != "answer of AddPoints"
     else:
-        # It answers that the total is out of range.
+        # The answer is that the total is out of range.
         assert name == "answer of AddPoints"
     if name != "version":
         assert everything(state.store) == before

@@ -1,4 +1,4 @@
-"""A check that begins after a write was acknowledged sees it: the two are different processes."""
+"""A check sees every write that was acknowledged before it, also by another process."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ CHECKS_A_ROUND = 13
 
 
 class Suite(NamedTuple):
-    """Who writes and who checks, and others that the store has invalidations for."""
+    """A writer, a checker, and other readers to whom the store sends invalidations."""
 
     channels: dict[str, grpc.Channel]
     token: str
@@ -74,7 +74,7 @@ def _token(address: str) -> str:
 
 
 class Client:
-    """Writes, and checks at once; every call waits for the one before."""
+    """Writes and then immediately checks; each call waits for the one before."""
 
     def __init__(self, suite: Suite, name: str) -> None:
         self.name = name
@@ -96,8 +96,8 @@ class Client:
         return self
 
     def _levels(self, user: str) -> Iterator[int]:
-        """Each level, right after the user was given it."""
-        # Also that there is no such user comes to be remembered.
+        """Checks each level immediately after the user got it."""
+        # That the user does not exist is remembered, too.
         yield NOBODY
         self._write(self.members.InitUser, member.InitUserRequest(user_id=user))
         yield 0
@@ -105,8 +105,8 @@ class Client:
             upgrade = member.UpgradeUserRequest(user_id=user, point=points)
             self._write(self.members.UpgradeUser, upgrade)
             yield level
-        by_hand = member.UpdateUserRequest(user_id=user, vip_level=2, partner_id="test")
-        self._write(self.members.UpdateUser, by_hand)
+        manual = member.UpdateUserRequest(user_id=user, vip_level=2, partner_id="test")
+        self._write(self.members.UpdateUser, manual)
         yield 2
         self._write(self.members.DeleteUser, member.DeleteUserRequest(user_id=user))
         yield NOBODY
@@ -133,7 +133,7 @@ class Client:
         return bool(call(question, timeout=10, metadata=self.metadata).data.ok)
 
     def _write(self, call: Any, request: Any) -> None:
-        """Others remember what is written, so that this reader gets its invalidation late."""
+        """Lets other readers remember the value, which delays this reader's invalidation."""
         is_fact = hasattr(request, "openid")
         user = request.openid if is_fact else request.user_id
         bucket = BUCKETS.of(user)
@@ -156,5 +156,5 @@ def _run(suite: Suite, clients: int, rounds: int) -> None:
 
 def test_no_check_after_an_acknowledged_write_is_stale(suite: Suite) -> None:
     _run(suite, clients=1, rounds=25)
-    # Under load it happens without other readers too.
+    # Under load the delay occurs without other readers, too.
     _run(suite._replace(others=OtherReaders([])), clients=4, rounds=25)

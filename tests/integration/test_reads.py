@@ -1,4 +1,4 @@
-"""Reads that are remembered: a change is seen, and what is not known is asked for."""
+"""Reads that are remembered: every change is visible, and unknown values are requested."""
 
 import signal
 import threading
@@ -27,7 +27,7 @@ def reads(any_store: StoreSettings, store: Store) -> Reads:
     return connect_reads(any_store, store)
 
 
-def test_all_is_found_in_the_order_of_the_question(reads: Reads, store: Store) -> None:
+def test_values_come_in_the_order_of_the_request(reads: Reads, store: Store) -> None:
     store.set("b", b"2")
     store.set("a", b"1")
     store.hset("h", "x", b"")
@@ -56,7 +56,7 @@ def test_a_change_is_seen(reads: Reads, store: Store) -> None:
     until(lambda: reads.hmget("h", ["x"]) == [None], "the field is gone")
 
 
-def test_a_value_of_another_kind_is_an_error_and_the_next_read_is_served(
+def test_a_value_of_another_type_is_an_error_and_the_next_read_succeeds(
     reads: Reads, store: Store
 ) -> None:
     store.set("a", b"1")
@@ -66,7 +66,7 @@ def test_a_value_of_another_kind_is_an_error_and_the_next_read_is_served(
 
 
 class Tracked:
-    """Tracked reads of a store of the test's own, which it may freeze, and a clock to turn."""
+    """Tracked reads of a store that the test may freeze, with a clock that the test sets."""
 
     def __init__(self, server: ServerProcess, most: int = 1_000, wait: float = 5.0) -> None:
         self.server = server
@@ -93,7 +93,7 @@ def tracked(store_server: ServerProcess) -> Tracked:
     return Tracked(store_server)
 
 
-def test_what_is_known_is_not_asked_again(tracked: Tracked) -> None:
+def test_a_remembered_value_is_not_requested_again(tracked: Tracked) -> None:
     tracked.store.set("a", b"1")
     for _ in range(3):
         assert tracked.reads.get("a") == b"1"
@@ -106,7 +106,7 @@ def test_what_is_known_is_not_asked_again(tracked: Tracked) -> None:
     assert tracked.asked() == 4
 
 
-def test_what_is_asked_together_is_asked_once_and_only_what_is_not_known(tracked: Tracked) -> None:
+def test_a_read_of_many_values_requests_each_unknown_value_once(tracked: Tracked) -> None:
     keys = [f"k{number}" for number in range(1_200)]
     for key in keys:
         tracked.store.set(key, key)
@@ -118,7 +118,7 @@ def test_what_is_asked_together_is_asked_once_and_only_what_is_not_known(tracked
     assert tracked.asked() == before + 3  # 500 keys a command
 
 
-def test_a_store_that_falls_silent_is_trusted_for_a_second_and_no_longer(
+def test_the_memory_is_trusted_for_a_second_after_the_store_falls_silent(
     store_server: ServerProcess,
 ) -> None:
     tracked = Tracked(store_server, wait=1.0)
@@ -134,7 +134,7 @@ def test_a_store_that_falls_silent_is_trusted_for_a_second_and_no_longer(
     assert tracked.reads.get("a") == b"1"
 
 
-def test_a_store_that_is_heard_of_again_is_trusted_again_without_a_read(tracked: Tracked) -> None:
+def test_the_memory_is_trusted_again_after_the_store_answers(tracked: Tracked) -> None:
     tracked.reads.get("a")
     for second in range(1, 5):
         tracked.time = float(second)
@@ -153,7 +153,7 @@ def test_a_deadline_ends_the_wait_for_a_silent_store(store_server: ServerProcess
         reads.get("b")
 
 
-def test_no_read_of_a_silent_store_waits_for_another_one(
+def test_no_read_of_a_silent_store_waits_for_another_read(
     store_server: ServerProcess,
 ) -> None:
     tracked = Tracked(store_server, wait=1.0)
@@ -175,7 +175,7 @@ def test_no_read_of_a_silent_store_waits_for_another_one(
     assert [type(error) for error in errors] == [redis.TimeoutError] * 4
 
 
-def test_a_connection_that_was_closed_is_made_anew_and_nothing_is_remembered(
+def test_after_a_closed_connection_nothing_is_remembered(
     tracked: Tracked,
 ) -> None:
     tracked.store.set("a", b"1")
@@ -186,7 +186,7 @@ def test_a_connection_that_was_closed_is_made_anew_and_nothing_is_remembered(
     assert tracked.reads.get("a") == b"2"
 
 
-def test_a_connection_may_be_closed_any_number_of_times(store_server: ServerProcess) -> None:
+def test_the_connection_is_restored_any_number_of_times(store_server: ServerProcess) -> None:
     settings = store_settings(store_server.port)
     store = connect(settings)
     reads = connect_reads(settings, store)
@@ -197,7 +197,7 @@ def test_a_connection_may_be_closed_any_number_of_times(store_server: ServerProc
             assert reads.get("a") == str(number).encode()
 
 
-def test_a_store_that_comes_back_empty_is_believed(
+def test_a_store_that_comes_back_empty_is_read_as_empty(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with server(SERVERS["valkey"], tmp_path_factory.mktemp("first")) as first:
@@ -225,7 +225,9 @@ def test_an_expired_value_is_forgotten(tracked: Tracked) -> None:
 
 
 @pytest.mark.parametrize("count", [50, 5_000])
-def test_no_more_is_kept_than_may_be(store_server: ServerProcess, count: int) -> None:
+def test_no_more_values_are_remembered_than_allowed(
+    store_server: ServerProcess, count: int
+) -> None:
     tracked = Tracked(store_server, most=100)
     for number in range(count):
         tracked.reads.many([f"s{number}"], [f"h{number}"], ["x", "y"])
@@ -237,7 +239,7 @@ def test_no_more_is_kept_than_may_be(store_server: ServerProcess, count: int) ->
     ) == (tracked.reads.kept)
 
 
-def test_a_user_of_the_store_who_may_not_track_reads_each_time(tracked: Tracked) -> None:
+def test_without_permission_for_tracking_each_read_asks_the_store(tracked: Tracked) -> None:
     with redis.Redis(port=tracked.server.port) as client:
         client.execute_command("ACL", "SETUSER", "default", "-client|tracking")
     for value in (b"1", b"2"):
@@ -245,7 +247,7 @@ def test_a_user_of_the_store_who_may_not_track_reads_each_time(tracked: Tracked)
         assert tracked.reads.get("a") == value
 
 
-def test_readers_never_keep_a_value_that_writers_replaced(store_server: ServerProcess) -> None:
+def test_readers_never_remember_a_value_that_was_replaced(store_server: ServerProcess) -> None:
     settings = store_settings(store_server.port)
     store = connect(settings)
     reads = connect_reads(settings, store)
@@ -280,7 +282,7 @@ def without_memory(any_store: StoreSettings, store: Store) -> Reads:
     return connect_reads(any_store.model_copy(update={"cache_values": 0}), store)
 
 
-def test_without_memory_each_read_is_the_store_s(without_memory: Reads) -> None:
+def test_without_memory_each_read_asks_the_store(without_memory: Reads) -> None:
     assert isinstance(without_memory, StoreReads)
 
 
@@ -304,7 +306,7 @@ def test_an_invalidation_right_after_the_answer_is_applied() -> None:
     assert store.asked == ["MGET", "MGET"]
 
 
-def test_an_invalidation_between_two_answers_is_of_the_first() -> None:
+def test_an_invalidation_between_two_answers_belongs_to_the_first() -> None:
     store = scripted(
         MGET=[values("old") + changed("a"), values("new")],
         HMGET=[values("1")],
@@ -315,14 +317,14 @@ def test_an_invalidation_between_two_answers_is_of_the_first() -> None:
     assert store.asked == ["MGET", "HMGET", "MGET"]
 
 
-def test_an_invalidation_before_an_answer_is_not_of_it() -> None:
+def test_an_invalidation_before_an_answer_does_not_concern_it() -> None:
     store = scripted(MGET=[changed("a") + values("new")])
     with reads_of(store) as reads:
         assert [reads.get("a"), reads.get("a")] == [b"new", b"new"]
     assert store.asked == ["MGET"]
 
 
-def test_an_error_is_raised_and_the_next_read_begins_anew() -> None:
+def test_after_an_error_the_next_read_reconnects() -> None:
     store = scripted(MGET=[b"-ERR broken\r\n", values("good", "good")])
     with reads_of(store) as reads:
         with pytest.raises(redis.RedisError):
@@ -330,7 +332,7 @@ def test_an_error_is_raised_and_the_next_read_begins_anew() -> None:
         assert reads.many(["a", "b"]).strings == [b"good", b"good"]
 
 
-def test_operators_see_what_memory_does(tracked: Tracked) -> None:
+def test_metrics_show_the_use_of_the_memory(tracked: Tracked) -> None:
     registry = CollectorRegistry()
     read_metrics.register(registry, tracked.reads)
     read_metrics.register(registry, StoreReads(tracked.store))

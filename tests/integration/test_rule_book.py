@@ -1,4 +1,4 @@
-"""The rules are one document: writers at the same time lose nothing."""
+"""The rules are one value, and concurrent writers lose no change."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +19,12 @@ def test_an_empty_store_has_no_rules(store: Store) -> None:
     assert RuleBook(store).book().ladder.rules == ()
 
 
-def test_a_change_is_seen_at_once_by_another_instance(store: Store) -> None:
+def test_a_change_is_immediately_visible_to_another_instance(store: Store) -> None:
     RuleBook(store).change(lambda book: add(book, 1))
     assert [rule.level for rule in RuleBook(store).book().ladder.rules] == [1]
 
 
-def test_a_change_that_decides_against_it_leaves_the_rules(store: Store) -> None:
+def test_a_decision_for_no_change_leaves_the_rules(store: Store) -> None:
     book = RuleBook(store)
     book.change(lambda found: add(found, 1))
     book.change(lambda _found: None)
@@ -39,7 +39,7 @@ def test_no_writer_overwrites_another(store: Store) -> None:
     assert sorted(rule.id for rule in rules) == list(range(1, 41))
 
 
-def test_every_version_is_kept_with_who_made_it_and_when(store: Store) -> None:
+def test_every_version_is_retained_with_its_app_and_time(store: Store) -> None:
     rules = RuleBook(store, now=lambda: 77)
     rules.change(lambda book: add(book, 1), "billing")
     rules.change(lambda book: replace(book, ladder=book.ladder.without(1)), "shop")
@@ -55,14 +55,14 @@ def test_every_version_is_kept_with_who_made_it_and_when(store: Store) -> None:
     assert before.ladder.rules == ()
 
 
-def test_a_level_that_lost_its_rule_is_still_known(store: Store) -> None:
+def test_a_level_whose_rule_was_deleted_is_still_known(store: Store) -> None:
     rules = RuleBook(store)
     rules.change(lambda book: add(book, 1))
     rules.change(lambda book: replace(book, ladder=book.ladder.without(1)))
     assert rules.book().levels == {1}
 
 
-def test_a_book_of_the_first_suite_is_read(store: Store) -> None:
+def test_rules_of_the_first_release_can_be_read(store: Store) -> None:
     rule = {"id": 1, "level": 4, "name": "x", "down_point": 0, "up_point": 9, "picture": None}
     store.set(keys.RULES, json.dumps({"version": 3, "next_id": 2, "rules": [rule]}))
     book = RuleBook(store).book()

@@ -1,4 +1,4 @@
-"""Demotions by the clock: begun once, by one of several instances, and made up for if missed."""
+"""Scheduled demotions: one of several instances starts each run, and late if it was missed."""
 
 import threading
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from operations.commands.demo import prepare
-from services.member_level.demotion.driver import DemotionDriver
-from services.member_level.demotion.following import Demotions
+from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.runs import DemotionRuns, Run
+from services.member_level.demotion.run_store import Run, RunStore
 from services.member_level.demotion.schedule import Schedule
-from services.member_level.demotion.scheduler import ScheduledDemotions
+from services.member_level.demotion.scheduler import DemotionScheduler
+from services.member_level.demotion.worker import DemotionWorker
 from services.rules.rule_book import RuleBook
 from services.store.keys import DEMOTION_SLOT
 from services.store.store import Store
@@ -25,16 +25,16 @@ HOURLY = Schedule.parse("every 1h")
 
 
 class Clock:
-    """Two instances with a clock each."""
+    """Two instances, each with its own clock."""
 
     def __init__(self, store: Store, schedule: Schedule) -> None:
         self.times = [0.0, 0.0]
-        self.runs = DemotionRuns(store)
-        self._demotions = Demotions(
-            RunProgress(self.runs), RuleBook(store), NoDriver(), threading.Event()
+        self.runs = RunStore(store)
+        self._demotions = DemotionCoordinator(
+            RunProgress(self.runs), RuleBook(store), NoWorker(), threading.Event()
         )
         self._scheduled = [
-            ScheduledDemotions(
+            DemotionScheduler(
                 store,
                 RuleBook(store),
                 self._demotions,
@@ -44,13 +44,13 @@ class Clock:
             for n in range(2)
         ]
 
-    def begun(self, *times: float) -> list[bool]:
+    def started(self, *times: float) -> list[bool]:
         self.times = list(times)
-        return [scheduled.begin_if_due() for scheduled in self._scheduled]
+        return [scheduled.start_if_due() for scheduled in self._scheduled]
 
 
-class NoDriver(DemotionDriver):
-    """Nobody drives here: what is looked at is who begins."""
+class NoWorker(DemotionWorker):
+    """Carries out nothing: the tests only check which instance starts a run."""
 
     def __init__(self) -> None:
         pass
@@ -66,40 +66,40 @@ def clock(store: Store, address: str) -> Clock:
     return Clock(store, HOURLY)
 
 
-def test_one_instance_begins_a_run_each_time(clock: Clock) -> None:
-    assert clock.begun(7_300, 7_300) == [False, False]
-    assert clock.begun(10_799, 10_799) == [False, False]
-    assert clock.begun(10_800, 10_800) == [True, False]
-    assert clock.begun(10_801, 10_801) == [False, False]
-    assert clock.begun(14_399, 14_400) == [False, True]
+def test_one_instance_starts_each_run(clock: Clock) -> None:
+    assert clock.started(7_300, 7_300) == [False, False]
+    assert clock.started(10_799, 10_799) == [False, False]
+    assert clock.started(10_800, 10_800) == [True, False]
+    assert clock.started(10_801, 10_801) == [False, False]
+    assert clock.started(14_399, 14_400) == [False, True]
     run = clock.runs.current()
     assert isinstance(run, Run)
     assert run.app == "schedule"
 
 
-def test_a_clock_that_is_behind_begins_nothing_again(clock: Clock) -> None:
-    clock.begun(7_300, 7_300)
-    assert clock.begun(10_800, 10_799) == [True, False]
-    assert clock.begun(10_801, 10_799.9) == [False, False]
-    assert clock.begun(10_802, 10_800) == [False, False]
+def test_a_slow_clock_does_not_start_a_run_again(clock: Clock) -> None:
+    clock.started(7_300, 7_300)
+    assert clock.started(10_800, 10_799) == [True, False]
+    assert clock.started(10_801, 10_799.9) == [False, False]
+    assert clock.started(10_802, 10_800) == [False, False]
 
 
-def test_runs_that_were_missed_are_made_up_for_by_one(clock: Clock) -> None:
-    clock.begun(7_300, 7_300)
-    assert clock.begun(1_000_000, 1_000_000) == [True, False]
-    assert clock.begun(1_000_001, 1_000_001) == [False, False]
+def test_one_run_makes_up_for_all_that_were_missed(clock: Clock) -> None:
+    clock.started(7_300, 7_300)
+    assert clock.started(1_000_000, 1_000_000) == [True, False]
+    assert clock.started(1_000_001, 1_000_001) == [False, False]
 
 
-def test_another_schedule_begins_with_its_next_time(clock: Clock, store: Store) -> None:
-    clock.begun(7_300, 7_300)
+def test_a_new_schedule_starts_with_its_next_time(clock: Clock, store: Store) -> None:
+    clock.started(7_300, 7_300)
     other = Clock(store, Schedule.parse("every 30m"))
-    assert other.begun(10_900, 10_900) == [False, False]
-    assert other.begun(12_600, 12_600) == [True, False]
+    assert other.started(10_900, 10_900) == [False, False]
+    assert other.started(12_600, 12_600) == [True, False]
 
 
 def test_without_rules_there_is_nothing_to_demote(store: Store) -> None:
     store.set(DEMOTION_SLOT, "3600:0:1")
-    assert Clock(store, HOURLY).begun(10_800, 10_800) == [False, False]
+    assert Clock(store, HOURLY).started(10_800, 10_800) == [False, False]
 
 
 def test_a_service_demotes_by_itself(address: str, store: Store, tmp_path: Path) -> None:
@@ -115,4 +115,4 @@ def test_a_service_demotes_by_itself(address: str, store: Store, tmp_path: Path)
             records = (users.get(f"due-{n}") for n in range(20))
             return {None if record is None else record.level for record in records}
 
-        until(lambda: levels() == {1}, "demoted without being asked")
+        until(lambda: levels() == {1}, "the scheduled demotion")

@@ -1,4 +1,4 @@
-"""The scripts against a model in plain Python: the same answers, whatever comes in what order."""
+"""The scripts give the same answers as a model in plain Python, for any order of calls."""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,20 +14,27 @@ from hypothesis.stateful import (
 )
 
 from services.rules.ladder import Ladder
-from services.rules.thresholds import Steps
+from services.rules.thresholds import LevelThresholds
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
 from services.user_state.history import Change, State, changes_of
 from services.user_state.record import Source
 from services.user_state.rows import Row
-from services.user_state.scripts import Kept
+from services.user_state.scripts import Retention
 from services.user_state.state import Bill, Outcome, UserState
 from tests.support.ladders import ladders
-from tests.support.levels import BUCKETS, LADDER, falls_of, index_of, same_bucket, steps_of
+from tests.support.levels import (
+    BUCKETS,
+    LADDER,
+    demotion_thresholds_of,
+    index_of,
+    same_bucket,
+    thresholds_of,
+)
 
 MAX_POINTS = 2**31 - 1
-# Users who share a bucket, and with it its counter, its indexes and its feed; and one who does not.
+# Users who share a bucket, with its counter, indexes and feed, and one user of another bucket.
 USERS = [*same_bucket(3), "elsewhere"]
 BY_NAME = st.sampled_from(USERS)
 POINTS = st.one_of(st.integers(0, 60), st.just(MAX_POINTS))
@@ -39,7 +46,7 @@ class Member:
 
     level: int
     points: int = 0
-    by_hand: bool = False
+    manual: bool = False
     protected_until: int = 0
 
 
@@ -62,7 +69,7 @@ class Model:
         return Member(earned, points) if earned > member.level else replace(member, points=points)
 
     def demoted(self, member: Member) -> Member:
-        if member.by_hand and member.protected_until > self.now:
+        if member.manual and member.protected_until > self.now:
             return member
         return Member(min(member.level, self.fitted(member.points)), member.points)
 
@@ -75,18 +82,18 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 store.delete(key.decode())
             self.model = Model()
             clock = lambda: float(self.model.now)  # noqa: E731
-            kept = Kept(history=4, feed=100_000)
-            self.users = UserState(store, BUCKETS, kept=kept, now=clock)
-            self.crowd = Crowd(store, BUCKETS, kept=kept, now=clock)
+            retention = Retention(history=4, feed=100_000)
+            self.users = UserState(store, BUCKETS, retention=retention, now=clock)
+            self.bulk = BulkUsers(store, BUCKETS, retention=retention, now=clock)
             self.versions = dict.fromkeys(USERS, 0)
 
         @property
-        def steps(self) -> Steps:
-            return steps_of(self.model.ladder)
+        def thresholds(self) -> LevelThresholds:
+            return thresholds_of(self.model.ladder)
 
         @rule(ladder=ladders(max_point=60))
         def change_rules(self, ladder: Ladder) -> None:
-            """Of levels that lose their rule by this, some have members."""
+            """Some of the levels that lose their rule have members."""
             self.model.ladder = ladder
 
         @precondition(lambda self: len(self.model.ladder.rules) > 1)
@@ -101,13 +108,13 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule(user=BY_NAME)
         def initialise(self, user: str) -> None:
-            self.users.initialise(user, self.steps.steps[0], 7)
-            self.model.members.setdefault(user, Member(self.steps.steps[0].level))
+            self.users.initialise(user, self.thresholds.levels[0], 7)
+            self.model.members.setdefault(user, Member(self.thresholds.levels[0].level))
 
         @rule(user=BY_NAME, points=POINTS)
         def set_points(self, user: str, points: int) -> None:
             before = self.model.members.get(user)
-            upgrade = self.users.set_points(user, points, self.steps)
+            upgrade = self.users.set_points(user, points, self.thresholds)
             if before is None:
                 assert upgrade is None
                 return
@@ -117,7 +124,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule(user=BY_NAME, delta=st.integers(-70, 70), bill=st.sampled_from("abc"))
         def add_points(self, user: str, delta: int, bill: str) -> None:
-            addition = self.users.add_points(user, delta, Bill(bill), self.steps)
+            addition = self.users.add_points(user, delta, Bill(bill), self.thresholds)
             before = self.model.members.get(user)
             answered = self.model.bills.get((user, bill))
             if answered is not None:
@@ -137,9 +144,9 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 self.model.bills[user, bill] = (delta, after.points, after.level)
 
         @rule(user=BY_NAME, level=st.integers(0, 50), seconds=st.integers(-5, 50))
-        def set_by_hand(self, user: str, level: int, seconds: int) -> None:
+        def set_manually(self, user: str, level: int, seconds: int) -> None:
             until = self.model.now + seconds
-            record = self.users.set_by_hand(user, level, "p", until)
+            record = self.users.set_manually(user, level, "p", until)
             before = self.model.members.get(user)
             assert (record is None) == (before is None)
             if before is not None:
@@ -151,20 +158,20 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         @rule(user=BY_NAME, points=POINTS, level=st.none() | st.integers(0, 50))
         def import_(self, user: str, points: int, level: int | None) -> None:
-            self.crowd.write([Row(user, points, level)], self.steps)
+            self.bulk.write([Row(user, points, level)], self.thresholds)
             if level is None:
                 level = self.model.fitted(points)
             self.model.members[user] = Member(level, points)
 
         @rule()
         def demote(self) -> None:
-            """Afterwards nobody is due any more: otherwise a run would never end."""
+            """Afterwards no user is due; otherwise a run would never end."""
             buckets = {BUCKETS.of(user) for user in USERS}
-            falls = falls_of(self.model.ladder, range(51))
-            self.crowd.demote(buckets, self.steps, falls, "run")
+            demotion_thresholds = demotion_thresholds_of(self.model.ladder, range(51))
+            self.bulk.demote(buckets, self.thresholds, demotion_thresholds, "run")
             for user, member in self.model.members.items():
                 self.model.members[user] = self.model.demoted(member)
-            again = self.crowd.demote(buckets, self.steps, falls, "run")
+            again = self.bulk.demote(buckets, self.thresholds, demotion_thresholds, "run")
             assert {each.now for each in again} == {0}
 
         @invariant()
@@ -174,8 +181,8 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 assert (record is None) == (member is None)
                 if record is None or member is None:
                     continue
-                by_hand = record.source is Source.MANUAL
-                found = Member(record.level, record.points, by_hand, record.protected_until)
+                manual = record.source is Source.MANUAL
+                found = Member(record.level, record.points, manual, record.protected_until)
                 assert found == member
                 assert record.version >= self.versions[user]
                 self.versions[user] = record.version
@@ -186,7 +193,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
                 member = self.model.members.get(user)
                 if member is None:
                     wanted = {}
-                elif member.by_hand:
+                elif member.manual:
                     wanted = {
                         "manual": member.protected_until,
                         f"hand:{member.level}": member.points,
@@ -201,9 +208,9 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
 
         def replays(self, user: str) -> None:
             bucket = BUCKETS.of(user)
-            told = Feed(store, BUCKETS).changes(bucket, 0)
-            assert [each.change.version for each in told] == list(range(1, len(told) + 1))
-            own = [each.change for each in told if each.user == user]
+            changes = Feed(store, BUCKETS).changes(bucket, 0)
+            assert [each.change.version for each in changes] == list(range(1, len(changes) + 1))
+            own = [each.change for each in changes if each.user == user]
             assert_chain(own)
             record = self.users.get(user)
             if record is None:

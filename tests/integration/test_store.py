@@ -1,4 +1,4 @@
-"""Every wait for the store ends by the deadline, and data of another layout is refused."""
+"""Every wait for the store ends by the deadline; data of another layout is refused."""
 
 import signal
 import socket
@@ -11,6 +11,7 @@ import redis
 
 from services.store import deadline, keys, layout
 from services.store.client import connect, is_unavailable
+from services.store.compare_and_set import CompareAndSet
 from services.store.keys import Buckets
 from services.store.store import Store
 from tests.stack.waiting import free_ports
@@ -26,27 +27,27 @@ def seconds_to_fail(call: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def test_a_refused_port_fails_at_once() -> None:
+def test_a_refused_port_fails_immediately() -> None:
     # 3.6 s with redis-py's defaults.
     store = connect(store_settings(free_ports(1)[0], timeout=5))
     assert seconds_to_fail(store.ping) < 2
 
 
-def test_a_silent_port_fails_by_the_setting() -> None:
+def test_a_silent_port_fails_after_the_configured_timeout() -> None:
     # 59 s with redis-py's defaults.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = connect(store_settings(silent.getsockname()[1], timeout=0.2))
         assert 0.1 < seconds_to_fail(store.ping) < 5
 
 
-def test_a_silent_port_fails_by_the_deadline_if_that_is_nearer() -> None:
+def test_a_silent_port_fails_by_an_earlier_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = connect(store_settings(silent.getsockname()[1], timeout=60))
         with deadline.within(0.2):
             assert seconds_to_fail(store.ping) < 5
 
 
-def test_a_connection_that_falls_silent_fails_by_the_deadline(tmp_path: Path) -> None:
+def test_an_existing_connection_that_falls_silent_fails_by_the_deadline(tmp_path: Path) -> None:
     with server(SERVERS["valkey"], tmp_path) as running:
         store = connect(store_settings(running.port, timeout=60))
         store.ping()
@@ -55,11 +56,22 @@ def test_a_connection_that_falls_silent_fails_by_the_deadline(tmp_path: Path) ->
             assert seconds_to_fail(store.ping) < 5
 
 
-def test_nothing_is_asked_after_the_deadline(store: Store) -> None:
+def test_no_command_is_sent_after_the_deadline(store: Store) -> None:
     store.ping()
     with deadline.within(-1), pytest.raises(deadline.DeadlinePassedError):
         store.ping()
     store.ping()
+
+
+def test_a_change_that_loses_every_race_ends_by_the_deadline(store: Store) -> None:
+    def decide(_read: bytes | None) -> bytes:
+        with deadline.within(None):
+            store.set("key", f"another writer's {time.monotonic_ns()}")
+        return b"ours"
+
+    with deadline.within(0.2):
+        assert seconds_to_fail(lambda: CompareAndSet(store).change("key", decide)) < 5
+    assert store.get("key") != b"ours"
 
 
 def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:
@@ -68,7 +80,7 @@ def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:
     assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 2}'
 
 
-def test_data_of_the_format_before_is_read_and_marked_by_who_writes(store: Store) -> None:
+def test_the_mark_of_an_earlier_format_is_accepted_and_raised_by_writers(store: Store) -> None:
     store.set(keys.LAYOUT, '{"buckets": 1024, "format": 1}')
     layout.claim(store, Buckets())
     assert store.get(keys.LAYOUT) == b'{"buckets": 1024, "format": 1}'
@@ -88,7 +100,7 @@ def test_data_of_the_format_before_is_read_and_marked_by_who_writes(store: Store
         "",
     ],
 )
-def test_data_of_another_layout_is_refused_and_left_alone(store: Store, theirs: str) -> None:
+def test_data_of_another_layout_is_refused_and_stays_unchanged(store: Store, theirs: str) -> None:
     store.set(keys.LAYOUT, theirs)
     with pytest.raises(layout.LayoutMismatchError):
         layout.claim(store, Buckets(), is_writer=True)

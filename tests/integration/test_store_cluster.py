@@ -1,4 +1,4 @@
-"""A cluster with one primary dead or silent: its slots wait, the others do not notice."""
+"""A cluster with one primary dead or silent: only the slots of that primary are affected."""
 
 import signal
 import time
@@ -11,11 +11,11 @@ import redis
 from services.store.client import connect, is_unavailable
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.state import UserState
 from tests.stack.waiting import free_ports, until
 from tests.support.cluster import PRIMARIES, Cluster, running_cluster
-from tests.support.levels import STEPS, started
+from tests.support.levels import THRESHOLDS, started
 from tests.support.store_server import store_settings
 
 TIMEOUT_SECONDS = 0.4
@@ -51,7 +51,7 @@ def users_of(cluster: Cluster) -> list[str]:
 
 
 def fails(call: Callable[[], object]) -> float:
-    """The seconds until it fails for want of a store."""
+    """The seconds until a call fails because the store is unavailable."""
     begun = time.monotonic()
     with pytest.raises(redis.RedisError) as raised:
         call()
@@ -59,7 +59,7 @@ def fails(call: Callable[[], object]) -> float:
     return time.monotonic() - begun
 
 
-def test_nothing_is_asked_before_it_is_used_and_a_failure_is_not_kept(cluster: Cluster) -> None:
+def test_a_cluster_client_connects_on_first_use_and_again_after_a_failure(cluster: Cluster) -> None:
     settings = store_settings(free_ports(1)[0], TIMEOUT_SECONDS, scheme="redis+cluster")
     store = connect(settings)
     users = UserState(store, Buckets())
@@ -68,7 +68,7 @@ def test_nothing_is_asked_before_it_is_used_and_a_failure_is_not_kept(cluster: C
     assert cluster.ports
 
 
-def test_a_dead_primary_fails_its_own_slots_at_once_and_comes_back_by_itself(
+def test_a_dead_primary_fails_only_its_own_slots_until_it_is_back(
     cluster: Cluster, store: Store
 ) -> None:
     users, names = UserState(store, Buckets()), users_of(cluster)
@@ -81,8 +81,8 @@ def test_a_dead_primary_fails_its_own_slots_at_once_and_comes_back_by_itself(
         assert store.ping()
         cluster.restart(victim)
         until(lambda: _answers(users, names[victim]), "the slots of the victim")  # noqa: B023
-        # It forgot the scripts, and is sent them again.
-        assert users.set_points(names[victim], 700 + victim, STEPS) is not None
+        # It has lost the scripts, so the client sends them again.
+        assert users.set_points(names[victim], 700 + victim, THRESHOLDS) is not None
 
 
 def _answers(users: UserState, user: str) -> bool:
@@ -92,7 +92,7 @@ def _answers(users: UserState, user: str) -> bool:
         return False
 
 
-def test_a_silent_primary_holds_nobody_longer_than_the_timeout_allows(
+def test_a_silent_primary_delays_no_caller_beyond_the_timeout(
     cluster: Cluster, store: Store
 ) -> None:
     users, names = UserState(store, Buckets()), users_of(cluster)
@@ -100,7 +100,7 @@ def test_a_silent_primary_holds_nobody_longer_than_the_timeout_allows(
         started(users, user, 600)
     cluster.signal(1, signal.SIGSTOP)
     try:
-        # The call itself, and a look at who has the slots now, which may ask the silent one again.
+        # The call itself, and a refresh of the slots, which may ask the silent node again.
         assert fails(lambda: users.get(names[1])) < 4 * TIMEOUT_SECONDS + 2
         for node in (0, 2):
             begun = time.monotonic()
@@ -121,17 +121,17 @@ def test_slots_that_moved_are_found(cluster: Cluster, store: Store) -> None:
     try:
         record = users.get("mover")
         assert record is not None
-        upgrade = users.set_points("mover", 1_300, STEPS)
+        upgrade = users.set_points("mover", 1_300, THRESHOLDS)
         assert upgrade is not None
         assert upgrade.rose
-        assert len(list(Crowd(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
+        assert len(list(BulkUsers(store, Buckets()).users([Buckets().of("mover")], [0, 1, 3]))) == 1
     finally:
         move_slot(cluster, key, other, home)
     assert users.get("mover") is not None
 
 
 def move_slot(cluster: Cluster, key: str, source: int, target: int) -> None:
-    """As an operator's tool does it: announce, move the keys, tell everybody."""
+    """Moves a slot as an operator's tool does: announces it, moves the keys, informs all nodes."""
     clients: list[Any] = [cluster.client(node) for node in range(PRIMARIES)]
     slot = clients[0].cluster("KEYSLOT", key)
     ids = [_text(client.cluster("MYID")) for client in clients]

@@ -1,4 +1,4 @@
-"""WatchLevels through a real service: no gaps, no repeats, and a clear end."""
+"""WatchLevels through a real service: no gaps, no repeats, and a clear failure at the end."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from services.user_state.history import State
 from services.user_state.record import Source
 from services.user_state.state import UserState
 from tests.stack.waiting import until
-from tests.support.levels import STEPS
+from tests.support.levels import THRESHOLDS
 from tests.support.member_calls import (
     exported,
     failure,
@@ -32,7 +32,7 @@ from tests.support.member_calls import (
 from tests.support.service import Service, running_service
 
 
-def test_a_watch_starts_now_and_goes_on_from_a_cursor_without_gaps_or_repeats(
+def test_a_watch_starts_now_and_continues_from_a_cursor_without_gaps_or_repeats(
     member: Service,
 ) -> None:
     _, cursor = watched(member, "", 0)
@@ -40,7 +40,7 @@ def test_a_watch_starts_now_and_goes_on_from_a_cursor_without_gaps_or_repeats(
     for point in range(1, 31):
         upgrade(member, "42", point)
         if point % 10 == 0:
-            # Reconnects each time, with the cursor of the message that came last.
+            # Reconnects each time with the cursor of the last message.
             changes, cursor = watched(member, cursor, 10)
             seen += [(each.user_id, each.change.to.points) for each in changes]
     assert seen == [("42", point) for point in range(1, 31)]
@@ -58,15 +58,13 @@ def test_a_watch_sees_a_change_while_it_waits(member: Service) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "w", "wAAAA", "e" + "A" * 40, "w" * 70_000])
-def test_a_wrong_cursor_is_refused(member: Service, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(member: Service, cursor: str) -> None:
     wanted = ("INVALID_ARGUMENT", "CURSOR_INVALID", "cursor")
     assert failure(lambda: watched(member, cursor, 1)) == wanted
     assert failure(lambda: exported(member, cursor=cursor)) == wanted
 
 
-def test_a_cursor_of_changes_that_are_no_longer_kept_has_expired(
-    member: Service, store: Store
-) -> None:
+def test_a_cursor_before_trimmed_changes_has_expired(member: Service, store: Store) -> None:
     _, cursor = watched(member, "", 0)
     upgrade(member, "42", 1)
     upgrade(member, "42", 2)
@@ -80,7 +78,7 @@ def test_a_cursor_of_changes_that_are_no_longer_kept_has_expired(
     )
 
 
-def test_a_cursor_from_the_future_is_of_another_store(member: Service, store: Store) -> None:
+def test_a_cursor_ahead_of_the_store_is_refused(member: Service, store: Store) -> None:
     upgrade(member, "42", 1)
     _, cursor = watched(member, "", 0)
     store.set(Buckets().of("42").versions, 0)
@@ -109,28 +107,28 @@ def test_streams_beyond_the_limit_are_refused_and_the_other_calls_are_not(
 
 
 class Busy:
-    """Somebody who changes one user over and over, a thousand times a second or more."""
+    """Changes one member again and again."""
 
     def __init__(self, store: Store, user: str) -> None:
         self._users = UserState(store, Buckets())
-        self._users.initialise(user, STEPS.steps[0], STEPS.version)
+        self._users.initialise(user, THRESHOLDS.levels[0], THRESHOLDS.version)
         self._user = user
         self.changes = 0
 
     def change(self, count: int) -> None:
         for _ in range(count):
             self.changes += 1
-            self._users.set_points(self._user, self.changes, STEPS)
+            self._users.set_points(self._user, self.changes, THRESHOLDS)
 
     def change_each_second(self, count: int, is_over: threading.Event) -> None:
         started, first = time.monotonic(), self.changes
         while not is_over.wait(0.001):
-            # As many as are due; a store that takes fewer gets them one after the other.
+            # Makes up for lost time, but in small steps, so that a slow store can follow.
             due = first + int(count * (time.monotonic() - started))
             self.change(min(100, due - self.changes))
 
 
-def test_a_busy_user_neither_ends_a_live_watch_nor_delays_the_changes_of_others(
+def test_a_busy_member_neither_ends_a_watch_nor_delays_the_changes_of_others(
     member: Service, store: Store
 ) -> None:
     busy, is_over = Busy(store, "busy"), threading.Event()
@@ -161,12 +159,14 @@ def test_a_busy_user_neither_ends_a_live_watch_nor_delays_the_changes_of_others(
         if is_over.is_set() and seen == busy.changes:
             break
     stream.cancel()
-    # A second, and not the minute that the busy user's changes would take.
+    # Not the minute that the changes of the busy member would take.
     assert sorted(waited)[len(waited) // 2] < 1
 
 
 @pytest.mark.parametrize("other", ["before", "after"])
-def test_many_waiting_changes_of_one_user_leave_a_share_to_others(store: Store, other: str) -> None:
+def test_many_waiting_changes_of_one_member_leave_a_share_to_others(
+    store: Store, other: str
+) -> None:
     feed, users = Feed(store, Buckets()), UserState(store, Buckets())
     watch, busy = Watch(feed, ""), Busy(store, "busy")
     number = Buckets().of("busy").number
@@ -176,7 +176,7 @@ def test_many_waiting_changes_of_one_user_leave_a_share_to_others(store: Store, 
         for user in map(str, range(100))
         if (Buckets().of(user).number < number) == (other == "before")
     )
-    users.initialise(few, STEPS.steps[0], STEPS.version)
+    users.initialise(few, THRESHOLDS.levels[0], THRESHOLDS.version)
     changes, is_more = watch.read()
     assert is_more
     assert [each.user for each in changes].count(few) == 1
@@ -189,7 +189,7 @@ def test_many_waiting_changes_of_one_user_leave_a_share_to_others(store: Store, 
     assert watch.read() == ([], False)
 
 
-def test_each_bucket_has_its_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bucket_gets_its_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_of, "BUCKETS", 3)
     watch, busy = Watch(Feed(store, Buckets()), ""), [Busy(store, str(n)) for n in range(10)]
     seen: set[str] = set()
@@ -222,7 +222,7 @@ def _is_free(service: Service) -> bool:
         return False
 
 
-def test_a_service_that_goes_down_ends_its_watches(member: Service) -> None:
+def test_a_service_that_shuts_down_ends_its_watches(member: Service) -> None:
     stub = MemberHistoryStub(member.channel)
     stream = stub.WatchLevels(
         member_history_pb2.WatchLevelsRequest(), timeout=30, metadata=member.metadata

@@ -1,17 +1,17 @@
-"""Demotions of one instance without its server, and calls that follow them."""
+"""The demotion objects of one instance without its server, and calls that follow a run."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from services.member_level.demotion.driver import DemotionDriver
-from services.member_level.demotion.following import Demotions, Follower
+from services.member_level.demotion.coordinator import DemotionCoordinator, Follower
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.runs import LEASE_MILLISECONDS, DemotionRuns, Run, RunState
+from services.member_level.demotion.run_store import LEASE_MILLISECONDS, Run, RunState, RunStore
+from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
 from services.store.store import Store
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.state import UserState
 from tests.stack.waiting import until
 from tests.support.levels import BUCKETS
@@ -40,8 +40,8 @@ class Context:
             callback()
 
 
-class CountingRuns(DemotionRuns):
-    """Counts how often the store is asked how the run stands."""
+class CountingRunStore(RunStore):
+    """Counts the reads of the run's state from the store."""
 
     reads = 0
 
@@ -51,39 +51,39 @@ class CountingRuns(DemotionRuns):
 
 
 class Instance:
-    """What one instance of the service has of demotions."""
+    """The demotion objects of one instance of the service."""
 
     def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
         self.store = store
-        self.crowd = Crowd(store, BUCKETS)
+        self.bulk = BulkUsers(store, BUCKETS)
         self.rules = RuleBook(store)
-        self.runs = CountingRuns(store, lease_milliseconds)
+        self.runs = CountingRunStore(store, lease_milliseconds)
         self.progress = RunProgress(self.runs)
         self.stopping = threading.Event()
-        self.driver = DemotionDriver(
-            self.crowd, self.progress, self.rules, rate=0, stopping=self.stopping
+        self.worker = DemotionWorker(
+            self.bulk, self.progress, self.rules, rate=0, stopping=self.stopping
         )
-        self.demotions = Demotions(self.progress, self.rules, self.driver, self.stopping)
+        self.demotions = DemotionCoordinator(self.progress, self.rules, self.worker, self.stopping)
 
     def members(self) -> MemberLevel:
         users = UserState(self.store, BUCKETS)
-        return MemberLevel(users, self.crowd, self.rules, self.demotions, manual_level_days=1)
+        return MemberLevel(users, self.bulk, self.rules, self.demotions, manual_level_days=1)
 
-    def begun(self, name: str = "run") -> Run:
-        return self.demotions.begin(Run(name, "app", self.rules.book().version))
+    def start_run(self, name: str = "run") -> Run:
+        return self.demotions.start(Run(name, "app", self.rules.book().version))
 
     @contextmanager
-    def driving(self) -> Iterator[None]:
-        self.driver.start()
+    def working(self) -> Iterator[None]:
+        self.worker.start()
         try:
             yield
         finally:
             self.stopping.set()
-            self.driver.join(20)
+            self.worker.join(20)
 
 
 class Following:
-    """A thread that follows a run to its end, and what it has seen."""
+    """A thread that follows a run to its end, and the states it has seen."""
 
     def __init__(self, instance: Instance, run: Run, follower: Follower) -> None:
         self.states: list[RunState] = []

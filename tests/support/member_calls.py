@@ -1,4 +1,4 @@
-"""Calls of member_level as tests make them, with the metadata that they need."""
+"""Calls of member_level for tests."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -18,7 +18,7 @@ Row = member_bulk_pb2.UserRow
 
 
 def watched(service: Service, cursor: str, count: int) -> tuple[list[Any], str]:
-    """The next changes behind the cursor, at least so many, and the cursor behind them."""
+    """At least `count` changes after the cursor, and the cursor after them."""
     request = member_history_pb2.WatchLevelsRequest(cursor=cursor)
     stream = MemberHistoryStub(service.channel).WatchLevels(
         request, timeout=20, metadata=service.metadata
@@ -57,7 +57,7 @@ def exported(service: Service, **options: Any) -> list[Row]:
 
 
 def failure(call: Callable[[], object]) -> tuple[str, str, str]:
-    """Code, reason and first field of a call that fails."""
+    """The code, the reason and the first field of a call that fails."""
     with pytest.raises(grpc.RpcError) as raised:
         call()
     status = rpc_status.from_call(cast(grpc.Call, raised.value))

@@ -23,6 +23,7 @@ PURE = (
     "rules/ladder.py",
     "rules/thresholds.py",
     "shop_level/catalogue.py",
+    "shop_level/shop.py",
 )
 
 

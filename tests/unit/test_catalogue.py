@@ -1,22 +1,23 @@
-"""What the shop's page shows of what operators put in; docs/api/shop-member-level.md."""
+"""What the page of a shop shows; see docs/api/shop-member-level.md."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
-from levelgate.shop.v1.shop_admin_pb2 import Shop, ShopLevelSettings
-from levelgate.shop.v1.shop_level_pb2 import Goods, Level
+from levelgate.shop.v1.shop_level_pb2 import Level
 from services.shop_level.catalogue import level_of, shown_levels, shown_member
+from services.shop_level.shop import Goods, Profile, Shop, ShopLevel
 
 GOODS = Goods(id=100, title="测试商品", price="200.00")
 SHOWN_GOODS = {"id": 100, "title": "测试商品", "thumb": "", "price": "200.00"}
 
 
-def condition(shop: Shop, level: ShopLevelSettings) -> tuple[str, object]:
-    """The one key that says what raises to the level, and what it shows."""
-    (shown,) = shown_levels(shop, [level])
+def condition(shop: Shop, level: ShopLevel) -> tuple[str, object]:
+    """The one key that tells how a member reaches the level, and its value."""
+    (shown,) = shown_levels(replace(shop, levels=(level,)))
     name = shown.WhichOneof("upgrade")
     assert name is not None
     value = getattr(shown, name)
@@ -40,11 +41,11 @@ def as_json(message: Message) -> dict[str, object]:
     ("level_type", "key", "value"),
     [("0", "order_money", "100.00"), ("1", "order_count", "10"), ("2", "goods", SHOWN_GOODS)],
 )
-def test_only_the_key_that_level_type_names_is_there(
+def test_only_the_key_that_level_type_selects_is_shown(
     level_type: str, key: str, value: object
 ) -> None:
-    level = ShopLevelSettings(id=1, order_money="100.00", order_count="10", goods=GOODS)
-    assert condition(Shop(level_type=level_type), level) == (key, value)
+    level = ShopLevel(1, 1, "", order_money="100.00", order_count="10", goods=GOODS)
+    assert condition(Shop(level_type), level) == (key, value)
 
 
 @pytest.mark.parametrize(
@@ -52,22 +53,22 @@ def test_only_the_key_that_level_type_names_is_there(
     [("0", "order_money", ""), ("1", "order_count", ""), ("2", "goods", None)],
 )
 def test_an_empty_condition_is_shown_empty(level_type: str, key: str, value: object) -> None:
-    assert condition(Shop(level_type=level_type), ShopLevelSettings(id=1)) == (key, value)
+    assert condition(Shop(level_type), ShopLevel(1, 1, "")) == (key, value)
 
 
 def test_a_shop_may_have_goods_as_an_array() -> None:
-    shop = Shop(level_type="2", goods_as_array=True)
-    level = ShopLevelSettings(id=1, goods=GOODS)
+    shop = Shop("2", goods_as_array=True)
+    level = ShopLevel(1, 1, "", goods=GOODS)
     assert condition(shop, level) == ("goods", [SHOWN_GOODS])
-    assert condition(shop, ShopLevelSettings(id=1)) == ("goods", [])
+    assert condition(shop, ShopLevel(1, 1, "")) == ("goods", [])
 
 
 def test_rent_free_and_deposit_free_are_strings_or_null() -> None:
-    level = ShopLevelSettings(id=1, rent_free="1")
-    (row,) = shown_levels(Shop(level_type="0"), [level])
+    level = ShopLevel(1, 1, "", rent_free="1")
+    (row,) = shown_levels(Shop("0", levels=(level,)))
     assert row.rent_free.string_value == "1"
     assert row.deposit_free.WhichOneof("kind") == "null_value"
-    rights = as_json(shown_member(Shop(), level, "", "", 0))["rights"]
+    rights = as_json(shown_member(Shop("0"), level, Profile(), 0))["rights"]
     assert rights == {
         "discount": "",
         "freight_reduction": "",
@@ -77,12 +78,12 @@ def test_rent_free_and_deposit_free_are_strings_or_null() -> None:
 
 
 def test_levels_come_by_rising_weight() -> None:
-    levels = [ShopLevelSettings(id=1, weight=9), ShopLevelSettings(id=2, weight=4)]
-    assert [level.id for level in shown_levels(Shop(level_type="0"), levels)] == [2, 1]
+    levels = (ShopLevel(1, 9, ""), ShopLevel(2, 4, ""))
+    assert [level.id for level in shown_levels(Shop("0", levels=levels))] == [2, 1]
 
 
 def test_the_members_level_is_the_one_whose_weight_is_the_shared_level() -> None:
-    levels = [ShopLevelSettings(id=7, weight=3), ShopLevelSettings(id=8, weight=5)]
+    levels = [ShopLevel(7, 3, ""), ShopLevel(8, 5, "")]
     own = level_of(levels, 5)
     assert own is not None
     assert own.id == 8
@@ -90,10 +91,10 @@ def test_the_members_level_is_the_one_whose_weight_is_the_shared_level() -> None
 
 
 @pytest.mark.parametrize(
-    ("shop", "name"), [(Shop(), "普通会员"), (Shop(no_level_name="访客"), "访客")]
+    ("shop", "name"), [(Shop("0"), "普通会员"), (Shop("0", no_level_name="访客"), "访客")]
 )
 def test_without_a_level_there_are_no_rights(shop: Shop, name: str) -> None:
-    member = as_json(shown_member(shop, None, "Joe", "", 0))
+    member = as_json(shown_member(shop, None, Profile("Joe"), 0))
     assert member == {
         "level_id": 0,
         "level_name": name,

@@ -1,4 +1,4 @@
-"""Conditions: what holds, why not, and how many points are missing."""
+"""Conditions: whether they hold, which leaves fail, and how many points are needed."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from services.upbot_checks.eligibility.condition import (
     AnyStar,
     Condition,
     GameInfo,
+    Leaf,
     LevelAtLeast,
     LevelIn,
     Needs,
     Not,
-    Place,
     Points,
     Snapshot,
-    points_wanted,
-    unmet_parts,
+    points_needed,
+    unmet_leaves,
 )
 from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
@@ -94,12 +94,14 @@ users = st.builds(
         (Not(LevelAtLeast(0)), NOBODY, True),
     ],
 )
-def test_what_a_user_satisfies(condition: Condition, user: Snapshot, holds: bool) -> None:
+def test_a_leaf_holds_for_the_users_that_satisfy_it(
+    condition: Condition, user: Snapshot, holds: bool
+) -> None:
     assert condition.holds(user) is holds
 
 
 @given(st.lists(conditions, min_size=1, max_size=4).map(tuple), users)
-def test_all_any_and_not_are_what_they_say(parts: tuple[Condition, ...], user: Snapshot) -> None:
+def test_all_any_and_not_combine_their_parts(parts: tuple[Condition, ...], user: Snapshot) -> None:
     each = [part.holds(user) for part in parts]
     assert All(parts).holds(user) == all(each)
     assert AnyOf(parts).holds(user) == any(each)
@@ -107,7 +109,7 @@ def test_all_any_and_not_are_what_they_say(parts: tuple[Condition, ...], user: S
 
 
 @given(conditions, users)
-def test_what_a_condition_needs_is_enough(condition: Condition, user: Snapshot) -> None:
+def test_the_data_that_a_condition_needs_is_enough(condition: Condition, user: Snapshot) -> None:
     needs = condition.needs()
     known = Snapshot(
         user.level if needs.level else None,
@@ -120,42 +122,42 @@ def test_what_a_condition_needs_is_enough(condition: Condition, user: Snapshot) 
 
 @dataclass(frozen=True)
 class Never(Condition):
-    """A part that must not be asked."""
+    """A part that must not be evaluated."""
 
     def holds(self, user: Snapshot) -> bool:
-        raise AssertionError(f"asked of {user}")
+        raise AssertionError(f"evaluated for {user}")
 
     def needs(self) -> Needs:
         return Needs()
 
 
-def test_what_is_decided_is_not_asked_further() -> None:
+def test_the_evaluation_stops_as_soon_as_the_result_is_certain() -> None:
     yes, no = LevelAtLeast(0), LevelAtLeast(9)
     assert not All((no, Never())).holds(Snapshot(level=0))
     assert AnyOf((yes, Never())).holds(Snapshot(level=0))
 
 
-def unmet(condition: Condition, user: Snapshot) -> list[Place]:
-    return unmet_parts(condition, lambda place: place)(user)
+def unmet(condition: Condition, user: Snapshot) -> list[Leaf]:
+    return unmet_leaves(condition, lambda leaf: leaf)(user)
 
 
 @given(conditions, users)
-def test_something_is_unmet_exactly_where_the_condition_does_not_hold(
+def test_leaves_are_unmet_exactly_if_the_condition_does_not_hold(
     condition: Condition, user: Snapshot
 ) -> None:
     found = unmet(condition, user)
     assert bool(found) is not condition.holds(user)
-    for place, part in found:
+    for path, leaf in found:
         inner = condition
-        for position in place:
+        for position in path:
             assert isinstance(inner, All | AnyOf)
             inner = inner.parts[position]
-        assert inner == part
-        assert not part.holds(user)
-        assert not isinstance(part, All | AnyOf)
+        assert inner == leaf
+        assert not leaf.holds(user)
+        assert not isinstance(leaf, All | AnyOf)
 
 
-def test_of_all_the_failed_parts_are_unmet_and_of_any_every_part() -> None:
+def test_the_failing_parts_of_all_and_every_part_of_any_are_unmet() -> None:
     one, two, three = LevelAtLeast(1), LevelAtLeast(2), LevelAtLeast(3)
     user = Snapshot(level=1)
     assert [part.path for part in unmet(All((one, two, three)), user)] == [(1,), (2,)]
@@ -188,14 +190,14 @@ RULES = Ladder([Rule(1, 1, "a", 500, 800), Rule(2, 2, "b", 800, 1200), Rule(4, 4
 def test_points_wanted_for_a_level(
     condition: Condition, level: int | None, points: int | None
 ) -> None:
-    assert points_wanted(condition, level, RULES) == points
+    assert points_needed(condition, level, RULES) == points
 
 
 @given(ladders(), small, small)
-def test_with_the_wanted_points_the_condition_holds(ladder: Ladder, level: int, asked: int) -> None:
+def test_with_the_needed_points_the_condition_holds(ladder: Ladder, level: int, asked: int) -> None:
     assume(level < asked)
-    wanted = points_wanted(LevelAtLeast(asked), level, ladder)
-    if wanted is None:
+    needed = points_needed(LevelAtLeast(asked), level, ladder)
+    if needed is None:
         assert not any(rule.level >= asked for rule in ladder.rules)
     else:
-        assert LevelAtLeast(asked).holds(Snapshot(level=ladder.level_for(wanted)))
+        assert LevelAtLeast(asked).holds(Snapshot(level=ladder.level_for(needed)))

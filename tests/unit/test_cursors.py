@@ -1,4 +1,4 @@
-"""Cursors: what was given comes back; whatever else is handed in is refused, and nothing fails."""
+"""Cursors can be read back, and any other text is refused with CursorError."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.member_level import cursors
-from services.member_level.cursors import CursorError, ExportCursor, RiskCursor
+from services.member_level.cursors import AtRiskCursor, CursorError, ExportCursor
 from services.user_state.record import MAX_VERSION
 
 BUCKETS = 4
@@ -20,13 +20,13 @@ NAMES = st.text(st.characters(codec="utf-8"), max_size=128)
 NUMBERS = st.integers(0, 2**32 - 1)
 READERS: dict[str, Callable[[str], object]] = {
     "W": lambda text: cursors.read_watch_cursor(text, BUCKETS),
-    "R": cursors.read_risk_cursor,
+    "R": cursors.read_at_risk_cursor,
     "E": cursors.read_export_cursor,
 }
 
 
 def forged(kind: str, packed: bytes) -> str:
-    """A cursor with a right checksum, which anybody can compute."""
+    """A cursor with a correct checksum, which anybody can compute."""
     checksum = zlib.crc32(kind.encode() + packed).to_bytes(4, "big")
     return kind + base64.urlsafe_b64encode(checksum + packed).decode().rstrip("=")
 
@@ -36,20 +36,20 @@ def versions(*numbers: int) -> bytes:
 
 
 @given(st.lists(st.integers(0, MAX_VERSION), min_size=BUCKETS, max_size=BUCKETS))
-def test_a_watch_goes_on_where_it_was(versions: list[int]) -> None:
+def test_a_watch_cursor_is_read_as_it_was_written(versions: list[int]) -> None:
     assert cursors.read_watch_cursor(cursors.watch_cursor(versions), BUCKETS) == versions
 
 
 @given(st.integers(0, 1_024), NUMBERS, NUMBERS, NAMES)
-def test_a_page_and_an_export_go_on_where_they_were(
+def test_page_and_export_cursors_are_read_as_they_were_written(
     bucket: int, level: int, points: int, user: str
 ) -> None:
-    risk, export = RiskCursor(bucket, level, points, user), ExportCursor(bucket, user)
-    assert cursors.read_risk_cursor(cursors.risk_cursor(risk)) == risk
+    risk, export = AtRiskCursor(bucket, level, points, user), ExportCursor(bucket, user)
+    assert cursors.read_at_risk_cursor(cursors.at_risk_cursor(risk)) == risk
     assert cursors.read_export_cursor(cursors.export_cursor(export)) == export
 
 
-OF_BEFORE = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BUCKETS, [True, "u"]]
+OLD_FORMATS = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BUCKETS, [True, "u"]]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ OF_BEFORE = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BUCK
         *(
             forged(kind, zlib.compress(json.dumps(values).encode(), 1))
             for kind in "wre"
-            for values in OF_BEFORE
+            for values in OLD_FORMATS
         ),
     ],
     ids=lambda text: repr(text[:20]),
 )
-def test_what_no_call_returned_is_refused(text: str) -> None:
+def test_text_that_no_call_returned_is_refused(text: str) -> None:
     for read in READERS.values():
         with pytest.raises(CursorError):
             read(text)
@@ -92,7 +92,7 @@ def test_what_no_call_returned_is_refused(text: str) -> None:
 
 @given(st.sampled_from(sorted(READERS)), st.binary(max_size=200), st.booleans())
 @example("W", versions(0, 0, 0, MAX_VERSION + 1), False)
-def test_a_forged_cursor_is_refused_or_holds_numbers_in_their_ranges(
+def test_a_forged_cursor_is_refused_or_has_numbers_in_range(
     kind: str, packed: bytes, compress: bool
 ) -> None:
     text = forged(kind, zlib.compress(packed) if compress else packed)
@@ -104,7 +104,7 @@ def test_a_forged_cursor_is_refused_or_holds_numbers_in_their_ranges(
         assert len(found) == BUCKETS
         assert all(0 <= version <= MAX_VERSION for version in found)
     else:
-        assert isinstance(found, RiskCursor | ExportCursor)
+        assert isinstance(found, AtRiskCursor | ExportCursor)
         found.user.encode()
         assert min(number for number in found if isinstance(number, int)) >= 0
 
@@ -122,7 +122,7 @@ def test_a_forged_cursor_does_not_unpack_to_megabytes() -> None:
 
 
 @given(st.text(), st.sampled_from(sorted(READERS)))
-def test_any_text_is_refused(text: str, kind: str) -> None:
+def test_any_other_text_is_refused(text: str, kind: str) -> None:
     for read in READERS.values():
         with pytest.raises(CursorError):
             read(kind + text)

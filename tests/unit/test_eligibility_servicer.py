@@ -1,4 +1,4 @@
-"""A batch of checks: what it answers for nobody known, and that it ends with its caller."""
+"""Batches of checks: their limits, their replies about unknown users, and callers that leave."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -75,7 +75,7 @@ def test_a_batch_ends_when_its_caller_leaves(
     assert reads.users < 1_000
 
 
-def test_replies_about_nobody_have_their_data(eligibility: Eligibility) -> None:
+def test_replies_about_unknown_users_have_data(eligibility: Eligibility) -> None:
     context = cast(Any, Context(lambda: True))
     reply = eligibility.BatchCheck(batch(1), context)
     assert reply.HasField("data")
@@ -109,10 +109,10 @@ for part in HUGE.any.conditions:
 @pytest.mark.parametrize(
     ("condition", "explain", "field", "most"),
     [
-        # So many values are read: the record and the facts of each.
+        # Limited by the values that are read: the record and the facts of each user.
         (facts(50), False, "openids", 200_000 // 51),
         (STARS, False, "openids", 200_000 // 201),
-        # The reply becomes so large.
+        # Limited by the size of the reply.
         (facts(1), True, "openids", 1_000),
         (facts(50), True, "openids", 65),
         (WIDE, True, "openids", 12),
@@ -142,7 +142,7 @@ def test_a_batch_too_large_is_refused_before_anything_is_read(
         assert reply.ByteSize() <= 2_000_000
         reads.users = 0
     if most == 1_000:
-        return  # Validation says so.
+        return  # Validation refuses more.
     with pytest.raises(Failure) as raised:
         check(most + 1)
     assert raised.value.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -153,7 +153,9 @@ def test_a_batch_too_large_is_refused_before_anything_is_read(
     assert reads.users == 0
 
 
-def test_one_user_is_not_explained_beyond_what_can_be_delivered(eligibility: Eligibility) -> None:
+def test_a_check_whose_explanation_could_not_be_delivered_is_refused(
+    eligibility: Eligibility,
+) -> None:
     request = pb.EligibilityCheckRequest(openid="u", condition=HUGE, explain=True)
     with pytest.raises(Failure, match="condition: must lead to an explanation of at most"):
         eligibility.Check(request, cast(Any, Context(lambda: True)))

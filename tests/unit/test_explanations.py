@@ -1,4 +1,4 @@
-"""What an explanation says, against one that is built field by field for one user."""
+"""Explanations, compared with ones that are built field by field for one user."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from services.upbot_checks.eligibility.condition import (
     Snapshot,
 )
 from services.upbot_checks.eligibility.explanations import Explanations
-from services.upbot_checks.eligibility.messages import from_message
+from services.upbot_checks.eligibility.parse import parse_condition
 from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
 
@@ -78,7 +78,7 @@ conditions = st.recursive(
 facts = st.builds(GameFact, st.none() | st.sampled_from(["a", "b"]), st.none() | small)
 known_facts = st.dictionaries(st.sampled_from(KEYS), facts)
 members = st.builds(Snapshot, small, st.integers(0, 40), small, st.frozensets(stars), known_facts)
-# Users without a level may have facts all the same.
+# Users without a level may nevertheless have facts.
 strangers = st.builds(
     Snapshot, st.none(), st.just(0), st.just(0), st.frozensets(stars), known_facts
 )
@@ -123,12 +123,12 @@ def missing(condition: Condition, user: Snapshot, ladder: Ladder) -> int | None:
 
 
 @given(conditions, st.lists(members | strangers, min_size=1, max_size=6), ladders())
-def test_an_explanation_is_to_the_byte_the_one_built_field_by_field(
+def test_an_explanation_equals_the_one_built_field_by_field_to_the_byte(
     message: pb.Condition, users: list[Snapshot], ladder: Ladder
 ) -> None:
-    condition = from_message(message)
+    condition = parse_condition(message)
     explanations = Explanations(message, condition, ladder)
-    # Twice, because what one user lacks is kept for the next.
+    # Twice, because the message of one user is cached for the next.
     for user in users * 2:
         wanted = pb.Explanation(unmet=naive(message, condition, user, ladder, "condition"))
         assert explanations.of(user) == wanted.SerializeToString()
@@ -136,7 +136,7 @@ def test_an_explanation_is_to_the_byte_the_one_built_field_by_field(
         assert len(wanted.SerializeToString()) <= explanations.largest()
 
 
-def test_no_explanation_is_larger_than_it_may_be() -> None:
+def test_no_explanation_exceeds_its_bound() -> None:
     long = "🎮" * 128
     keys = [GameKey(long, long, long, long, long, -number) for number in range(1, 5)]
     parts = [
@@ -148,53 +148,53 @@ def test_no_explanation_is_larger_than_it_may_be() -> None:
     levels = Ladder([Rule(1, 2**31 - 1, "", 2**31 - 2, 2**31 - 1)])
     lit = frozenset(Star(gid, device) for gid in range(-100, 0) for device in (ANDROID, IOS))
     for each in (all_of(parts), any_of(parts), pb.Condition(negated=any_of(parts))):
-        explanations = Explanations(each, from_message(each), levels)
+        explanations = Explanations(each, parse_condition(each), levels)
         sizes = [
             len(explanations.of(user))
             for user in (Snapshot(2**31 - 2, games=facts), Snapshot(0, lit=lit, games=facts))
         ]
-        # Nor is the bound much larger than what there can be.
+        # The bound is not much larger than the largest possible explanation.
         assert 0.95 * explanations.largest() < max(sizes) <= explanations.largest()
 
 
-def test_points_that_the_rules_have_made_enough_since_are_not_missing() -> None:
+def test_no_points_are_missing_if_they_already_earn_the_level() -> None:
     message = pb.Condition(level_at_least=3)
-    explanations = Explanations(message, from_message(message), RULES)
+    explanations = Explanations(message, parse_condition(message), RULES)
 
     def points_missing(level: int, points: int) -> int:
-        return the_only_part(explanations.of(Snapshot(level, points))).points_missing
+        return the_only_leaf(explanations.of(Snapshot(level, points))).points_missing
 
     assert points_missing(1, 12) == 8
     assert points_missing(1, 25) == 0
 
 
-def test_points_that_one_user_lacks_are_not_told_to_the_next() -> None:
+def test_the_missing_points_of_one_user_do_not_appear_for_the_next() -> None:
     message = pb.Condition(level_in=pb.LevelIn(levels=[1]))
-    explanations = Explanations(message, from_message(message), RULES)
-    assert the_only_part(explanations.of(Snapshot(0, 4))).points_missing == 6
-    # The rules give level 1 to nobody who has a higher one.
-    assert not the_only_part(explanations.of(Snapshot(3, 25))).HasField("points_missing")
+    explanations = Explanations(message, parse_condition(message), RULES)
+    assert the_only_leaf(explanations.of(Snapshot(0, 4))).points_missing == 6
+    # No points give level 1 to a user who has a higher level.
+    assert not the_only_leaf(explanations.of(Snapshot(3, 25))).HasField("points_missing")
 
 
-def test_facts_of_one_part_come_in_one_order() -> None:
+def test_the_facts_of_one_leaf_have_a_fixed_order() -> None:
     keys = [KEYS[0]._replace(game_check_info_id=number) for number in range(20)]
     compare = CompareInfo(compare_type=5, value=0)
     message = pb.Condition(negated=all_of([game_info(key, [], compare) for key in keys]))
     user = Snapshot(games={key: GameFact(None, 1) for key in reversed(keys)})
-    explained = Explanations(message, from_message(message), RULES).of(user)
-    facts = the_only_part(explained).has.game_infos
+    explained = Explanations(message, parse_condition(message), RULES).of(user)
+    facts = the_only_leaf(explained).has.game_infos
     assert [fact.game_check_info_id for fact in facts] == list(range(20))
 
 
-def the_only_part(explained: bytes) -> pb.UnmetCondition:
+def the_only_leaf(explained: bytes) -> pb.UnmetCondition:
     (part,) = pb.Explanation.FromString(explained).unmet
     return part
 
 
-def test_users_that_are_all_different_do_not_fill_the_memory() -> None:
+def test_users_that_all_differ_do_not_fill_the_memory() -> None:
     message = pb.Condition(level_at_least=9)
-    explanations = Explanations(message, from_message(message), RULES)
+    explanations = Explanations(message, parse_condition(message), RULES)
     written = {explanations.of(Snapshot(1, points)) for points in range(1_000)}
     assert len(written) == 1_000
-    (part,) = explanations._unmet(Snapshot(1, 0))
-    assert len(part._kept) <= 100
+    (leaf,) = explanations._unmet(Snapshot(1, 0))
+    assert len(leaf._cached) <= 100

@@ -1,4 +1,4 @@
-"""A token that was found is known for less than a second, and a revocation reaches it by then."""
+"""A valid token is remembered for less than a second, so a revocation takes effect by then."""
 
 from services.access import known_tokens
 from services.access.known_tokens import KnownTokens
@@ -8,7 +8,7 @@ GRANT = Grant("app", frozenset({"upbot:check"}), None)
 
 
 class Store:
-    """Stands in for the tokens of the store: counts who asks."""
+    """Replaces the tokens of the store and records the lookups."""
 
     def __init__(self) -> None:
         self.live = {"good"}
@@ -19,7 +19,7 @@ class Store:
         return GRANT if token in self.live else None
 
 
-def test_a_good_token_is_looked_up_once_in_a_second() -> None:
+def test_a_valid_token_is_looked_up_once_per_second() -> None:
     store, clock = Store(), [0.0]
     tokens = KnownTokens(store, now=lambda: clock[0])
     for _ in range(100):
@@ -39,7 +39,7 @@ def test_a_revoked_token_is_refused_within_a_second() -> None:
     assert tokens.find("good") is None
 
 
-def test_the_second_begins_before_the_store_is_asked() -> None:
+def test_the_second_begins_before_the_lookup() -> None:
     store, clock = Store(), [0.0]
     tokens = KnownTokens(store, now=lambda: clock[0])
     find = store.find
@@ -56,7 +56,7 @@ def test_the_second_begins_before_the_store_is_asked() -> None:
     assert tokens.find("good") is None
 
 
-def test_using_a_token_does_not_keep_it_known() -> None:
+def test_using_a_token_does_not_extend_its_second() -> None:
     store, clock = Store(), [0.0]
     tokens = KnownTokens(store, now=lambda: clock[0])
     tokens.find("good")
@@ -68,7 +68,7 @@ def test_using_a_token_does_not_keep_it_known() -> None:
     assert tokens.find("good") is None
 
 
-def test_a_bad_token_is_looked_up_each_time_and_takes_no_room() -> None:
+def test_an_invalid_token_is_looked_up_each_time_and_not_remembered() -> None:
     store = Store()
     tokens = KnownTokens(store)
     assert [tokens.find("new"), tokens.find("new")] == [None, None]
@@ -77,7 +77,7 @@ def test_a_bad_token_is_looked_up_each_time_and_takes_no_room() -> None:
     assert store.asked == ["new"] * 3
 
 
-def test_it_holds_so_many_and_no_more() -> None:
+def test_the_number_of_remembered_tokens_is_bounded() -> None:
     store = Store()
     tokens = KnownTokens(store, now=lambda: 0.0)
     names = [f"token-{number}" for number in range(known_tokens._MOST + 10)]

@@ -1,4 +1,4 @@
-"""The packed record, as Python reads it."""
+"""Reading a packed record in Python."""
 
 import pytest
 
@@ -28,11 +28,11 @@ def test_days_left_are_rounded_up_and_never_negative(seconds: int, days: int) ->
     assert manual(protected_until=1_000_000 + seconds).days_left(now=1_000_000) == days
 
 
-def test_an_earned_level_has_no_days() -> None:
+def test_an_earned_level_has_no_days_of_protection() -> None:
     assert Record(3, 1500, Source.EARNED, 9_999_999_999, 1, "").days_left(now=0) == 0
 
 
 @pytest.mark.parametrize("packed", [b"", b"\x00" + bytes(40), b"\x03" + bytes(40)])
-def test_a_record_of_another_format_is_refused(packed: bytes) -> None:
+def test_a_record_of_an_unknown_format_is_refused(packed: bytes) -> None:
     with pytest.raises(UnknownFormatError):
         unpack(packed)

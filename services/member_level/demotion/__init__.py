@@ -1,1 +1,1 @@
-"""Demotions: planning, starting, driving, following and scheduling them."""
+"""Demotion: lowering members whose points no longer reach their level, and ending protection."""

@@ -1,50 +1,53 @@
-"""How far the demotion has come: one state for all calls of this instance that follow it."""
+"""The current state of the run, shared by all calls of this instance that follow it."""
 
 import math
 import threading
 import time
 from collections.abc import Callable
 
-from services.member_level.demotion.runs import DemotionRuns, Run
+from services.member_level.demotion.run_store import Run, RunStore
 
-# How often the store is asked about a run that another instance drives, however many follow it.
-_LOOK_SECONDS = 0.1
+# How often the store is asked about a run that another instance carries out. The number of calls
+# that follow the run does not matter.
+_POLL_SECONDS = 0.1
 
 
 class RunProgress:
-    """The driver of this instance notes each state; what it does not note is read from the store.
+    """The worker of this instance publishes each state; of another's run the store is read.
 
-    A state belongs to the moment at which its note or its read began: a follower that began its
-    run after that moment must not take the state of the run before it for the end of its own.
+    Each state carries the time at which its publication or its read began. A follower ignores
+    states from before its own run began: one of them may be the end of the previous run.
     """
 
-    def __init__(self, runs: DemotionRuns) -> None:
+    def __init__(self, runs: RunStore) -> None:
         self.runs = runs
         self._changed = threading.Condition()
         self._run: Run | None = None
         self._since = -math.inf
         self._is_reading = False
 
-    def note(self, run: Run | None, since: float) -> None:
+    def publish(self, run: Run | None, since: float) -> None:
         with self._changed:
             self._run, self._since = run, since
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Makes everybody who waits ask again whether it is over."""
+        """Makes every waiting follower check again whether it is finished."""
         with self._changed:
             self._changed.notify_all()
 
-    def next(self, since: float, is_over: Callable[[], bool]) -> tuple[Run | None, float] | None:
-        """Waits for a state that is newer than `since`; returns it and its moment.
+    def next(
+        self, since: float, is_finished: Callable[[], bool]
+    ) -> tuple[Run | None, float] | None:
+        """Waits for a state that is newer than `since`; returns it and its time.
 
-        None if it is over first, which is asked whenever this is woken and every _LOOK_SECONDS.
-        Raises redis.RedisError.
+        Returns None once `is_finished` is true, which is checked at every wake-up and every
+        _POLL_SECONDS. Raises redis.RedisError.
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._since > since or is_over(), _LOOK_SECONDS)
-                if is_over():
+                self._changed.wait_for(lambda: self._since > since or is_finished(), _POLL_SECONDS)
+                if is_finished():
                     return None
                 if self._since > since:
                     return self._run, self._since
@@ -53,6 +56,6 @@ class RunProgress:
                 self._is_reading = True
             try:
                 started = time.monotonic()
-                self.note(self.runs.current(), started)
+                self.publish(self.runs.current(), started)
             finally:
                 self._is_reading = False

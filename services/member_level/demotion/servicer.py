@@ -1,4 +1,4 @@
-"""The calls on demotions: plan, run, and who is at risk."""
+"""The RPCs of the Demotion service: plan a demotion, run it, and list the members at risk."""
 
 import random
 import time
@@ -11,22 +11,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from levelgate.member.v1 import demotion_pb2 as pb
 from levelgate.member.v1.demotion_pb2_grpc import DemotionServicer
 from services.member_level import failures, preview
-from services.member_level.demotion.following import Demotions
-from services.member_level.demotion.runs import DemotionRuns, Plan, Run, RunState
+from services.member_level.demotion.at_risk import AtRiskPages
+from services.member_level.demotion.coordinator import DemotionCoordinator
+from services.member_level.demotion.run_store import Plan, Run, RunState, RunStore
 from services.member_level.messages import SUCCESS, move_message
 from services.member_level.preview import Preview
-from services.member_level.risk import RiskPages
 from services.rules.ladder import Ladder
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
 from services.store.batches import batched
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
 from services.user_state.record import Record
 
-_DEFAULT_SAMPLE = 10
-_DEFAULT_PAGE = 100
+_DEFAULT_SAMPLE_SIZE = 10
+_DEFAULT_PAGE_SIZE = 100
 
 _STATES = {
     RunState.RUNNING: pb.RunDemotionResponse.STATE_RUNNING,
@@ -36,21 +36,21 @@ _STATES = {
 
 
 class Demotion(DemotionServicer):
-    """levelgate.member.v1.Demotion, call by call."""
+    """Implements levelgate.member.v1.Demotion."""
 
     def __init__(
         self,
-        crowd: Crowd,
+        bulk: BulkUsers,
         rules: RuleBook,
-        runs: DemotionRuns,
-        demotions: Demotions,
+        runs: RunStore,
+        demotions: DemotionCoordinator,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._crowd = crowd
+        self._bulk = bulk
         self._rules = rules
         self._runs = runs
         self._demotions = demotions
-        self._pages = RiskPages(crowd)
+        self._at_risk = AtRiskPages(bulk)
         self._now = now
 
     def PlanDemotion(
@@ -58,12 +58,13 @@ class Demotion(DemotionServicer):
     ) -> pb.PlanDemotionResponse:
         proceed = partial(require_caller, context)
         book = self._book()
-        asked = preview.due(book.ladder, book.falls)
-        found = list(self._crowd.indexes.count(asked.question, proceed))
+        asked = preview.preview_demotion(book.ladder, book.demotion_thresholds)
+        found = list(self._bulk.indexes.count(asked.question, proceed))
         counts = asked.counts(found)
         ended = sum(each.protection_ended for each in found)
-        size = request.sample_size if request.HasField("sample_size") else _DEFAULT_SAMPLE
-        plan = self._runs.plan(current_app(), book.version, self._now())
+        has_size = request.HasField("sample_size")
+        size = request.sample_size if has_size else _DEFAULT_SAMPLE_SIZE
+        plan = self._runs.create_plan(current_app(), book.version, self._now())
         data = pb.DemotionPlan(
             plan_id=plan.id,
             created=Timestamp(seconds=plan.created),
@@ -87,16 +88,16 @@ class Demotion(DemotionServicer):
             if progress != sent:
                 yield progress
                 sent = progress
-        if run.state is RunState.RUNNING and follower.is_over() and not follower.has_left:
-            # Called again, another instance goes on with the same run.
+        if run.state is RunState.RUNNING and follower.is_finished() and not follower.has_left:
+            # The caller can call again: another instance continues with the same run.
             raise failures.going_down()
 
     def ListAtRisk(
         self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext
     ) -> pb.ListAtRiskResponse:
-        size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE
+        size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
         proceed = partial(require_caller, context)
-        data = self._pages.page(self._book(), request.points, size, request.cursor, proceed)
+        data = self._at_risk.page(self._book(), request.points, size, request.cursor, proceed)
         return pb.ListAtRiskResponse(code=SUCCESS, data=data)
 
     def _book(self) -> Book:
@@ -106,7 +107,7 @@ class Demotion(DemotionServicer):
         return book
 
     def _plan(self, plan_id: str) -> Plan:
-        plan = self._runs.planned(plan_id)
+        plan = self._runs.get_plan(plan_id)
         if plan is None or plan.app != current_app():
             raise failures.plan_not_found()
         return plan
@@ -119,14 +120,15 @@ class Demotion(DemotionServicer):
             return current
         if plan.rule_version != self._rules.book().version:
             raise failures.plan_stale()
-        run = self._demotions.begin(Run(plan.id, plan.app, plan.rule_version))
+        run = self._demotions.start(Run(plan.id, plan.app, plan.rule_version))
         if run.id != plan.id:
             raise failures.demotion_running()
         return run
 
     def _progress(self, run: Run) -> pb.RunDemotionResponse:
-        part = 99 if run.rounds else 100 * run.bucket // self._crowd.buckets.count
-        percent = min(part, 99) if run.state is RunState.RUNNING else 100
+        """In the first round the percentage follows the buckets; 100 is kept for the end."""
+        processed = 99 if run.rounds else 100 * run.bucket // self._bulk.buckets.count
+        percent = min(processed, 99) if run.state is RunState.RUNNING else 100
         return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
 
     def _sample(
@@ -137,12 +139,12 @@ class Demotion(DemotionServicer):
         size: int,
         proceed: Callable[[], None],
     ) -> list[pb.DueMember]:
-        """Some of those who are due, from anywhere in the store."""
-        below = dict(book.falls)
+        """Some of the members that are due, from random buckets."""
+        below = dict(book.demotion_thresholds)
         places = []
         for each in found:
             levels = sorted({asked.pairs[stretch][0] for stretch, _ in each.stretches})
-            # Each of these levels has somebody: more of them than the sample are not needed.
+            # Each of these levels has at least one member, so `size` levels are enough.
             spans = [Span(False, level, 0, below[level]) for level in levels[:size]]
             if spans or each.protection_ended:
                 places.append((each.bucket, spans))
@@ -152,16 +154,16 @@ class Demotion(DemotionServicer):
             if len(sample) >= size:
                 break
             proceed()
-            due = self._crowd.indexes.due(some, size - len(sample))
+            due = self._bulk.indexes.due(some, size - len(sample))
             sample += (_due_member(book.ladder, *each) for each in due)
         return sample
 
 
 def _due_member(ladder: Ladder, user: str, record: Record) -> pb.DueMember:
-    fitted = ladder.level_for(record.points)
+    earned = ladder.level_for(record.points)
     return pb.DueMember(
         user_id=user,
         points=record.points,
         from_level=record.level,
-        to_level=record.level if fitted is None else min(record.level, fitted),
+        to_level=record.level if earned is None else min(record.level, earned),
     )

@@ -1,1 +1,1 @@
-"""Conditions on users, and whether users satisfy them."""
+"""Eligibility: conditions on users, their evaluation and their explanation."""

@@ -1,4 +1,4 @@
-"""Conditions on what is known of a user; protos/levelgate/upbot/v1/eligibility.proto."""
+"""Conditions on the data of a user; see protos/levelgate/upbot/v1/eligibility.proto."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 
 
 class Snapshot(NamedTuple):
-    """What is known of a user at one moment."""
+    """The data of a user at one moment."""
 
     level: int | None = None
     """None for an unknown user."""
@@ -22,7 +22,7 @@ class Snapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class Needs:
-    """What must be known of a user to say whether a condition holds."""
+    """The data of a user that a condition reads."""
 
     level: bool = False
     stars: frozenset[Star] = frozenset()
@@ -33,7 +33,7 @@ class Needs:
 
 
 class Condition:
-    """What a user satisfies or not."""
+    """A condition holds for a user or does not."""
 
     def holds(self, user: Snapshot) -> bool:
         raise NotImplementedError
@@ -88,7 +88,7 @@ class AnyStar(Condition):
 
 @dataclass(frozen=True)
 class GameInfo(Condition):
-    """The code is one of these, where any are given, and the number compares, where it is to."""
+    """Holds if the code is one of `codes` and `comparison` holds, where they are given."""
 
     key: GameKey
     codes: frozenset[str] = frozenset()
@@ -138,59 +138,59 @@ class AnyOf(_Several):
         return any(part.holds(user) for part in self.parts)
 
 
-class Place(NamedTuple):
-    """A condition that holds no others, and where it stands: which part of which part, from 0."""
+class Leaf(NamedTuple):
+    """A condition that is not All or AnyOf, and the path to it: positions of parts, from 0."""
 
     path: tuple[int, ...]
     condition: Condition
 
 
-Part = TypeVar("Part")
+Explained = TypeVar("Explained")
 
 
-def unmet_parts(
-    condition: Condition, part_of: Callable[[Place], Part], path: tuple[int, ...] = ()
-) -> Callable[[Snapshot], list[Part]]:
-    """A function that gives the innermost parts that keep the condition from holding for a user.
+def unmet_leaves(
+    condition: Condition, explain: Callable[[Leaf], Explained], path: tuple[int, ...] = ()
+) -> Callable[[Snapshot], list[Explained]]:
+    """Returns a function that lists the leaves because of which the condition fails for a user.
 
-    Of All the parts that fail, of AnyOf every part, and a Not itself; none if it holds. It is
-    made once for many users: `part_of` is called once for each place, and each condition is
-    asked once about each user.
+    These are the failing parts of All, every part of AnyOf, and a Not as a whole; the list is
+    empty if the condition holds. The function is created once for many users: `explain` is called
+    once for each leaf, and each leaf is evaluated once for each user.
     """
     if not isinstance(condition, _Several):
-        alone = [part_of(Place(path, condition))]
+        only = [explain(Leaf(path, condition))]
         holds = condition.holds
-        return lambda user: [] if holds(user) else alone
-    found = [
-        unmet_parts(part, part_of, (*path, number)) for number, part in enumerate(condition.parts)
+        return lambda user: [] if holds(user) else only
+    parts = [
+        unmet_leaves(part, explain, (*path, number)) for number, part in enumerate(condition.parts)
     ]
     if isinstance(condition, All):
-        return lambda user: [part for unmet in found for part in unmet(user)]
+        return lambda user: [leaf for unmet in parts for leaf in unmet(user)]
 
-    def of_any(user: Snapshot) -> list[Part]:
-        parts: list[Part] = []
-        for unmet in found:
+    def of_any(user: Snapshot) -> list[Explained]:
+        leaves: list[Explained] = []
+        for unmet in parts:
             more = unmet(user)
             if not more:
                 return []
-            parts += more
-        return parts
+            leaves += more
+        return leaves
 
     return of_any
 
 
-def points_wanted(condition: Condition, level: int | None, ladder: Ladder) -> int | None:
-    """The fewest points that give a user of this level a level that is asked for.
+def points_needed(condition: Condition, level: int | None, ladder: Ladder) -> int | None:
+    """The fewest points with which a user of this level satisfies the condition.
 
-    None where no level is asked for, and where no rule gives one. A level is only ever raised by
-    points, so one below the user's own is not to be had.
+    None if the condition is not about the level, or if no rule gives such a level. Points only
+    ever raise a level, so levels below the user's own are not considered.
     """
     higher = [rule for rule in ladder.rules if level is None or rule.level > level]
     match condition:
         case LevelIn(levels):
-            floors = [rule.down_point for rule in higher if rule.level in levels]
-        case LevelAtLeast(asked):
-            floors = [rule.down_point for rule in higher if rule.level >= asked]
+            totals = [rule.down_point for rule in higher if rule.level in levels]
+        case LevelAtLeast(lowest):
+            totals = [rule.down_point for rule in higher if rule.level >= lowest]
         case _:
             return None
-    return min(floors, default=None)
+    return min(totals, default=None)

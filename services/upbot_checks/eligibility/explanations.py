@@ -1,8 +1,9 @@
-"""Why a condition does not hold: for many users, with what does not depend on the user made once.
+"""Explains why a condition does not hold, for many users.
 
-An explanation is put together from serialized parts. Serialized messages that are joined are the
-serialization of the merged message, so the parts of all users that lack the same are shared, and
-a user's explanation is read in one step instead of being built field by field.
+An explanation is concatenated from serialized messages, one for each leaf of the condition that
+does not hold: the concatenation of serialized messages is the serialization of the merged message.
+Users with the same data share these messages, so an explanation is parsed in one step instead of
+being built field by field.
 """
 
 from collections.abc import Callable
@@ -12,56 +13,56 @@ from services.rules.ladder import Ladder
 from services.runtime.validation import MAX_ID
 from services.upbot_checks.eligibility.condition import (
     Condition,
+    Leaf,
     LevelAtLeast,
     LevelIn,
     Not,
-    Place,
     Snapshot,
-    points_wanted,
-    unmet_parts,
+    points_needed,
+    unmet_leaves,
 )
 
-# What is known of a user has at most so many bytes, serialized: level and points; points that are
-# missing; a star; the code and the number of a game fact; and the lengths around them.
+# The most bytes that the data of a user takes, serialized: level and points; missing points; a
+# star; the code and the number of a game fact; and the lengths around them.
 _LEVEL, _MISSING, _STAR, _FACT, _LENGTHS = 12, 6, 16, 4 * MAX_ID + 24, 12
-# Serialized parts that are kept for each place; users' points have too many values to keep all.
-_MOST_KEPT = 100
+# Serialized messages that are cached for each leaf; points have too many values to cache all.
+_MAX_CACHED = 100
 
 
 class Explanations:
-    """Of one condition, in terms of the message that it was read from."""
+    """Explains one condition in terms of the message that it was read from."""
 
     def __init__(self, message: pb.Condition, condition: Condition, ladder: Ladder) -> None:
-        self._parts: list[_Part] = []
+        self._leaves: list[_LeafExplanation] = []
 
-        def part_of(place: Place) -> _Part:
-            self._parts.append(_Part(message, place, ladder))
-            return self._parts[-1]
+        def explain(leaf: Leaf) -> _LeafExplanation:
+            self._leaves.append(_LeafExplanation(message, leaf, ladder))
+            return self._leaves[-1]
 
-        self._unmet: Callable[[Snapshot], list[_Part]] = unmet_parts(condition, part_of)
+        self._unmet: Callable[[Snapshot], list[_LeafExplanation]] = unmet_leaves(condition, explain)
 
     def of(self, user: Snapshot) -> bytes:
-        """A serialized pb.Explanation; empty where the condition holds."""
-        return b"".join([part.explained(user) for part in self._unmet(user)])
+        """A serialized pb.Explanation; empty if the condition holds."""
+        return b"".join([leaf.explained(user) for leaf in self._unmet(user)])
 
     def largest(self) -> int:
-        """The most bytes that an explanation may have, whatever is known of the user."""
-        return sum(part.largest() for part in self._parts)
+        """The most bytes that an explanation can have, for any user."""
+        return sum(leaf.largest() for leaf in self._leaves)
 
 
-class _Part:
-    """A condition that holds no others, and what its failure says of a user."""
+class _LeafExplanation:
+    """Explains one leaf of the condition."""
 
-    def __init__(self, message: pb.Condition, place: Place, ladder: Ladder) -> None:
-        self._condition = place.condition
-        self._needs = place.condition.needs()
+    def __init__(self, message: pb.Condition, leaf: Leaf, ladder: Ladder) -> None:
+        self._condition = leaf.condition
+        self._needs = leaf.condition.needs()
         self._ladder = ladder
-        self._wanted: dict[int | None, int | None] = {}
-        self._kept: dict[object, bytes] = {}
+        self._needed: dict[int | None, int | None] = {}
+        self._cached: dict[object, bytes] = {}
         self._explanation = pb.Explanation()
         self._unmet = self._explanation.unmet.add()
         field = "condition"
-        for position in place.path:
+        for position in leaf.path:
             kind = str(message.WhichOneof("kind"))
             field += f".{kind}.conditions[{position}]"
             message = getattr(message, kind).conditions[position]
@@ -79,25 +80,25 @@ class _Part:
             case LevelIn() | LevelAtLeast():
                 size += _MISSING
             case Not():
-                # Elsewhere a star that is lit is no reason.
+                # In other conditions a lit star is never a reason for failure.
                 size += _STAR * len(needs.stars)
         return size
 
     def explained(self, user: Snapshot) -> bytes:
-        """A serialized explanation with this part alone."""
+        """A serialized explanation of this leaf alone."""
         needs = self._needs
         level = (user.level, user.points) if needs.level else None
         stars = needs.stars & user.lit if needs.stars else None
         games = tuple([user.games.get(key) for key in needs.games]) if needs.games else None
         known = (level, stars, games)
-        found = self._kept.get(known)
+        found = self._cached.get(known)
         if found is None:
-            found = self._written(user)
-            if len(self._kept) < _MOST_KEPT:
-                self._kept[known] = found
+            found = self._serialized(user)
+            if len(self._cached) < _MAX_CACHED:
+                self._cached[known] = found
         return found
 
-    def _written(self, user: Snapshot) -> bytes:
+    def _serialized(self, user: Snapshot) -> bytes:
         needs, unmet = self._needs, self._unmet
         unmet.has.Clear()
         unmet.ClearField("points_missing")
@@ -110,12 +111,12 @@ class _Part:
             for key in sorted(needs.games & user.games.keys()):
                 fact = user.games[key]
                 unmet.has.game_infos.add(**key._asdict(), code=fact.code, number=fact.number)
-        wanted = self._points_wanted(user.level)
-        if wanted is not None:
-            unmet.points_missing = max(0, wanted - user.points)
+        needed = self._points_needed(user.level)
+        if needed is not None:
+            unmet.points_missing = max(0, needed - user.points)
         return self._explanation.SerializeToString()
 
-    def _points_wanted(self, level: int | None) -> int | None:
-        if level not in self._wanted:
-            self._wanted[level] = points_wanted(self._condition, level, self._ladder)
-        return self._wanted[level]
+    def _points_needed(self, level: int | None) -> int | None:
+        if level not in self._needed:
+            self._needed[level] = points_needed(self._condition, level, self._ladder)
+        return self._needed[level]

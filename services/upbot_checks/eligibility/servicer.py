@@ -1,4 +1,4 @@
-"""Conditions on one user or many: from the message to the domain and back."""
+"""The RPCs of the Eligibility service: conditions on one user or on many."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,19 +14,19 @@ from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
 from services.upbot_checks.eligibility.condition import Condition, Snapshot
 from services.upbot_checks.eligibility.explanations import Explanations
-from services.upbot_checks.eligibility.limits import MOST_VALUES_OF_ONE, require_bounded
-from services.upbot_checks.eligibility.messages import from_message
+from services.upbot_checks.eligibility.limits import MOST_VALUES_OF_ONE, require_within_limits
+from services.upbot_checks.eligibility.parse import parse_condition
 from services.upbot_checks.eligibility.snapshots import Snapshots, VersionNotReachedError
 
 _Request = (
     pb.EligibilityCheckRequest | pb.EligibilityBatchCheckRequest | pb.EligibilityStreamCheckRequest
 )
-# After so many users a batch asks whether its caller is still there.
-_USERS_BETWEEN_LOOKS = 100
+# A batch checks after this many users whether its caller is still connected.
+_USERS_BETWEEN_CHECKS = 100
 
 
 class Eligibility(EligibilityServicer):
-    """Reads only; an unknown user is not an error."""
+    """Implements levelgate.upbot.v1.Eligibility. An unknown user is not an error."""
 
     def __init__(self, snapshots: Snapshots, rules: RuleBook, validator: Validator) -> None:
         self._snapshots = snapshots
@@ -36,13 +36,13 @@ class Eligibility(EligibilityServicer):
     def Check(
         self, request: pb.EligibilityCheckRequest, context: grpc.ServicerContext
     ) -> pb.EligibilityCheckResponse:
-        condition = from_message(request.condition)
+        condition = parse_condition(request.condition)
         versions = {request.openid: request.min_version} if request.min_version else {}
         response = pb.EligibilityCheckResponse()
         explained = self._explanations(request, request.condition, condition)
         openids = [request.openid]
-        require_bounded(openids, condition.needs(), explained, MOST_VALUES_OF_ONE)
-        for user in self._take(openids, condition, versions, "min_version", context):
+        require_within_limits(openids, condition.needs(), explained, MOST_VALUES_OF_ONE)
+        for user in self._read(openids, condition, versions, "min_version", context):
             _fill(response.data, condition, user, explained)
         return response
 
@@ -77,16 +77,16 @@ class Eligibility(EligibilityServicer):
         context: Context,
         result: pb.BatchResult,
     ) -> None:
-        """Fills in the result; to build it first and copy it would take longer than the checks."""
-        condition = from_message(message)
+        """Fills in the result in place: a copy would take longer than the checks."""
+        condition = parse_condition(message)
         versions: dict[str, int] = {}
         for each in request.min_versions:
-            # A caller that demands two versions of a user means the newer one.
+            # If a caller requires two versions of a user, the newer one counts.
             versions[each.openid] = max(each.version, versions.get(each.openid, 0))
         openids = list(request.openids)
         explained = self._explanations(request, message, condition)
-        require_bounded(openids, condition.needs(), explained)
-        users = self._take(openids, condition, versions, "min_versions", context)
+        require_within_limits(openids, condition.needs(), explained)
+        users = self._read(openids, condition, versions, "min_versions", context)
         pairs = zip(openids, users, strict=True)
         if not (request.detail or request.explain):
             result.openids.extend([openid for openid, user in pairs if condition.holds(user)])
@@ -95,7 +95,7 @@ class Eligibility(EligibilityServicer):
             if _fill(result.results.add(), condition, user, explained):
                 result.openids.append(openid)
 
-    def _take(
+    def _read(
         self,
         users: Sequence[str],
         condition: Condition,
@@ -104,9 +104,9 @@ class Eligibility(EligibilityServicer):
         context: Context,
     ) -> Iterator[Snapshot]:
         try:
-            taken = self._snapshots.take(users, condition.needs(), versions)
-            for number, snapshot in enumerate(taken):
-                if number % _USERS_BETWEEN_LOOKS == _USERS_BETWEEN_LOOKS - 1:
+            found = self._snapshots.read(users, condition.needs(), versions)
+            for number, snapshot in enumerate(found):
+                if number % _USERS_BETWEEN_CHECKS == _USERS_BETWEEN_CHECKS - 1:
                     require_caller(context)
                 yield snapshot
         except VersionNotReachedError as error:
@@ -115,7 +115,7 @@ class Eligibility(EligibilityServicer):
     def _explanations(
         self, request: _Request, message: pb.Condition, condition: Condition
     ) -> Explanations | None:
-        """None where the caller does not want any."""
+        """None if the caller did not ask for explanations."""
         if not request.explain:
             return None
         return Explanations(message, condition, self._rules.book().ladder)
@@ -127,7 +127,7 @@ def _fill(
     user: Snapshot,
     explained: Explanations | None,
 ) -> bool:
-    """Whether the condition holds."""
+    """Fills in the result of one user; returns whether the condition holds."""
     if explained is None:
         ok = condition.holds(user)
     else:

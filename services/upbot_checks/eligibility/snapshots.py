@@ -1,4 +1,4 @@
-"""What the store knows of users, all of it in one round trip."""
+"""Reads the data that a condition needs for many users, in few round trips."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,16 +6,16 @@ from services.store.batches import batched
 from services.store.keys import Buckets
 from services.store.reads import Reads
 from services.upbot_checks.eligibility.condition import Needs, Snapshot
-from services.upbot_checks.facts import game_field, star_field, unpack_fact
+from services.upbot_checks.fact_store import game_field, star_field, unpack_fact
 from services.user_state.record import unpack
 
-# Asked together: more would keep the single checks of other callers waiting.
+# Read in one round trip; more would delay the checks of other callers.
 _VALUES_AT_A_TIME = 500
 _UNKNOWN = Snapshot()
 
 
 class VersionNotReachedError(Exception):
-    """The store has not given the user a version as high as was asked for."""
+    """The user has never had the requested version."""
 
     def __init__(self, user: str) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class VersionNotReachedError(Exception):
 
 
 class Snapshots:
-    """Every method raises redis.RedisError where the store does not serve.
+    """Every method raises redis.RedisError if the store is not available.
 
-    `reads` may answer from memory; `store` is asked where that is older than a version demanded.
+    `reads` may answer from memory; `store` is read if the answer is older than a required version.
     """
 
     def __init__(self, reads: Reads, store: Reads, buckets: Buckets) -> None:
@@ -33,10 +33,10 @@ class Snapshots:
         self._store = store
         self._buckets = buckets
 
-    def take(
+    def read(
         self, users: Sequence[str], needs: Needs, min_versions: Mapping[str, int]
     ) -> Iterator[Snapshot]:
-        """What is known of each user, none older than its version in `min_versions`.
+        """The data of each user, none older than its version in `min_versions`.
 
         Raises VersionNotReachedError.
         """
@@ -54,7 +54,7 @@ class Snapshots:
         snapshots: list[Snapshot],
         min_versions: Mapping[str, int],
     ) -> None:
-        """Asks the store itself for those that are older than they may be."""
+        """Reads the snapshots that are too old again, from the store itself."""
         old = [
             position
             for position, user in enumerate(users)
@@ -66,15 +66,15 @@ class Snapshots:
             snapshots[position] = snapshot
 
     def _require_reached(self, user: str, snapshot: Snapshot, version: int) -> None:
-        # A user that was deleted has no version, but its bucket's counter went on.
+        # A deleted user has no version, but the counter of its bucket continues.
         if snapshot.version < version:
-            given = self._store.get(self._buckets.of(user).versions)
-            if int(given or 0) < version:
+            highest = self._store.get(self._buckets.of(user).versions)
+            if int(highest or 0) < version:
                 raise VersionNotReachedError(user)
 
 
 class _Question:
-    """What is asked about each user: the record, and of the facts what a condition needs."""
+    """What to read for each user: the record, and the facts that a condition needs."""
 
     def __init__(self, needs: Needs, buckets: Buckets) -> None:
         self._buckets = buckets

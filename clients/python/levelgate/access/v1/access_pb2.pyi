@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Access(_message.Message):
-    """Who may call a method. Every levelgate method carries one; a method without it is refused."""
+    """Who may call a method. Every levelgate method has this option; a method without it is refused."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,15 +29,15 @@ class Access(_message.Message):
     OPENABLE_FIELD_NUMBER: _builtins.int
     PUBLIC_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
-    """The scope that an app's access token must hold."""
+    """The scope that an app's access token must have."""
     member: _builtins.bool
-    """A member's session token is accepted as well; the member then acts for nobody but itself."""
+    """A member's session token is accepted too. The member can then only act on its own behalf."""
     openable: _builtins.bool
-    """The setting OPEN_FAMILIES may open the method to callers without a token, because the
-    document behind it knows no Authorization header.
+    """The setting OPEN_FAMILIES can open the method to callers without a token, because the document
+    that specifies it has no Authorization header.
     """
     public: _builtins.bool
-    """Needs no token: the method is where tokens come from."""
+    """The method needs no token, because it issues tokens."""
     def __init__(
         self,
         *,
@@ -56,4 +56,4 @@ Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
-"""50000-99999 is protobuf's range for use inside one organisation."""
+"""50000-99999 is the range that protobuf reserves for use within one organisation."""

@@ -138,11 +138,11 @@ class TokenPair(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     expires_in: _builtins.int
-    """Seconds the access token lives: 7200."""
+    """The lifetime of the access token in seconds: 7200."""
     refresh_token: _builtins.str
-    """Lives 30 days."""
+    """Valid for 30 days."""
     scope: _builtins.str
-    """The scopes of the app, separated by spaces. The token loses those that the app loses."""
+    """The scopes of the app, separated by spaces. If the app loses a scope, so does the token."""
     def __init__(
         self,
         *,
@@ -165,7 +165,7 @@ class IssueMemberTokenRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Whom the token speaks for: 1-128 printable characters."""
+    """The member that the token is for: 1-128 printable characters."""
     def __init__(
         self,
         *,
@@ -187,7 +187,7 @@ class IssueMemberTokenResponse(_message.Message):
     EXPIRES_IN_FIELD_NUMBER: _builtins.int
     member_token: _builtins.str
     expires_in: _builtins.int
-    """Seconds the token lives: 7200."""
+    """The lifetime of the token in seconds: 7200."""
     def __init__(
         self,
         *,

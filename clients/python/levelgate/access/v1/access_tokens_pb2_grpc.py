@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AccessTokensStub:
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     def __init__(self, channel):
@@ -54,31 +54,33 @@ class AccessTokensStub:
 
 
 class AccessTokensServicer:
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     def GetAccessToken(self, request, context):
-        """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-        live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
-        UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
+        """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens remain
+        valid. An app has at most 20 pairs of tokens; the oldest one is removed for a new one. Pairs
+        that were refreshed do not count.
+        UNAUTHENTICATED / CREDENTIALS_INVALID: the appid or the secret is wrong, or the app is revoked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefreshToken(self, request, context):
-        """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-        that a lost reply can be asked for again and calls under way are not cut off; of these, too,
-        an app has at most 20.
-        UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
+        """Exchanges a refresh token for a new pair. The old pair remains valid for 5 minutes, so that the
+        call can be repeated if its reply is lost, and calls in progress do not fail. An app also has
+        at most 20 of these old pairs.
+        UNAUTHENTICATED / CREDENTIALS_INVALID: the refresh token is unknown, expired, or belongs to
+        another app.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueMemberToken(self, request, context):
-        """Makes the session token with which one member reads its own shop levels. gRPC only.
+        """Issues a session token, with which one member can read its own shop levels. gRPC only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,8 +113,8 @@ def add_AccessTokensServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessTokens:
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     @staticmethod

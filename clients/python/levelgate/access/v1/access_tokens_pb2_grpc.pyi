@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessTokensStub:
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     @_typing.overload
@@ -36,43 +36,47 @@ class AccessTokensStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessTokensAsyncStub: ...
     GetAccessToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.GetAccessTokenRequest, _access_tokens_pb2.GetAccessTokenResponse]
-    """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-    live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
-    UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
+    """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens remain
+    valid. An app has at most 20 pairs of tokens; the oldest one is removed for a new one. Pairs
+    that were refreshed do not count.
+    UNAUTHENTICATED / CREDENTIALS_INVALID: the appid or the secret is wrong, or the app is revoked.
     """
     RefreshToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.RefreshTokenRequest, _access_tokens_pb2.RefreshTokenResponse]
-    """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-    that a lost reply can be asked for again and calls under way are not cut off; of these, too,
-    an app has at most 20.
-    UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
+    """Exchanges a refresh token for a new pair. The old pair remains valid for 5 minutes, so that the
+    call can be repeated if its reply is lost, and calls in progress do not fail. An app also has
+    at most 20 of these old pairs.
+    UNAUTHENTICATED / CREDENTIALS_INVALID: the refresh token is unknown, expired, or belongs to
+    another app.
     """
     IssueMemberToken: _grpc.UnaryUnaryMultiCallable[_access_tokens_pb2.IssueMemberTokenRequest, _access_tokens_pb2.IssueMemberTokenResponse]
-    """Makes the session token with which one member reads its own shop levels. gRPC only."""
+    """Issues a session token, with which one member can read its own shop levels. gRPC only."""
 
 @_typing.type_check_only
 class AccessTokensAsyncStub(AccessTokensStub):
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAccessToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.GetAccessTokenRequest, _access_tokens_pb2.GetAccessTokenResponse]  # type: ignore[assignment]
-    """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-    live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
-    UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
+    """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens remain
+    valid. An app has at most 20 pairs of tokens; the oldest one is removed for a new one. Pairs
+    that were refreshed do not count.
+    UNAUTHENTICATED / CREDENTIALS_INVALID: the appid or the secret is wrong, or the app is revoked.
     """
     RefreshToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.RefreshTokenRequest, _access_tokens_pb2.RefreshTokenResponse]  # type: ignore[assignment]
-    """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-    that a lost reply can be asked for again and calls under way are not cut off; of these, too,
-    an app has at most 20.
-    UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
+    """Exchanges a refresh token for a new pair. The old pair remains valid for 5 minutes, so that the
+    call can be repeated if its reply is lost, and calls in progress do not fail. An app also has
+    at most 20 of these old pairs.
+    UNAUTHENTICATED / CREDENTIALS_INVALID: the refresh token is unknown, expired, or belongs to
+    another app.
     """
     IssueMemberToken: _aio.UnaryUnaryMultiCallable[_access_tokens_pb2.IssueMemberTokenRequest, _access_tokens_pb2.IssueMemberTokenResponse]  # type: ignore[assignment]
-    """Makes the session token with which one member reads its own shop levels. gRPC only."""
+    """Issues a session token, with which one member can read its own shop levels. gRPC only."""
 
 class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
-    """Where the tokens come from that every other call wants in `authorization`, raw or after
-    "Bearer ". Tokens are opaque; only their hash is stored. Served by upbot_checks.
+    """Issues the tokens that every other call needs in `authorization`, with or without "Bearer "
+    before the token. Tokens are opaque, and only their hash is stored. Served by upbot_checks.
     """
 
     @_abc_1.abstractmethod
@@ -81,9 +85,10 @@ class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
         request: _access_tokens_pb2.GetAccessTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_tokens_pb2.GetAccessTokenResponse, _abc.Awaitable[_access_tokens_pb2.GetAccessTokenResponse]]:
-        """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens
-        live on, at most 20 an app: the oldest goes. A pair that was refreshed is none of them.
-        UNAUTHENTICATED / CREDENTIALS_INVALID: wrong appid or secret, or a revoked app.
+        """Exchanges an app's id and secret for an access token and a refresh token. Earlier tokens remain
+        valid. An app has at most 20 pairs of tokens; the oldest one is removed for a new one. Pairs
+        that were refreshed do not count.
+        UNAUTHENTICATED / CREDENTIALS_INVALID: the appid or the secret is wrong, or the app is revoked.
         """
 
     @_abc_1.abstractmethod
@@ -92,10 +97,11 @@ class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
         request: _access_tokens_pb2.RefreshTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_tokens_pb2.RefreshTokenResponse, _abc.Awaitable[_access_tokens_pb2.RefreshTokenResponse]]:
-        """Exchanges a refresh token for a new pair. What it supersedes lives 5 minutes more, so
-        that a lost reply can be asked for again and calls under way are not cut off; of these, too,
-        an app has at most 20.
-        UNAUTHENTICATED / CREDENTIALS_INVALID: unknown, expired, or another app's refresh token.
+        """Exchanges a refresh token for a new pair. The old pair remains valid for 5 minutes, so that the
+        call can be repeated if its reply is lost, and calls in progress do not fail. An app also has
+        at most 20 of these old pairs.
+        UNAUTHENTICATED / CREDENTIALS_INVALID: the refresh token is unknown, expired, or belongs to
+        another app.
         """
 
     @_abc_1.abstractmethod
@@ -104,6 +110,6 @@ class AccessTokensServicer(metaclass=_abc_1.ABCMeta):
         request: _access_tokens_pb2.IssueMemberTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_tokens_pb2.IssueMemberTokenResponse, _abc.Awaitable[_access_tokens_pb2.IssueMemberTokenResponse]]:
-        """Makes the session token with which one member reads its own shop levels. gRPC only."""
+        """Issues a session token, with which one member can read its own shop levels. gRPC only."""
 
 def add_AccessTokensServicer_to_server(servicer: AccessTokensServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -53,7 +53,7 @@ class PlanDemotionRequest(_message.Message):
 
     SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
     sample_size: _builtins.int
-    """How many members to show, at most; 0..100, 10 if not given."""
+    """How many members to list at most: 0..100; the default is 10."""
     def __init__(
         self,
         *,
@@ -109,19 +109,20 @@ class DemotionPlan(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     SAMPLE_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """What RunDemotion takes, for one day."""
+    """Pass this to RunDemotion, within one day."""
     rule_version: _builtins.int
-    """The version of the rules that were asked."""
+    """The version of the rules that the plan is based on."""
     protection_ended: _builtins.int
-    """Members whose hand-set level is past its protection; a run fits them to their points."""
+    """Members with a manual level whose protection has ended. A run re-evaluates them by points."""
     members: _builtins.int
-    """All of both: what a run would touch."""
+    """The sum of both: all members that a run would change."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
-        """Members below the downPoint of the level that they earned or, where it lost its rule, of the
-        lowest rule above it; all of them if there is none. Counted on the index.
+        """The moves of members whose points are below the downPoint of the level they earned. For a level
+        that no longer has a rule, the downPoint of the next higher rule counts; without a higher rule,
+        all its members move.
         """
 
     @_builtins.property
@@ -157,7 +158,7 @@ class DueMember(_message.Message):
     points: _builtins.int
     from_level: _builtins.int
     to_level: _builtins.int
-    """The same where only the protection has ended."""
+    """The same as from_level if only the protection has ended."""
     def __init__(
         self,
         *,
@@ -180,7 +181,7 @@ class RunDemotionRequest(_message.Message):
 
     PLAN_ID_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """What PlanDemotion returned."""
+    """The plan_id that PlanDemotion returned."""
     def __init__(
         self,
         *,
@@ -208,25 +209,25 @@ class RunDemotionResponse(_message.Message):
         STATE_RUNNING: RunDemotionResponse._State.ValueType  # 1
         STATE_DONE: RunDemotionResponse._State.ValueType  # 2
         STATE_STOPPED: RunDemotionResponse._State.ValueType  # 3
-        """The rules changed during the run, so it stopped; plan anew."""
+        """The run stopped because the rules changed; make a new plan."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """How a run stands."""
+        """The state of a run."""
 
     STATE_UNSPECIFIED: RunDemotionResponse.State.ValueType  # 0
     STATE_RUNNING: RunDemotionResponse.State.ValueType  # 1
     STATE_DONE: RunDemotionResponse.State.ValueType  # 2
     STATE_STOPPED: RunDemotionResponse.State.ValueType  # 3
-    """The rules changed during the run, so it stopped; plan anew."""
+    """The run stopped because the rules changed; make a new plan."""
 
     STATE_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     state: Global___RunDemotionResponse.State.ValueType
     members: _builtins.int
-    """Members that were fitted to their points, so far; each is counted once, whatever died."""
+    """Members re-evaluated so far. Each is counted once, even if an instance crashes."""
     percent: _builtins.int
-    """How much of the store was gone through, 0..100."""
+    """How much of the store has been processed: 0..100."""
     def __init__(
         self,
         *,
@@ -252,9 +253,9 @@ class ListAtRiskRequest(_message.Message):
     points: _builtins.int
     """Required, 1..2^31-1."""
     page_size: _builtins.int
-    """Members a page, 1..1000, 100 if not given. A page may hold fewer."""
+    """The maximum number of members on a page: 1..1000; the default is 100."""
     cursor: _builtins.str
-    """The next_cursor of the page before; empty for the first."""
+    """The next_cursor of the previous page; empty for the first page."""
     def __init__(
         self,
         *,
@@ -339,9 +340,9 @@ class AtRiskMember(_message.Message):
     level: _builtins.int
     points: _builtins.int
     margin: _builtins.int
-    """Points above the downPoint of the level or, where it lost its rule, of the lowest rule above
-    it: with one more than these gone, the level goes. -1: the level lost its rule, and the next
-    demotion lowers the member even if no more points go.
+    """How many points the member can lose and still keep the level: the points above the downPoint of
+    the level or, if the level no longer has a rule, of the next higher rule. -1: the level no
+    longer has a rule, and the next demotion lowers the member even without a loss of points.
     """
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DemotionStub:
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once.
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call.
     """
 
     def __init__(self, channel):
@@ -53,34 +53,36 @@ class DemotionStub:
 
 
 class DemotionServicer:
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once.
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call.
     """
 
     def PlanDemotion(self, request, context):
-        """POST /leveldown/plan: counts and samples what a run would do now, and changes nothing.
-        FAILED_PRECONDITION / NO_RULES.
+        """POST /leveldown/plan: counts the members that a run would change now, and lists some of them.
+        Changes nothing.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RunDemotion(self, request, context):
-        """Runs a plan and streams its progress until it is done. The run belongs to the suite, not to
-        this call: it goes on when the caller leaves or the instance dies, and the same call joins
-        it again. A plan that was run answers with how it ended.
-        NOT_FOUND / PLAN_NOT_FOUND: no plan of this app has this id, or it is older than a day.
-        FAILED_PRECONDITION / PLAN_STALE: the rules changed since; plan anew.
-        FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
+        """Runs a plan and streams its progress until the end. The run does not depend on this call: it
+        continues if the caller disconnects or the instance crashes, and repeating the call joins it
+        again. For a plan that has been run, the call returns the final state.
+        NOT_FOUND / PLAN_NOT_FOUND: the app has no plan with this id, or the plan is older than a day.
+        FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
+        FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAtRisk(self, request, context):
-        """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
-        with N points less. Of a level that lost its rule these are also the members whom the next
-        demotion lowers as they are.
-        FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
+        """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
+        lose it with N points less. For a level that no longer has a rule, these include the members
+        whom the next demotion lowers even if their points stay the same.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +115,7 @@ def add_DemotionServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Demotion:
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once.
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call.
     """
 
     @staticmethod

@@ -27,57 +27,61 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DemotionStub:
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once."""
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DemotionAsyncStub: ...
     PlanDemotion: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.PlanDemotionRequest, _demotion_pb2.PlanDemotionResponse]
-    """POST /leveldown/plan: counts and samples what a run would do now, and changes nothing.
-    FAILED_PRECONDITION / NO_RULES.
+    """POST /leveldown/plan: counts the members that a run would change now, and lists some of them.
+    Changes nothing.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
     """
     RunDemotion: _grpc.UnaryStreamMultiCallable[_demotion_pb2.RunDemotionRequest, _demotion_pb2.RunDemotionResponse]
-    """Runs a plan and streams its progress until it is done. The run belongs to the suite, not to
-    this call: it goes on when the caller leaves or the instance dies, and the same call joins
-    it again. A plan that was run answers with how it ended.
-    NOT_FOUND / PLAN_NOT_FOUND: no plan of this app has this id, or it is older than a day.
-    FAILED_PRECONDITION / PLAN_STALE: the rules changed since; plan anew.
-    FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
+    """Runs a plan and streams its progress until the end. The run does not depend on this call: it
+    continues if the caller disconnects or the instance crashes, and repeating the call joins it
+    again. For a plan that has been run, the call returns the final state.
+    NOT_FOUND / PLAN_NOT_FOUND: the app has no plan with this id, or the plan is older than a day.
+    FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
+    FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
     ListAtRisk: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]
-    """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
-    with N points less. Of a level that lost its rule these are also the members whom the next
-    demotion lowers as they are.
-    FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
+    """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
+    lose it with N points less. For a level that no longer has a rule, these include the members
+    whom the next demotion lowers even if their points stay the same.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
     """
 
 @_typing.type_check_only
 class DemotionAsyncStub(DemotionStub):
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once."""
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanDemotion: _aio.UnaryUnaryMultiCallable[_demotion_pb2.PlanDemotionRequest, _demotion_pb2.PlanDemotionResponse]  # type: ignore[assignment]
-    """POST /leveldown/plan: counts and samples what a run would do now, and changes nothing.
-    FAILED_PRECONDITION / NO_RULES.
+    """POST /leveldown/plan: counts the members that a run would change now, and lists some of them.
+    Changes nothing.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
     """
     RunDemotion: _aio.UnaryStreamMultiCallable[_demotion_pb2.RunDemotionRequest, _demotion_pb2.RunDemotionResponse]  # type: ignore[assignment]
-    """Runs a plan and streams its progress until it is done. The run belongs to the suite, not to
-    this call: it goes on when the caller leaves or the instance dies, and the same call joins
-    it again. A plan that was run answers with how it ended.
-    NOT_FOUND / PLAN_NOT_FOUND: no plan of this app has this id, or it is older than a day.
-    FAILED_PRECONDITION / PLAN_STALE: the rules changed since; plan anew.
-    FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
+    """Runs a plan and streams its progress until the end. The run does not depend on this call: it
+    continues if the caller disconnects or the instance crashes, and repeating the call joins it
+    again. For a plan that has been run, the call returns the final state.
+    NOT_FOUND / PLAN_NOT_FOUND: the app has no plan with this id, or the plan is older than a day.
+    FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
+    FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
     ListAtRisk: _aio.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]  # type: ignore[assignment]
-    """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
-    with N points less. Of a level that lost its rule these are also the members whom the next
-    demotion lowers as they are.
-    FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
+    """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
+    lose it with N points less. For a level that no longer has a rule, these include the members
+    whom the next demotion lowers even if their points stay the same.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
     """
 
 class DemotionServicer(metaclass=_abc_1.ABCMeta):
-    """Demotion told in steps; GET /leveldown (MemberLevel.LevelDown) is all of them at once."""
+    """Demotion in separate steps; GET /leveldown (MemberLevel.LevelDown) does all of them in one call."""
 
     @_abc_1.abstractmethod
     def PlanDemotion(
@@ -85,8 +89,9 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.PlanDemotionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_demotion_pb2.PlanDemotionResponse, _abc.Awaitable[_demotion_pb2.PlanDemotionResponse]]:
-        """POST /leveldown/plan: counts and samples what a run would do now, and changes nothing.
-        FAILED_PRECONDITION / NO_RULES.
+        """POST /leveldown/plan: counts the members that a run would change now, and lists some of them.
+        Changes nothing.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
         """
 
     @_abc_1.abstractmethod
@@ -95,12 +100,12 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.RunDemotionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_demotion_pb2.RunDemotionResponse], _abc.AsyncIterator[_demotion_pb2.RunDemotionResponse]]:
-        """Runs a plan and streams its progress until it is done. The run belongs to the suite, not to
-        this call: it goes on when the caller leaves or the instance dies, and the same call joins
-        it again. A plan that was run answers with how it ended.
-        NOT_FOUND / PLAN_NOT_FOUND: no plan of this app has this id, or it is older than a day.
-        FAILED_PRECONDITION / PLAN_STALE: the rules changed since; plan anew.
-        FAILED_PRECONDITION / DEMOTION_RUNNING: another run is under way.
+        """Runs a plan and streams its progress until the end. The run does not depend on this call: it
+        continues if the caller disconnects or the instance crashes, and repeating the call joins it
+        again. For a plan that has been run, the call returns the final state.
+        NOT_FOUND / PLAN_NOT_FOUND: the app has no plan with this id, or the plan is older than a day.
+        FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
+        FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
         """
 
     @_abc_1.abstractmethod
@@ -109,10 +114,11 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.ListAtRiskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_demotion_pb2.ListAtRiskResponse, _abc.Awaitable[_demotion_pb2.ListAtRiskResponse]]:
-        """GET /leveldown/atRisk?points=N: pages through the members who earned their level and lose it
-        with N points less. Of a level that lost its rule these are also the members whom the next
-        demotion lowers as they are.
-        FAILED_PRECONDITION / NO_RULES. INVALID_ARGUMENT: no cursor of such a list.
+        """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
+        lose it with N points less. For a level that no longer has a rule, these include the members
+        whom the next demotion lowers even if their points stay the same.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
         """
 
 def add_DemotionServicer_to_server(servicer: DemotionServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

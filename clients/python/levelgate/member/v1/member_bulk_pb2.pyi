@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UserRow(_message.Message):
-    """A member as import and export know it."""
+    """A member in an import or an export."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -39,24 +39,28 @@ class UserRow(_message.Message):
     points: _builtins.int
     """Required, 0..2^31-1."""
     level: _builtins.int
-    """A level that has a rule; absent for the one that the points earn."""
+    """A level that has a rule; if absent, the level that the points earn."""
     by_hand: _builtins.bool
-    """Whether the level was set by hand; then level, partner_id and protected_until are required."""
+    """Whether the level is manual. If so, level, partner_id and protected_until are required."""
     partner_id: _builtins.str
-    """On whose behalf it was set. Only with by_hand, 1-128 printable characters."""
+    """The partner on whose behalf a manual level was set: 1-128 printable characters. Only if by_hand
+    is true.
+    """
     version: _builtins.int
-    """The version it had in the store it came from: the new one will be higher. 0..2^52, half of the
-    versions that there are, so that those of later changes stay below 2^53.
+    """The member's version in the store that the row comes from; the new version will be higher.
+    0..2^52, so that the versions of later changes stay below 2^53.
     """
     @_builtins.property
     def protected_until(self) -> _timestamp_pb2.Timestamp:
-        """Until when a hand-set level is protected from demotion. Only with by_hand, from 1970 to 2106
-        (2^32-1 seconds).
+        """When the protection of a manual level from demotion ends, from 1970 to 2106 (2^32-1 seconds).
+        Only if by_hand is true.
         """
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_member_history_pb2.Change]:
-        """Its history there, newest first; kept where the store does not know the member. At most 64."""
+        """The member's history there, newest first, at most 64 changes. It is used only if the store does
+        not contain the member yet.
+        """
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class ImportUsersRequest(_message.Message):
     USERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserRow]:
-        """1-1000 rows; many in one message are far cheaper than one in each."""
+        """1-1000 rows. Many rows in one message are much cheaper than one row in each."""
 
     def __init__(
         self,
@@ -116,14 +120,14 @@ class ImportUsersResponse(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     REJECTS_FIELD_NUMBER: _builtins.int
     written: _builtins.int
-    """Rows that changed a member or made one."""
+    """Rows that created or changed a member."""
     unchanged: _builtins.int
-    """Rows of members who already were as given."""
+    """Rows of members who already matched the row."""
     rejected: _builtins.int
-    """Rows that were left out."""
+    """Rows that were skipped."""
     @_builtins.property
     def rejects(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
-        """Why, for the first 20,000 of them."""
+        """The reasons for the first 20,000 of them."""
 
     def __init__(
         self,
@@ -149,11 +153,11 @@ class RejectedRow(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     position: _builtins.int
-    """Which row of the stream, counted from 1."""
+    """The position of the row in the stream, counted from 1."""
     field: _builtins.str
-    """The field, as "points"."""
+    """The name of the field, such as "points"."""
     description: _builtins.str
-    """What is accepted and what was given."""
+    """What is accepted, and what was sent."""
     def __init__(
         self,
         *,
@@ -176,10 +180,10 @@ class ExportUsersRequest(_message.Message):
     WITH_HISTORY_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     with_history: _builtins.bool
-    """Whether the rows bring their history."""
+    """Whether the rows contain the history."""
     cursor: _builtins.str
-    """The cursor of the last message that was dealt with, to go on with a broken export; empty to
-    start.
+    """To continue an interrupted export: the cursor of the last message that was processed. Empty to
+    start a new one.
     """
     def __init__(
         self,
@@ -203,9 +207,9 @@ class ExportUsersResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where to go on from once these rows are dealt with."""
+    """The cursor from which the export continues after these rows."""
     percent: _builtins.int
-    """How much of the store was gone through, 0..100."""
+    """How much of the store has been exported: 0..100."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserRow]: ...
     def __init__(

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class MemberBulkStub:
-    """Members by the million. For operators: on member_level's own port, not on the gateway.
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
     """
 
     def __init__(self, channel):
@@ -48,22 +49,24 @@ class MemberBulkStub:
 
 
 class MemberBulkServicer:
-    """Members by the million. For operators: on member_level's own port, not on the gateway.
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
     """
 
     def ImportUsers(self, request_iterator, context):
-        """Writes members as they are given. A wrong one is told and left out, and the others are
-        written all the same. Repeating a stream changes nothing more: a member who already is as
-        given is left alone. The reply says that everything before it is in the store.
-        FAILED_PRECONDITION / NO_RULES.
+        """Writes the members in the stream. An invalid row is reported and skipped, and the others are
+        written. Repeating a stream has no further effect: a member who already matches the row stays
+        unchanged. When the reply arrives, all rows are in the store.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportUsers(self, request, context):
-        """All members, each once. One who changes meanwhile comes as before or after the change.
-        INVALID_ARGUMENT: no cursor of an export.
+        """Returns every member once. A member who changes during the export is returned either as before
+        or as after the change.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by an export.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +94,8 @@ def add_MemberBulkServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemberBulk:
-    """Members by the million. For operators: on member_level's own port, not on the gateway.
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
     """
 
     @staticmethod

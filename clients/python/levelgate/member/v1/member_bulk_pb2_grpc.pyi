@@ -27,41 +27,49 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MemberBulkStub:
-    """Members by the million. For operators: on member_level's own port, not on the gateway."""
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MemberBulkAsyncStub: ...
     ImportUsers: _grpc.StreamUnaryMultiCallable[_member_bulk_pb2.ImportUsersRequest, _member_bulk_pb2.ImportUsersResponse]
-    """Writes members as they are given. A wrong one is told and left out, and the others are
-    written all the same. Repeating a stream changes nothing more: a member who already is as
-    given is left alone. The reply says that everything before it is in the store.
-    FAILED_PRECONDITION / NO_RULES.
+    """Writes the members in the stream. An invalid row is reported and skipped, and the others are
+    written. Repeating a stream has no further effect: a member who already matches the row stays
+    unchanged. When the reply arrives, all rows are in the store.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
     """
     ExportUsers: _grpc.UnaryStreamMultiCallable[_member_bulk_pb2.ExportUsersRequest, _member_bulk_pb2.ExportUsersResponse]
-    """All members, each once. One who changes meanwhile comes as before or after the change.
-    INVALID_ARGUMENT: no cursor of an export.
+    """Returns every member once. A member who changes during the export is returned either as before
+    or as after the change.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by an export.
     """
 
 @_typing.type_check_only
 class MemberBulkAsyncStub(MemberBulkStub):
-    """Members by the million. For operators: on member_level's own port, not on the gateway."""
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportUsers: _aio.StreamUnaryMultiCallable[_member_bulk_pb2.ImportUsersRequest, _member_bulk_pb2.ImportUsersResponse]  # type: ignore[assignment]
-    """Writes members as they are given. A wrong one is told and left out, and the others are
-    written all the same. Repeating a stream changes nothing more: a member who already is as
-    given is left alone. The reply says that everything before it is in the store.
-    FAILED_PRECONDITION / NO_RULES.
+    """Writes the members in the stream. An invalid row is reported and skipped, and the others are
+    written. Repeating a stream has no further effect: a member who already matches the row stays
+    unchanged. When the reply arrives, all rows are in the store.
+    FAILED_PRECONDITION / NO_RULES: there are no rules.
     """
     ExportUsers: _aio.UnaryStreamMultiCallable[_member_bulk_pb2.ExportUsersRequest, _member_bulk_pb2.ExportUsersResponse]  # type: ignore[assignment]
-    """All members, each once. One who changes meanwhile comes as before or after the change.
-    INVALID_ARGUMENT: no cursor of an export.
+    """Returns every member once. A member who changes during the export is returned either as before
+    or as after the change.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by an export.
     """
 
 class MemberBulkServicer(metaclass=_abc_1.ABCMeta):
-    """Members by the million. For operators: on member_level's own port, not on the gateway."""
+    """Imports and exports all members. For operators: served on member_level's own port and not on the
+    gateway.
+    """
 
     @_abc_1.abstractmethod
     def ImportUsers(
@@ -69,10 +77,10 @@ class MemberBulkServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_member_bulk_pb2.ImportUsersRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_member_bulk_pb2.ImportUsersResponse, _abc.Awaitable[_member_bulk_pb2.ImportUsersResponse]]:
-        """Writes members as they are given. A wrong one is told and left out, and the others are
-        written all the same. Repeating a stream changes nothing more: a member who already is as
-        given is left alone. The reply says that everything before it is in the store.
-        FAILED_PRECONDITION / NO_RULES.
+        """Writes the members in the stream. An invalid row is reported and skipped, and the others are
+        written. Repeating a stream has no further effect: a member who already matches the row stays
+        unchanged. When the reply arrives, all rows are in the store.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
         """
 
     @_abc_1.abstractmethod
@@ -81,8 +89,9 @@ class MemberBulkServicer(metaclass=_abc_1.ABCMeta):
         request: _member_bulk_pb2.ExportUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_member_bulk_pb2.ExportUsersResponse], _abc.AsyncIterator[_member_bulk_pb2.ExportUsersResponse]]:
-        """All members, each once. One who changes meanwhile comes as before or after the change.
-        INVALID_ARGUMENT: no cursor of an export.
+        """Returns every member once. A member who changes during the export is returned either as before
+        or as after the change.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by an export.
         """
 
 def add_MemberBulkServicer_to_server(servicer: MemberBulkServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

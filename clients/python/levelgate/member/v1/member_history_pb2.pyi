@@ -28,43 +28,43 @@ class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind
     DESCRIPTOR: _descriptor.EnumDescriptor
     CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
     CHANGE_KIND_INITIALISED: _ChangeKind.ValueType  # 1
-    """Started at the lowest level."""
+    """The member was created at the lowest level."""
     CHANGE_KIND_POINTS_SET: _ChangeKind.ValueType  # 2
-    """The total of points was set (`point`), and the level with it where they earned a higher one."""
+    """The total of points was set (`point`), and the level was raised if the points earned it."""
     CHANGE_KIND_POINTS_ADDED: _ChangeKind.ValueType  # 3
-    """Points were added or taken, and the level rose where they earned a higher one."""
+    """Points were added or removed, and the level was raised if the points earned it."""
     CHANGE_KIND_SET_BY_HAND: _ChangeKind.ValueType  # 4
-    """The level was set by hand."""
+    """The level was set manually."""
     CHANGE_KIND_DEMOTED: _ChangeKind.ValueType  # 5
-    """The level was fitted to the points by a demotion."""
+    """A demotion re-evaluated the level by the points."""
     CHANGE_KIND_IMPORTED: _ChangeKind.ValueType  # 6
-    """Written by an import."""
+    """An import wrote the member."""
     CHANGE_KIND_DELETED: _ChangeKind.ValueType  # 7
-    """Deleted; only WatchLevels tells it, the history is gone with the member."""
+    """The member was deleted. Only WatchLevels reports this, because the history is deleted as well."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
-    """What kind of change it was."""
+    """The kind of a change."""
 
 CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
 CHANGE_KIND_INITIALISED: ChangeKind.ValueType  # 1
-"""Started at the lowest level."""
+"""The member was created at the lowest level."""
 CHANGE_KIND_POINTS_SET: ChangeKind.ValueType  # 2
-"""The total of points was set (`point`), and the level with it where they earned a higher one."""
+"""The total of points was set (`point`), and the level was raised if the points earned it."""
 CHANGE_KIND_POINTS_ADDED: ChangeKind.ValueType  # 3
-"""Points were added or taken, and the level rose where they earned a higher one."""
+"""Points were added or removed, and the level was raised if the points earned it."""
 CHANGE_KIND_SET_BY_HAND: ChangeKind.ValueType  # 4
-"""The level was set by hand."""
+"""The level was set manually."""
 CHANGE_KIND_DEMOTED: ChangeKind.ValueType  # 5
-"""The level was fitted to the points by a demotion."""
+"""A demotion re-evaluated the level by the points."""
 CHANGE_KIND_IMPORTED: ChangeKind.ValueType  # 6
-"""Written by an import."""
+"""An import wrote the member."""
 CHANGE_KIND_DELETED: ChangeKind.ValueType  # 7
-"""Deleted; only WatchLevels tells it, the history is gone with the member."""
+"""The member was deleted. Only WatchLevels reports this, because the history is deleted as well."""
 Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 @_typing.final
 class LevelState(_message.Message):
-    """What a member holds."""
+    """The level and the points of a member."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -74,7 +74,7 @@ class LevelState(_message.Message):
     level: _builtins.int
     points: _builtins.int
     by_hand: _builtins.bool
-    """Whether the level was set by hand, not earned."""
+    """Whether the level is manual instead of earned."""
     def __init__(
         self,
         *,
@@ -107,25 +107,25 @@ class Change(_message.Message):
     RULE_VERSION_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The member's version since this change, 1..2^53-1. Versions only rise, also across delete and
-    return.
+    """The member's version after this change, 1..2^53-1. Versions only rise, even if a member is
+    deleted and created again.
     """
     kind: Global___ChangeKind.ValueType
     app: _builtins.str
-    """The app that asked for it; "" for nobody, in a family that is open."""
+    """The app that made the change; "" for a call without a token, in an open family."""
     partner_id: _builtins.str
-    """On whose behalf, where the caller named one."""
+    """The partner on whose behalf the change was made, if the caller named one."""
     rule_id: _builtins.int
-    """The rule that gave the level; absent where no rule did."""
+    """The rule that gave the level; absent if the level was not given by a rule."""
     rule_version: _builtins.int
-    """The version of the rules that were asked: GetRuleBook shows them. Absent like rule_id."""
+    """The version of the rules that were applied; GetRuleBook returns them. Absent if rule_id is."""
     previous_version: _builtins.int
-    """The version before the change; 0 where there was no member."""
+    """The version before the change; 0 if the member did not exist."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def to(self) -> Global___LevelState:
-        """After the change; absent where there is no member any more."""
+        """The state after the change; absent if the member was deleted."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class History(_message.Message):
     version: _builtins.int
     """The member's version now."""
     complete: _builtins.bool
-    """Whether the first change of the member is among them."""
+    """Whether the changes go back to the creation of the member."""
     @_builtins.property
     def current(self) -> Global___LevelState: ...
     @_builtins.property
@@ -297,12 +297,12 @@ class LevelAt(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version held at that time."""
+    """The member's version at that time."""
     @_builtins.property
     def state(self) -> Global___LevelState: ...
     @_builtins.property
     def since(self) -> Global___Change:
-        """The change that led there; absent where it is no longer kept."""
+        """The change that led to this state."""
 
     def __init__(
         self,
@@ -325,7 +325,7 @@ class WatchLevelsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """The cursor of the last message that was dealt with; empty to start now."""
+    """The cursor of the last message that was processed; empty to start now."""
     def __init__(
         self,
         *,
@@ -346,7 +346,7 @@ class WatchLevelsResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where to go on from once these changes are dealt with."""
+    """The cursor from which the stream continues after these changes."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberChange]: ...
     def __init__(

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class MemberHistoryStub:
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     def __init__(self, channel):
@@ -54,39 +54,41 @@ class MemberHistoryStub:
 
 
 class MemberHistoryServicer:
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     def ListHistory(self, request, context):
-        """GET /userlevel/history/{userId}: the kept changes, newest first.
-        NOT_FOUND / USER_NOT_FOUND.
+        """GET /userlevel/history/{userId}: returns the retained changes, newest first.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLevelAt(self, request, context):
-        """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: what the member held at that time.
-        NOT_FOUND / USER_NOT_FOUND: unknown today, or not yet a member then.
-        OUT_OF_RANGE / HISTORY_TOO_SHORT: the change that led there is no longer kept.
+        """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: returns the member's level and points at
+        that time.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist, or did not exist at that time.
+        OUT_OF_RANGE / HISTORY_TOO_SHORT: the last change before that time is no longer retained.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchLevels(self, request, context):
-        """Streams the changes of all members from a cursor on, without gaps or repeats: whoever
-        reconnects with the cursor of the last message goes on right behind it. The changes of one
-        member come in the order of their versions. Without a cursor it starts now, and the first
-        message brings only a cursor; then ExportUsers, then these changes, make a copy.
-        The stream ends with UNAVAILABLE when the service goes down: reconnect.
-        A message brings up to 1,000 changes, from all members who have some in equal shares.
-        INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
-        OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
-        minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
-        the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
-        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
+        """Streams the changes of all members after a cursor, without gaps or repeats: a caller who
+        reconnects with the cursor of the last message gets the changes directly after it. The changes
+        of one member are in the order of their versions. Without a cursor the stream starts now, and
+        the first message contains only a cursor. To make a copy of all members, start a watch, then
+        apply ExportUsers, then the changes of the watch.
+        A message contains up to 1,000 changes, shared equally between the members who have changed.
+        The stream ends with UNAVAILABLE when the instance shuts down; reconnect.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from this store, or the store was emptied.
+        OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor were trimmed; export, then start a new
+        watch. Each change is retained for a minute (MEMBER_LEVEL_FEED_SECONDS), unless its bucket has
+        more than 65,536 newer ones, and the newest ones are retained longer (MEMBER_LEVEL_FEED).
+        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,8 +121,8 @@ def add_MemberHistoryServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemberHistory:
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     @staticmethod

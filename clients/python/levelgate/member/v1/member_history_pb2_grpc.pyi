@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MemberHistoryStub:
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     @_typing.overload
@@ -36,61 +36,65 @@ class MemberHistoryStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MemberHistoryAsyncStub: ...
     ListHistory: _grpc.UnaryUnaryMultiCallable[_member_history_pb2.ListHistoryRequest, _member_history_pb2.ListHistoryResponse]
-    """GET /userlevel/history/{userId}: the kept changes, newest first.
-    NOT_FOUND / USER_NOT_FOUND.
+    """GET /userlevel/history/{userId}: returns the retained changes, newest first.
+    NOT_FOUND / USER_NOT_FOUND: the member does not exist.
     """
     GetLevelAt: _grpc.UnaryUnaryMultiCallable[_member_history_pb2.GetLevelAtRequest, _member_history_pb2.GetLevelAtResponse]
-    """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: what the member held at that time.
-    NOT_FOUND / USER_NOT_FOUND: unknown today, or not yet a member then.
-    OUT_OF_RANGE / HISTORY_TOO_SHORT: the change that led there is no longer kept.
+    """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: returns the member's level and points at
+    that time.
+    NOT_FOUND / USER_NOT_FOUND: the member does not exist, or did not exist at that time.
+    OUT_OF_RANGE / HISTORY_TOO_SHORT: the last change before that time is no longer retained.
     """
     WatchLevels: _grpc.UnaryStreamMultiCallable[_member_history_pb2.WatchLevelsRequest, _member_history_pb2.WatchLevelsResponse]
-    """Streams the changes of all members from a cursor on, without gaps or repeats: whoever
-    reconnects with the cursor of the last message goes on right behind it. The changes of one
-    member come in the order of their versions. Without a cursor it starts now, and the first
-    message brings only a cursor; then ExportUsers, then these changes, make a copy.
-    The stream ends with UNAVAILABLE when the service goes down: reconnect.
-    A message brings up to 1,000 changes, from all members who have some in equal shares.
-    INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
-    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
-    minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
-    the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
-    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
+    """Streams the changes of all members after a cursor, without gaps or repeats: a caller who
+    reconnects with the cursor of the last message gets the changes directly after it. The changes
+    of one member are in the order of their versions. Without a cursor the stream starts now, and
+    the first message contains only a cursor. To make a copy of all members, start a watch, then
+    apply ExportUsers, then the changes of the watch.
+    A message contains up to 1,000 changes, shared equally between the members who have changed.
+    The stream ends with UNAVAILABLE when the instance shuts down; reconnect.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from this store, or the store was emptied.
+    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor were trimmed; export, then start a new
+    watch. Each change is retained for a minute (MEMBER_LEVEL_FEED_SECONDS), unless its bucket has
+    more than 65,536 newer ones, and the newest ones are retained longer (MEMBER_LEVEL_FEED).
+    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
 
 @_typing.type_check_only
 class MemberHistoryAsyncStub(MemberHistoryStub):
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHistory: _aio.UnaryUnaryMultiCallable[_member_history_pb2.ListHistoryRequest, _member_history_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """GET /userlevel/history/{userId}: the kept changes, newest first.
-    NOT_FOUND / USER_NOT_FOUND.
+    """GET /userlevel/history/{userId}: returns the retained changes, newest first.
+    NOT_FOUND / USER_NOT_FOUND: the member does not exist.
     """
     GetLevelAt: _aio.UnaryUnaryMultiCallable[_member_history_pb2.GetLevelAtRequest, _member_history_pb2.GetLevelAtResponse]  # type: ignore[assignment]
-    """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: what the member held at that time.
-    NOT_FOUND / USER_NOT_FOUND: unknown today, or not yet a member then.
-    OUT_OF_RANGE / HISTORY_TOO_SHORT: the change that led there is no longer kept.
+    """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: returns the member's level and points at
+    that time.
+    NOT_FOUND / USER_NOT_FOUND: the member does not exist, or did not exist at that time.
+    OUT_OF_RANGE / HISTORY_TOO_SHORT: the last change before that time is no longer retained.
     """
     WatchLevels: _aio.UnaryStreamMultiCallable[_member_history_pb2.WatchLevelsRequest, _member_history_pb2.WatchLevelsResponse]  # type: ignore[assignment]
-    """Streams the changes of all members from a cursor on, without gaps or repeats: whoever
-    reconnects with the cursor of the last message goes on right behind it. The changes of one
-    member come in the order of their versions. Without a cursor it starts now, and the first
-    message brings only a cursor; then ExportUsers, then these changes, make a copy.
-    The stream ends with UNAVAILABLE when the service goes down: reconnect.
-    A message brings up to 1,000 changes, from all members who have some in equal shares.
-    INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
-    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
-    minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
-    the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
-    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
+    """Streams the changes of all members after a cursor, without gaps or repeats: a caller who
+    reconnects with the cursor of the last message gets the changes directly after it. The changes
+    of one member are in the order of their versions. Without a cursor the stream starts now, and
+    the first message contains only a cursor. To make a copy of all members, start a watch, then
+    apply ExportUsers, then the changes of the watch.
+    A message contains up to 1,000 changes, shared equally between the members who have changed.
+    The stream ends with UNAVAILABLE when the instance shuts down; reconnect.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from this store, or the store was emptied.
+    OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor were trimmed; export, then start a new
+    watch. Each change is retained for a minute (MEMBER_LEVEL_FEED_SECONDS), unless its bucket has
+    more than 65,536 newer ones, and the newest ones are retained longer (MEMBER_LEVEL_FEED).
+    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
 
 class MemberHistoryServicer(metaclass=_abc_1.ABCMeta):
-    """What became of a member's level, and why. The last few changes are kept with the member
-    (MEMBER_LEVEL_HISTORY); deleting the member erases them.
+    """The changes of a member's level and their reasons. The last few changes are retained with the
+    member (MEMBER_LEVEL_HISTORY); deleting the member deletes them.
     """
 
     @_abc_1.abstractmethod
@@ -99,8 +103,8 @@ class MemberHistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _member_history_pb2.ListHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_history_pb2.ListHistoryResponse, _abc.Awaitable[_member_history_pb2.ListHistoryResponse]]:
-        """GET /userlevel/history/{userId}: the kept changes, newest first.
-        NOT_FOUND / USER_NOT_FOUND.
+        """GET /userlevel/history/{userId}: returns the retained changes, newest first.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist.
         """
 
     @_abc_1.abstractmethod
@@ -109,9 +113,10 @@ class MemberHistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _member_history_pb2.GetLevelAtRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_history_pb2.GetLevelAtResponse, _abc.Awaitable[_member_history_pb2.GetLevelAtResponse]]:
-        """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: what the member held at that time.
-        NOT_FOUND / USER_NOT_FOUND: unknown today, or not yet a member then.
-        OUT_OF_RANGE / HISTORY_TOO_SHORT: the change that led there is no longer kept.
+        """GET /userlevel/at/{userId}?time=2026-11-21T08:00:00Z: returns the member's level and points at
+        that time.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist, or did not exist at that time.
+        OUT_OF_RANGE / HISTORY_TOO_SHORT: the last change before that time is no longer retained.
         """
 
     @_abc_1.abstractmethod
@@ -120,17 +125,18 @@ class MemberHistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _member_history_pb2.WatchLevelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_member_history_pb2.WatchLevelsResponse], _abc.AsyncIterator[_member_history_pb2.WatchLevelsResponse]]:
-        """Streams the changes of all members from a cursor on, without gaps or repeats: whoever
-        reconnects with the cursor of the last message goes on right behind it. The changes of one
-        member come in the order of their versions. Without a cursor it starts now, and the first
-        message brings only a cursor; then ExportUsers, then these changes, make a copy.
-        The stream ends with UNAVAILABLE when the service goes down: reconnect.
-        A message brings up to 1,000 changes, from all members who have some in equal shares.
-        INVALID_ARGUMENT / CURSOR_INVALID: no cursor of this store, or the store was emptied.
-        OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor are no longer kept. Each is kept for a
-        minute (MEMBER_LEVEL_FEED_SECONDS) unless its bucket has more than 65,536 younger ones, and
-        the last ones for longer (MEMBER_LEVEL_FEED); start again with an export.
-        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance streams to as many as it may.
+        """Streams the changes of all members after a cursor, without gaps or repeats: a caller who
+        reconnects with the cursor of the last message gets the changes directly after it. The changes
+        of one member are in the order of their versions. Without a cursor the stream starts now, and
+        the first message contains only a cursor. To make a copy of all members, start a watch, then
+        apply ExportUsers, then the changes of the watch.
+        A message contains up to 1,000 changes, shared equally between the members who have changed.
+        The stream ends with UNAVAILABLE when the instance shuts down; reconnect.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from this store, or the store was emptied.
+        OUT_OF_RANGE / CURSOR_EXPIRED: changes after the cursor were trimmed; export, then start a new
+        watch. Each change is retained for a minute (MEMBER_LEVEL_FEED_SECONDS), unless its bucket has
+        more than 65,536 newer ones, and the newest ones are retained longer (MEMBER_LEVEL_FEED).
+        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
         """
 
 def add_MemberHistoryServicer_to_server(servicer: MemberHistoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

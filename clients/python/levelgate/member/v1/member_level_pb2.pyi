@@ -77,7 +77,7 @@ class UpgradeUserRequest(_message.Message):
     user_id: _builtins.str
     """1-128 printable characters."""
     point: _builtins.int
-    """The user's current total. Required, 0..2^31-1."""
+    """The member's current total of points. Required, 0..2^31-1."""
     def __init__(
         self,
         *,
@@ -129,7 +129,7 @@ class UpgradeResult(_message.Message):
     level: _builtins.int
     """The level after the call."""
     upgraded: _builtins.int
-    """1 if it rose, else 0."""
+    """1 if the level rose, otherwise 0."""
     def __init__(
         self,
         *,
@@ -200,9 +200,9 @@ class UpdateUserRequest(_message.Message):
     user_id: _builtins.str
     """1-128 printable characters."""
     vip_level: _builtins.int
-    """Required, 0..2^31-1; a rule must have it."""
+    """Required, 0..2^31-1; a level that has a rule."""
     partner_id: _builtins.str
-    """On whose behalf. Required, 1-128 printable characters."""
+    """The partner on whose behalf the level is set. Required, 1-128 printable characters."""
     def __init__(
         self,
         *,
@@ -300,7 +300,7 @@ class UserLevel(_message.Message):
     ICON_FIELD_NUMBER: _builtins.int
     level: _builtins.int
     icon: _builtins.str
-    """The picUrl of the level's rule; absent when it has none."""
+    """The picUrl of the level's rule; absent if the rule has none."""
     def __init__(
         self,
         *,
@@ -331,9 +331,11 @@ class CreateRuleRequest(_message.Message):
     name: _builtins.str
     """1-128 characters."""
     down_point: _builtins.int
-    """The points that keep the level. Required; a negative one is a pointConflict."""
+    """The fewest points with which a member keeps the level. Required; a negative number is a
+    pointConflict.
+    """
     up_point: _builtins.int
-    """The points at which the level ends. Required; the rule holds for [downPoint, upPoint)."""
+    """The points at which the level ends. Required; the rule applies to [downPoint, upPoint)."""
     pic_url: _builtins.str
     """At most 2,048 characters."""
     def __init__(
@@ -378,8 +380,8 @@ class CreateRuleResponse(_message.Message):
     code: _builtins.str
     msg: _builtins.str
     data: _builtins.str
-    """"saveSuccess", "levelConflict": the level has a rule, or "pointConflict": the points are
-    negative, empty, overlap another rule, or do not rise with the level.
+    """"saveSuccess"; "levelConflict" if the level already has a rule; "pointConflict" if the range of
+    points is negative or empty, overlaps that of another rule, or does not rise with the level.
     """
     def __init__(
         self,
@@ -455,17 +457,19 @@ class UpdateRuleRequest(_message.Message):
     UP_POINT_FIELD_NUMBER: _builtins.int
     PIC_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Which rule; absent: the one with vip_level."""
+    """The rule's id; if absent, the rule is found by vip_level."""
     vip_level: _builtins.int
-    """0..2^31-1. Required without id; with id, the new level, absent to leave it."""
+    """0..2^31-1. Without id, the rule's level, which is then required. With id, the new level; if
+    absent, the level stays unchanged.
+    """
     name: _builtins.str
     """1-128 characters."""
     down_point: _builtins.int
-    """Required, as with CreateRule."""
+    """Required, as in CreateRule."""
     up_point: _builtins.int
-    """Required, as with CreateRule."""
+    """Required, as in CreateRule."""
     pic_url: _builtins.str
-    """At most 2,048 characters; absent to leave it."""
+    """At most 2,048 characters; if absent, the picture stays unchanged."""
     def __init__(
         self,
         *,
@@ -513,7 +517,7 @@ class UpdateRuleResponse(_message.Message):
     code: _builtins.str
     msg: _builtins.str
     data: _builtins.str
-    """"success", "levelConflict" or "pointConflict", as with CreateRule."""
+    """"success", or "levelConflict" or "pointConflict" as in CreateRule."""
     def __init__(
         self,
         *,
@@ -581,7 +585,7 @@ class Rule(_message.Message):
     UP_POINT_FIELD_NUMBER: _builtins.int
     PIC_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Never used again once deleted."""
+    """Never used for another rule, even after the rule is deleted."""
     vip_level: _builtins.int
     name: _builtins.str
     down_point: _builtins.int
@@ -661,11 +665,12 @@ class AddPointsRequest(_message.Message):
     delta: _builtins.int
     """Required, not 0."""
     bill_no: _builtins.str
-    """The caller's own name for this change, the same in every repeat of it. Required, 1-64 bytes
-    of printable characters.
+    """The idempotency key: identifies this change of this member, so that the call can be repeated
+    safely if its reply was lost. Use a new one for each change, and the same one for every
+    repetition. Required, 1-64 bytes of printable characters.
     """
     expected_version: _builtins.int
-    """The version that the user must be at, 0..2^53-1; absent: any."""
+    """The change is only made if the member has this version: 0..2^53-1. If absent, any version."""
     def __init__(
         self,
         *,
@@ -728,9 +733,9 @@ class PointsResult(_message.Message):
     level: _builtins.int
     """The level after the change."""
     upgraded: _builtins.bool
-    """Whether it rose."""
+    """Whether the level rose."""
     version: _builtins.int
-    """The user's version after the change."""
+    """The member's version after the change."""
     def __init__(
         self,
         *,
@@ -754,7 +759,7 @@ class PreviewRulesRequest(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposedRule]:
-        """All rules as they would be; 1-100. Only vip_level, down_point and up_point count."""
+        """The complete set of proposed rules: 1-100."""
 
     def __init__(
         self,
@@ -779,7 +784,7 @@ class ProposedRule(_message.Message):
     vip_level: _builtins.int
     """Required, 0..2^31-1."""
     down_point: _builtins.int
-    """Required; 0 or more, and below up_point."""
+    """Required; 0 or more, and less than up_point."""
     up_point: _builtins.int
     """Required; at most the down_point of the next level."""
     def __init__(
@@ -844,12 +849,12 @@ class RulesPreview(_message.Message):
     staying: _builtins.int
     """Members who keep their level."""
     rule_version: _builtins.int
-    """The version of the rules that hold now."""
+    """The version of the current rules."""
     @_builtins.property
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[_demotion_pb2.Move]:
-        """By from_level, then to_level; pairs without members are left out. Members fall with the next
-        demotion and rise with the next change of their points. A hand-set level only ever rises
-        here; that its protection ends is PlanDemotion's to tell.
+        """The moves that have members, by from_level and then to_level. Members would fall in the next
+        demotion, and rise at the next change of their points. A manual level never falls here;
+        PlanDemotion reports the manual levels whose protection has ended.
         """
 
     def __init__(
@@ -873,7 +878,9 @@ class GetRuleBookRequest(_message.Message):
 
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Which version; absent: the one that holds now. 0..2^31-1; 0 is before the first rule."""
+    """The version: 0..2^31-1; if absent, the current one. Version 0 is the state before the first
+    rule.
+    """
     def __init__(
         self,
         *,
@@ -925,14 +932,14 @@ class RuleBook(_message.Message):
     APP_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     app: _builtins.str
-    """The app that asked for it."""
+    """The app that made the change to this version."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """By rising level."""
 
     @_builtins.property
     def changed(self) -> _timestamp_pb2.Timestamp:
-        """When this version came to hold; absent where that was not recorded."""
+        """When this version took effect; absent if that was not recorded."""
 
     def __init__(
         self,

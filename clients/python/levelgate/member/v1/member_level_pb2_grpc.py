@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class MemberLevelStub:
-    """The writer of the shared level: users, and the rules that give levels for points.
-    docs/api/member-level.md. JSON callers give parameters in the query, a form or a JSON body.
+    """Writes the level that all services share: members, and the rules that give levels for points.
+    See docs/api/member-level.md. JSON callers send parameters in the query, a form or a JSON body.
     """
 
     def __init__(self, channel):
@@ -104,127 +104,131 @@ class MemberLevelStub:
 
 
 class MemberLevelServicer:
-    """The writer of the shared level: users, and the rules that give levels for points.
-    docs/api/member-level.md. JSON callers give parameters in the query, a form or a JSON body.
+    """Writes the level that all services share: members, and the rules that give levels for points.
+    See docs/api/member-level.md. JSON callers send parameters in the query, a form or a JSON body.
     """
 
     def InitUser(self, request, context):
-        """GET /userlevel/{userId} without `point`: starts a user at the lowest level with 0 points;
-        an existing one is left as it is.
-        FAILED_PRECONDITION / NO_RULES: no rule exists.
+        """GET /userlevel/{userId} without `point`: creates a member at the lowest level with 0 points. An
+        existing member stays unchanged.
+        FAILED_PRECONDITION / NO_RULES: there are no rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpgradeUser(self, request, context):
-        """GET /userlevel/{userId}?point=N: sets the user's total and raises the level to what it
-        earns. Never lowers the level; a repeat changes nothing. The gateway, which sees whether
-        `point` is there, rewrites the public path to the one below.
-        NOT_FOUND / USER_NOT_FOUND.
+        """GET /userlevel/{userId}?point=N: sets the member's total of points and raises the level to the
+        one that the total earns. Never lowers the level, and repeating the call changes nothing. The
+        gateway rewrites the public path to the one below if `point` is present.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """DELETE /userlevel/{userId}: forgets the user. Idempotent.
+        """DELETE /userlevel/{userId}: deletes the member and its history. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """POST /userlevel/{userId}: sets the level by hand, protected from demotion for
-        MANUAL_LEVEL_DAYS; it stands until points earn a higher one.
-        NOT_FOUND / USER_NOT_FOUND, LEVEL_NOT_FOUND.
+        """POST /userlevel/{userId}: gives the member a manual level, which is protected from demotion for
+        MANUAL_LEVEL_DAYS. It applies until the points earn a higher one.
+        NOT_FOUND / USER_NOT_FOUND, LEVEL_NOT_FOUND: the member or the level does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ShowUser(self, request, context):
-        """POST /userlevel/show/{userId}: the user's level and its picture.
-        NOT_FOUND / USER_NOT_FOUND.
+        """POST /userlevel/show/{userId}: returns the member's level and its picture.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRule(self, request, context):
-        """POST /vipBiz: adds a rule. A conflict is an answer, not a failure.
-        FAILED_PRECONDITION / LIMIT_REACHED: there are 100 rules, or 200 levels that ever had one, which
-        is the most; a level that had a rule may always get one again.
+        """POST /vipBiz: adds a rule. A conflict is reported in the reply and is not a failure.
+        FAILED_PRECONDITION / LIMIT_REACHED: there are already 100 rules, or 200 levels have had a
+        rule. A level that has had a rule can get one again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRule(self, request, context):
-        """DELETE /vipBiz: removes a rule. Its members keep the level until their next transition: points
-        may earn a higher one, and a demotion fits them to their points. A level set by hand stays as it
-        is while it is protected. The initial metadata, for JSON the response header,
-        `x-levelgate-affected-members` says how many members had the level just before, earned or set by
-        hand.
-        NOT_FOUND / RULE_NOT_FOUND.
+        """DELETE /vipBiz: deletes a rule. The members of its level keep the level until their next
+        change: points may earn a higher level, and a demotion re-evaluates them by their points. A
+        manual level stays unchanged while it is protected. The initial metadata
+        `x-levelgate-affected-members`, for JSON callers a response header, contains the number of
+        members who had the level just before.
+        NOT_FOUND / RULE_NOT_FOUND: the rule does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRule(self, request, context):
-        """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A
-        conflict is an answer, not a failure. Where the rule gets another level,
-        `x-levelgate-affected-members` counts the members of the level that lost it, as with DeleteRule.
-        NOT_FOUND / RULE_NOT_FOUND. FAILED_PRECONDITION / LIMIT_REACHED: as with CreateRule, for levels.
+        """POST /vipBiz/update: changes the rule with this id or, without id, with this level. A conflict
+        is reported in the reply and is not a failure. If the rule gets another level,
+        `x-levelgate-affected-members` contains the number of members of its old level, as in
+        DeleteRule.
+        NOT_FOUND / RULE_NOT_FOUND: the rule does not exist.
+        FAILED_PRECONDITION / LIMIT_REACHED: 200 levels have had a rule, as in CreateRule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRules(self, request, context):
-        """GET /show: all rules, by rising level.
+        """GET /show: returns all rules, by rising level.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LevelDown(self, request, context):
-        """GET /leveldown: re-fits every user below the downPoint of its level to its points, every user
-        of a level that lost its rule whose points earn a lower one, and every hand-set level past its
-        protection. Never raises. Starts a run or joins the one under way, and answers when it is done,
-        or when the caller's time is up: the run goes on.
+        """GET /leveldown: re-evaluates by their points all members whose points are below the downPoint
+        of their level, the members of a level without a rule whose points earn a lower one, and the
+        members with a manual level whose protection has ended. Never raises a level. The call starts a
+        run, or joins the one in progress, and returns when it ends or shortly before the caller's
+        deadline; in the latter case the run continues.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddPoints(self, request, context):
-        """POST /userlevel/points/{userId}: adds points to the total, or takes them with a negative
-        delta, and raises the level where the total earns a higher one. A repeat with the same
-        bill_no answers what the first call answered and changes nothing, for 7 days.
-        NOT_FOUND / USER_NOT_FOUND.
+        """POST /userlevel/points/{userId}: adds points to the total, or removes them if delta is
+        negative, and raises the level if the total earns a higher one. `bill_no` is an idempotency
+        key: for 7 days, repeating the call with the same one returns the first reply and changes
+        nothing.
+        NOT_FOUND / USER_NOT_FOUND: the member does not exist.
         FAILED_PRECONDITION / POINTS_OUT_OF_RANGE: the total would leave 0..2^31-1.
-        ABORTED / VERSION_MISMATCH: the user is not at expected_version; the ErrorInfo's `version`
-        says where.
-        ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this user.
+        ABORTED / VERSION_MISMATCH: the member is not at expected_version; the ErrorInfo's metadata
+        `version` contains the current one.
+        ALREADY_EXISTS / BILL_NO_USED: this app used the bill_no for another delta of this member.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewRules(self, request, context):
-        """POST /vipBiz/preview: how many members would move from which level to which under these
-        rules, counted on the index. Reads no member and changes nothing.
-        INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules cannot stand beside each other.
+        """POST /vipBiz/preview: counts how many members would move from which level to which under other
+        rules. Changes nothing.
+        INVALID_ARGUMENT / LEVEL_CONFLICT, POINT_CONFLICT: the rules conflict with each other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRuleBook(self, request, context):
-        """GET /vipBiz/version: the rules as they were in some version; the last 1,000 are kept.
-        NOT_FOUND / RULE_VERSION_NOT_FOUND.
+        """GET /vipBiz/version: returns the rules of a version; the last 1,000 versions are retained.
+        NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -307,8 +311,8 @@ def add_MemberLevelServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemberLevel:
-    """The writer of the shared level: users, and the rules that give levels for points.
-    docs/api/member-level.md. JSON callers give parameters in the query, a form or a JSON body.
+    """Writes the level that all services share: members, and the rules that give levels for points.
+    See docs/api/member-level.md. JSON callers send parameters in the query, a form or a JSON body.
     """
 
     @staticmethod

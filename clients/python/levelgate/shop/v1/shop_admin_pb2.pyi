@@ -31,13 +31,13 @@ class Shop(_message.Message):
     shop_description: _builtins.str
     """At most 10,000 characters."""
     level_type: _builtins.str
-    """"0" order_money, "1" order_count, "2" goods."""
+    """How members reach a level: "0" order_money, "1" order_count, "2" goods."""
     no_level_name: _builtins.str
-    """The level_name of a member without a level of the shop, at most 128 characters;
-    absent: 普通会员.
+    """The level_name shown to a member without a level of the shop, at most 128 characters; if
+    absent, 普通会员.
     """
     goods_as_array: _builtins.bool
-    """Print goods as an array, as later clients of that API expect."""
+    """Whether the page shows goods as an array, as later clients of that API expect."""
     @_builtins.property
     def shop_set(self) -> _shop_level_pb2.ShopSet: ...
     def __init__(
@@ -76,23 +76,23 @@ class ShopLevelSettings(_message.Message):
     id: _builtins.int
     """1..2^31-1, unique in the shop."""
     weight: _builtins.int
-    """The shared level that gives this level of the shop: 0..2^31-1, unique in the shop."""
+    """Members with this shared level have this level of the shop: 0..2^31-1, unique in the shop."""
     level_name: _builtins.str
     """1-128 characters."""
     discount: _builtins.str
-    """At most 128 characters, as are all strings below."""
+    """At most 128 characters, like all strings below."""
     freight_reduction: _builtins.str
     order_money: _builtins.str
-    """Read where level_type is "0"."""
+    """Shown if level_type is "0"."""
     order_count: _builtins.str
-    """Read where level_type is "1"."""
+    """Shown if level_type is "1"."""
     rent_free: _builtins.str
-    """Absent prints as null."""
+    """Shown as null if absent."""
     deposit_free: _builtins.str
-    """Absent prints as null."""
+    """Shown as null if absent."""
     @_builtins.property
     def goods(self) -> _shop_level_pb2.Goods:
-        """Read where level_type is "2"."""
+        """Shown if level_type is "2"."""
 
     def __init__(
         self,

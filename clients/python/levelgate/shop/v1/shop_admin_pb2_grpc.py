@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ShopAdminStub:
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     def __init__(self, channel):
@@ -64,44 +64,46 @@ class ShopAdminStub:
 
 
 class ShopAdminServicer:
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     def PutShop(self, request, context):
-        """Writes a shop's settings over the ones before; its levels and members stay.
+        """Replaces a shop's settings. Its levels and members stay unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutLevel(self, request, context):
-        """Writes a level over the one with the same id.
-        NOT_FOUND / SHOP_NOT_SET: put the shop first.
+        """Adds a level, or replaces the one with the same id.
+        NOT_FOUND / SHOP_NOT_SET: the shop has no settings; use PutShop first.
         ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
-        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
-        together, so that its page can be delivered.
+        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, and 256 KiB of text in
+        them, so that its page can be delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteLevel(self, request, context):
-        """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level.
+        """Deletes a level.
+        NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutMember(self, request, context):
-        """Writes a member's nickname and avatar over the ones before.
+        """Replaces a member's nickname and avatar in a shop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetShop(self, request, context):
-        """NOT_FOUND / SHOP_NOT_SET: the shop has no settings.
+        """Returns a shop's settings and levels.
+        NOT_FOUND / SHOP_NOT_SET: the shop has no settings.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,8 +146,8 @@ def add_ShopAdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ShopAdmin:
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ShopAdminStub:
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     @_typing.overload
@@ -36,47 +36,55 @@ class ShopAdminStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShopAdminAsyncStub: ...
     PutShop: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.PutShopRequest, _shop_admin_pb2.PutShopResponse]
-    """Writes a shop's settings over the ones before; its levels and members stay."""
+    """Replaces a shop's settings. Its levels and members stay unchanged."""
     PutLevel: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.PutLevelRequest, _shop_admin_pb2.PutLevelResponse]
-    """Writes a level over the one with the same id.
-    NOT_FOUND / SHOP_NOT_SET: put the shop first.
+    """Adds a level, or replaces the one with the same id.
+    NOT_FOUND / SHOP_NOT_SET: the shop has no settings; use PutShop first.
     ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
-    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
-    together, so that its page can be delivered.
+    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, and 256 KiB of text in
+    them, so that its page can be delivered.
     """
     DeleteLevel: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.DeleteLevelRequest, _shop_admin_pb2.DeleteLevelResponse]
-    """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level."""
+    """Deletes a level.
+    NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level.
+    """
     PutMember: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.PutMemberRequest, _shop_admin_pb2.PutMemberResponse]
-    """Writes a member's nickname and avatar over the ones before."""
+    """Replaces a member's nickname and avatar in a shop."""
     GetShop: _grpc.UnaryUnaryMultiCallable[_shop_admin_pb2.GetShopRequest, _shop_admin_pb2.GetShopResponse]
-    """NOT_FOUND / SHOP_NOT_SET: the shop has no settings."""
+    """Returns a shop's settings and levels.
+    NOT_FOUND / SHOP_NOT_SET: the shop has no settings.
+    """
 
 @_typing.type_check_only
 class ShopAdminAsyncStub(ShopAdminStub):
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutShop: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.PutShopRequest, _shop_admin_pb2.PutShopResponse]  # type: ignore[assignment]
-    """Writes a shop's settings over the ones before; its levels and members stay."""
+    """Replaces a shop's settings. Its levels and members stay unchanged."""
     PutLevel: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.PutLevelRequest, _shop_admin_pb2.PutLevelResponse]  # type: ignore[assignment]
-    """Writes a level over the one with the same id.
-    NOT_FOUND / SHOP_NOT_SET: put the shop first.
+    """Adds a level, or replaces the one with the same id.
+    NOT_FOUND / SHOP_NOT_SET: the shop has no settings; use PutShop first.
     ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
-    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
-    together, so that its page can be delivered.
+    FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, and 256 KiB of text in
+    them, so that its page can be delivered.
     """
     DeleteLevel: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.DeleteLevelRequest, _shop_admin_pb2.DeleteLevelResponse]  # type: ignore[assignment]
-    """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level."""
+    """Deletes a level.
+    NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level.
+    """
     PutMember: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.PutMemberRequest, _shop_admin_pb2.PutMemberResponse]  # type: ignore[assignment]
-    """Writes a member's nickname and avatar over the ones before."""
+    """Replaces a member's nickname and avatar in a shop."""
     GetShop: _aio.UnaryUnaryMultiCallable[_shop_admin_pb2.GetShopRequest, _shop_admin_pb2.GetShopResponse]  # type: ignore[assignment]
-    """NOT_FOUND / SHOP_NOT_SET: the shop has no settings."""
+    """Returns a shop's settings and levels.
+    NOT_FOUND / SHOP_NOT_SET: the shop has no settings.
+    """
 
 class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
-    """What the shop's page is made of. gRPC only, and not on the gateway: operators reach it on
-    the internal network.
+    """Maintains the data that a shop's page shows. gRPC only and not on the gateway: operators reach it
+    on the internal network.
     """
 
     @_abc_1.abstractmethod
@@ -85,7 +93,7 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_admin_pb2.PutShopRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_admin_pb2.PutShopResponse, _abc.Awaitable[_shop_admin_pb2.PutShopResponse]]:
-        """Writes a shop's settings over the ones before; its levels and members stay."""
+        """Replaces a shop's settings. Its levels and members stay unchanged."""
 
     @_abc_1.abstractmethod
     def PutLevel(
@@ -93,11 +101,11 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_admin_pb2.PutLevelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_admin_pb2.PutLevelResponse, _abc.Awaitable[_shop_admin_pb2.PutLevelResponse]]:
-        """Writes a level over the one with the same id.
-        NOT_FOUND / SHOP_NOT_SET: put the shop first.
+        """Adds a level, or replaces the one with the same id.
+        NOT_FOUND / SHOP_NOT_SET: the shop has no settings; use PutShop first.
         ALREADY_EXISTS / WEIGHT_TAKEN: another level has the weight.
-        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, of 256 KiB as messages
-        together, so that its page can be delivered.
+        FAILED_PRECONDITION / LIMIT_REACHED: a shop has at most 500 levels, and 256 KiB of text in
+        them, so that its page can be delivered.
         """
 
     @_abc_1.abstractmethod
@@ -106,7 +114,9 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_admin_pb2.DeleteLevelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_admin_pb2.DeleteLevelResponse, _abc.Awaitable[_shop_admin_pb2.DeleteLevelResponse]]:
-        """NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level."""
+        """Deletes a level.
+        NOT_FOUND / SHOP_LEVEL_NOT_FOUND: the shop has no such level.
+        """
 
     @_abc_1.abstractmethod
     def PutMember(
@@ -114,7 +124,7 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_admin_pb2.PutMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_admin_pb2.PutMemberResponse, _abc.Awaitable[_shop_admin_pb2.PutMemberResponse]]:
-        """Writes a member's nickname and avatar over the ones before."""
+        """Replaces a member's nickname and avatar in a shop."""
 
     @_abc_1.abstractmethod
     def GetShop(
@@ -122,6 +132,8 @@ class ShopAdminServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_admin_pb2.GetShopRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_admin_pb2.GetShopResponse, _abc.Awaitable[_shop_admin_pb2.GetShopResponse]]:
-        """NOT_FOUND / SHOP_NOT_SET: the shop has no settings."""
+        """Returns a shop's settings and levels.
+        NOT_FOUND / SHOP_NOT_SET: the shop has no settings.
+        """
 
 def add_ShopAdminServicer_to_server(servicer: ShopAdminServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,10 +26,10 @@ class GetMemberLevelsRequest(_message.Message):
     I_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
     i: _builtins.str
-    """The shop: 1-128 printable characters; absent: the setting DEFAULT_SHOP."""
+    """The shop: 1-128 printable characters; if absent, the one in the setting DEFAULT_SHOP."""
     uid: _builtins.str
-    """The member, for callers that may name one: 1-128 printable characters. A member's session
-    token speaks for its own member and this is not read.
+    """The member: 1-128 printable characters. It is ignored if the token is a member's session token,
+    which determines the member.
     """
     def __init__(
         self,
@@ -91,7 +91,7 @@ class MemberLevels(_message.Message):
     MEMBER_DATA_FIELD_NUMBER: _builtins.int
     shop_description: _builtins.str
     level_type: _builtins.str
-    """What raises a member by itself: "0" order_money, "1" order_count, "2" goods."""
+    """How members reach a level: "0" order_money, "1" order_count, "2" goods."""
     @_builtins.property
     def shop_set(self) -> Global___ShopSet: ...
     @_builtins.property
@@ -213,9 +213,9 @@ class Level(_message.Message):
 
     @_builtins.property
     def goods_other_shape(self) -> _struct_pb2.Value:
-        """level_type "2": null, or an array for shops that are set so. The gateway prints it as
-        "goods" too. It cannot have that JSON name here: two fields of one name crash Python's
-        protobuf (7.36.2, measured).
+        """level_type "2": null, or an array if the shop is configured for it. The gateway prints this
+        field as "goods", too. It cannot have that JSON name here, because two fields with the same
+        JSON name crash Python's protobuf (7.36.2).
         """
 
     @_builtins.property
@@ -295,15 +295,15 @@ class MemberData(_message.Message):
     AVATAR_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
     level_id: _builtins.int
-    """0: no level of the shop has the member's level as its weight."""
+    """0 if no level of the shop has the member's shared level as its weight."""
     level_name: _builtins.str
     nickname: _builtins.str
     avatar: _builtins.str
     validity: _builtins.int
-    """Days left of a level that was set by hand, rounded up; 0 for one earned by points."""
+    """The remaining days of a manual level's protection, rounded up; 0 for an earned level."""
     @_builtins.property
     def rights(self) -> Global___Rights:
-        """Absent where level_id is 0."""
+        """Absent if level_id is 0."""
 
     def __init__(
         self,

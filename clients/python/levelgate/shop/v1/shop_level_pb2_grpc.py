@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ShopLevelStub:
-    """The shop's page of levels and rights. docs/api/shop-member-level.md
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,15 @@ class ShopLevelStub:
 
 
 class ShopLevelServicer:
-    """The shop's page of levels and rights. docs/api/shop-member-level.md
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md.
     """
 
     def GetMemberLevels(self, request, context):
-        """The shop's levels and the calling member's own. The public form is GET / or
-        GET /addons/yun_shop/api.php with route=member.member-level.index among the query
-        parameters; the gateway rewrites it to the path below.
+        """Returns the shop's levels and the calling member's own level. The public path is GET / or
+        GET /addons/yun_shop/api.php with the query parameter route=member.member-level.index; the
+        gateway rewrites it to the path below.
         NOT_FOUND / SHOP_NOT_SET: the shop has no settings (未进行等级设置).
-        UNAUTHENTICATED / TOKEN_MISSING: no member is named (请登录).
+        UNAUTHENTICATED / TOKEN_MISSING: the call names no member (请登录).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +74,7 @@ def add_ShopLevelServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ShopLevel:
-    """The shop's page of levels and rights. docs/api/shop-member-level.md
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md.
     """
 
     @staticmethod

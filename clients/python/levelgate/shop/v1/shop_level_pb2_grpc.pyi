@@ -27,35 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ShopLevelStub:
-    """The shop's page of levels and rights. docs/api/shop-member-level.md"""
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShopLevelAsyncStub: ...
     GetMemberLevels: _grpc.UnaryUnaryMultiCallable[_shop_level_pb2.GetMemberLevelsRequest, _shop_level_pb2.GetMemberLevelsResponse]
-    """The shop's levels and the calling member's own. The public form is GET / or
-    GET /addons/yun_shop/api.php with route=member.member-level.index among the query
-    parameters; the gateway rewrites it to the path below.
+    """Returns the shop's levels and the calling member's own level. The public path is GET / or
+    GET /addons/yun_shop/api.php with the query parameter route=member.member-level.index; the
+    gateway rewrites it to the path below.
     NOT_FOUND / SHOP_NOT_SET: the shop has no settings (未进行等级设置).
-    UNAUTHENTICATED / TOKEN_MISSING: no member is named (请登录).
+    UNAUTHENTICATED / TOKEN_MISSING: the call names no member (请登录).
     """
 
 @_typing.type_check_only
 class ShopLevelAsyncStub(ShopLevelStub):
-    """The shop's page of levels and rights. docs/api/shop-member-level.md"""
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMemberLevels: _aio.UnaryUnaryMultiCallable[_shop_level_pb2.GetMemberLevelsRequest, _shop_level_pb2.GetMemberLevelsResponse]  # type: ignore[assignment]
-    """The shop's levels and the calling member's own. The public form is GET / or
-    GET /addons/yun_shop/api.php with route=member.member-level.index among the query
-    parameters; the gateway rewrites it to the path below.
+    """Returns the shop's levels and the calling member's own level. The public path is GET / or
+    GET /addons/yun_shop/api.php with the query parameter route=member.member-level.index; the
+    gateway rewrites it to the path below.
     NOT_FOUND / SHOP_NOT_SET: the shop has no settings (未进行等级设置).
-    UNAUTHENTICATED / TOKEN_MISSING: no member is named (请登录).
+    UNAUTHENTICATED / TOKEN_MISSING: the call names no member (请登录).
     """
 
 class ShopLevelServicer(metaclass=_abc_1.ABCMeta):
-    """The shop's page of levels and rights. docs/api/shop-member-level.md"""
+    """The page of a shop's levels and rights; see docs/api/shop-member-level.md."""
 
     @_abc_1.abstractmethod
     def GetMemberLevels(
@@ -63,11 +63,11 @@ class ShopLevelServicer(metaclass=_abc_1.ABCMeta):
         request: _shop_level_pb2.GetMemberLevelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shop_level_pb2.GetMemberLevelsResponse, _abc.Awaitable[_shop_level_pb2.GetMemberLevelsResponse]]:
-        """The shop's levels and the calling member's own. The public form is GET / or
-        GET /addons/yun_shop/api.php with route=member.member-level.index among the query
-        parameters; the gateway rewrites it to the path below.
+        """Returns the shop's levels and the calling member's own level. The public path is GET / or
+        GET /addons/yun_shop/api.php with the query parameter route=member.member-level.index; the
+        gateway rewrites it to the path below.
         NOT_FOUND / SHOP_NOT_SET: the shop has no settings (未进行等级设置).
-        UNAUTHENTICATED / TOKEN_MISSING: no member is named (请登录).
+        UNAUTHENTICATED / TOKEN_MISSING: the call names no member (请登录).
         """
 
 def add_ShopLevelServicer_to_server(servicer: ShopLevelServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Condition(_message.Message):
-    """Exactly one kind. At most 8 conditions deep and 64 in all."""
+    """Exactly one kind must be set. At most 64 conditions in total, nested at most 8 deep."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,18 +34,18 @@ class Condition(_message.Message):
     STAR_FIELD_NUMBER: _builtins.int
     GAME_INFO_FIELD_NUMBER: _builtins.int
     level_at_least: _builtins.int
-    """Holds if the user's level is this or a higher one."""
+    """Holds if the user's level is this one or higher."""
     @_builtins.property
     def all(self) -> Global___ConditionList:
-        """Holds if all of them do."""
+        """Holds if all conditions hold."""
 
     @_builtins.property
     def any(self) -> Global___ConditionList:
-        """Holds if one of them does."""
+        """Holds if at least one condition holds."""
 
     @_builtins.property
     def negated(self) -> Global___Condition:
-        """Holds if this does not."""
+        """Holds if this condition does not hold."""
 
     @_builtins.property
     def level_in(self) -> Global___LevelIn:
@@ -53,15 +53,15 @@ class Condition(_message.Message):
 
     @_builtins.property
     def points(self) -> _upbot_checks_pb2.CompareInfo:
-        """Holds if the user's points compare so."""
+        """Holds if the comparison is true for the user's points."""
 
     @_builtins.property
     def star(self) -> Global___StarLit:
-        """Holds if the star of one of these games is lit."""
+        """Holds if the star of at least one of these games is lit."""
 
     @_builtins.property
     def game_info(self) -> Global___GameInfoIs:
-        """Holds if a game fact is so."""
+        """Holds if a game fact matches."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ConditionList(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """1-64."""
+        """1-64 conditions."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class LevelIn(_message.Message):
     LEVELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1-100."""
+        """1-100 levels."""
 
     def __init__(
         self,
@@ -136,10 +136,10 @@ class StarLit(_message.Message):
     GIDS_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     device: _builtins.int
-    """1 Android, 2 iOS; absent: either."""
+    """1 Android, 2 iOS; if absent, either."""
     @_builtins.property
     def gids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1-100."""
+        """1-100 games."""
 
     def __init__(
         self,
@@ -159,8 +159,8 @@ Global___StarLit: _TypeAlias = StarLit  # noqa: Y015
 
 @_typing.final
 class GameInfoIs(_message.Message):
-    """The fact is found as CheckGameInfo finds it. Where both xinyue_codes and compare_info are given,
-    both must be satisfied; one of them is required.
+    """The fact has the same key as in CheckGameInfo. xinyue_codes or compare_info is required; if both
+    are given, both must match.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -180,18 +180,18 @@ class GameInfoIs(_message.Message):
     plat_id: _builtins.str
     """1-128 printable characters."""
     partition_id: _builtins.str
-    """1-128 printable characters; absent: "0"."""
+    """1-128 printable characters; if absent, "0"."""
     role_name: _builtins.str
-    """At most 128 characters; absent: ""."""
+    """At most 128 characters; if absent, ""."""
     game_check_info_id: _builtins.int
     """Required."""
     @_builtins.property
     def xinyue_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Satisfied if the fact's code is one of these: at most 100 of 1-128 printable characters."""
+        """Matches if the fact's code is one of these: at most 100 codes of 1-128 printable characters."""
 
     @_builtins.property
     def compare_info(self) -> _upbot_checks_pb2.CompareInfo:
-        """Satisfied if the fact's number compares so."""
+        """Matches if the comparison is true for the fact's number."""
 
     def __init__(
         self,
@@ -231,12 +231,12 @@ class EligibilityCheckRequest(_message.Message):
     openid: _builtins.str
     """1-128 printable characters."""
     explain: _builtins.bool
-    """Say why the condition does not hold."""
+    """Whether to explain why the condition does not hold."""
     min_version: _builtins.int
-    """A version of the user that a reply of MemberLevel or MemberHistory gave: the answer is not
-    older. FAILED_PRECONDITION / VERSION_NOT_REACHED if the store does not know of it. 1..2^53-1;
-    absent: every change is seen that was acknowledged before the check
-    began (docs/adr/0009 names the exceptions), others perhaps not.
+    """A version of the user from a reply of MemberLevel or MemberHistory, 1..2^53-1. The check then
+    sees this version or a newer one; FAILED_PRECONDITION / VERSION_NOT_REACHED if the user has
+    never had it. If absent, the check sees every change that was acknowledged before the check
+    began (docs/adr/0009 lists the exceptions).
     """
     @_builtins.property
     def condition(self) -> Global___Condition:
@@ -298,10 +298,10 @@ class EligibilityResult(_message.Message):
     ok: _builtins.bool
     """Whether the condition holds."""
     version: _builtins.int
-    """The version of the user that was looked at; 0 for an unknown one."""
+    """The version of the user that was checked; 0 for an unknown user."""
     @_builtins.property
     def explanation(self) -> Global___Explanation:
-        """Where the request wants it and the condition does not hold."""
+        """Present if the request asks for it and the condition does not hold."""
 
     def __init__(
         self,
@@ -327,8 +327,8 @@ class Explanation(_message.Message):
     UNMET_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def unmet(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnmetCondition]:
-        """The innermost conditions that do not hold and would have had to: of `all` those that fail, of
-        `any` every one, and a `not` itself. In the order of the request.
+        """The innermost conditions that cause the failure, in the order of the request: the failing ones
+        of `all`, every one of `any`, and a `not` as a whole.
         """
 
     def __init__(
@@ -353,18 +353,18 @@ class UnmetCondition(_message.Message):
     HAS_FIELD_NUMBER: _builtins.int
     POINTS_MISSING_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Where it stands, as in "condition.all.conditions[1]"."""
+    """The path of the condition in the request, such as "condition.all.conditions[1]"."""
     points_missing: _builtins.int
-    """The fewest points that the user lacks to a level that was asked for, by the rules as they
-    stand. Absent where no level was asked for, and where no rule gives one.
+    """How many more points the user needs for a level in the condition, according to the current
+    rules. Absent if the condition is not about the level, or if no rule gives such a level.
     """
     @_builtins.property
     def asked(self) -> Global___Condition:
-        """What was asked."""
+        """The condition in the request."""
 
     @_builtins.property
     def has(self) -> Global___UserHas:
-        """What the user has of it."""
+        """The user's data that the condition is about."""
 
     def __init__(
         self,
@@ -393,16 +393,16 @@ class UserHas(_message.Message):
     STARS_FIELD_NUMBER: _builtins.int
     GAME_INFOS_FIELD_NUMBER: _builtins.int
     level: _builtins.int
-    """Absent for an unknown user, and where neither level nor points were asked for."""
+    """Absent for an unknown user, and if the condition is about neither level nor points."""
     points: _builtins.int
-    """Likewise."""
+    """Absent in the same cases as level."""
     @_builtins.property
     def stars(self) -> _containers.RepeatedCompositeFieldContainer[Global___LitStar]:
-        """The stars that are lit, of those asked for."""
+        """The lit stars among those in the condition."""
 
     @_builtins.property
     def game_infos(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnownGameInfo]:
-        """The game facts that are known, of those asked for."""
+        """The stored game facts among those in the condition."""
 
     def __init__(
         self,
@@ -533,14 +533,16 @@ class EligibilityBatchCheckRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     MIN_VERSIONS_FIELD_NUMBER: _builtins.int
     detail: _builtins.bool
-    """Give a result for each user, with its version, instead of only saying whose condition holds."""
+    """Whether to return a result with the version for each user, in addition to the list of users for
+    whom the condition holds.
+    """
     explain: _builtins.bool
-    """As detail, and with the reason for each user whose condition does not hold. At most 1,000
-    openids then, and fewer for a large condition: see BatchCheck.
+    """Like detail, and with an explanation for each user for whom the condition does not hold. Allows
+    at most 1,000 openids, and fewer for a large condition: see BatchCheck.
     """
     @_builtins.property
     def openids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1-10,000 of 1-128 printable characters. A user that stands twice is answered twice."""
+        """1-10,000 openids of 1-128 printable characters. A user who is listed twice gets two results."""
 
     @_builtins.property
     def condition(self) -> Global___Condition:
@@ -548,7 +550,7 @@ class EligibilityBatchCheckRequest(_message.Message):
 
     @_builtins.property
     def min_versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinVersion]:
-        """At most 1,000. Users that are not among the openids do not matter."""
+        """At most 1,000. Users who are not among the openids are ignored."""
 
     def __init__(
         self,
@@ -607,7 +609,9 @@ class BatchResult(_message.Message):
 
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___EligibilityResult]:
-        """One for each user in the order of the request, where `detail` or `explain` is set; else empty."""
+        """One result for each user in the order of the request if `detail` or `explain` is set; otherwise
+        empty.
+        """
 
     def __init__(
         self,
@@ -633,20 +637,20 @@ class EligibilityStreamCheckRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     MIN_VERSIONS_FIELD_NUMBER: _builtins.int
     detail: _builtins.bool
-    """As in EligibilityBatchCheckRequest, for this message."""
+    """For this message, as in EligibilityBatchCheckRequest."""
     explain: _builtins.bool
-    """Likewise."""
+    """For this message, as in EligibilityBatchCheckRequest."""
     @_builtins.property
     def openids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1-10,000 of 1-128 printable characters."""
+        """1-10,000 openids of 1-128 printable characters."""
 
     @_builtins.property
     def condition(self) -> Global___Condition:
-        """Required in the first message; it holds on until a message gives another one."""
+        """Required in the first message, and used for the following messages until one has another."""
 
     @_builtins.property
     def min_versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinVersion]:
-        """Likewise."""
+        """For this message, as in EligibilityBatchCheckRequest."""
 
     def __init__(
         self,

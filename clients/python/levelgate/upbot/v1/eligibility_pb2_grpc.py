@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class EligibilityStub:
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     def __init__(self, channel):
@@ -55,32 +55,33 @@ class EligibilityStub:
 
 
 class EligibilityServicer:
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     def Check(self, request, context):
-        """One user. All that the condition needs is read from the store in one round trip.
+        """Checks one user. All data that the condition needs is read in one round trip to the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCheck(self, request, context):
-        """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
-        in time, or not be delivered; the description says how many users this condition allows.
-        At most 200,000 values are read, of each user the record and every star (on each device) and
-        game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
-        if for every user every part fails and every fact is as long as it may be.
+        """Checks up to 10,000 users like Check.
+        INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+        would be too large; the description states how many users this condition allows. A call reads
+        at most 200,000 values: for each user the record, and every star (on each device) and game fact
+        in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
+        case that every part of the condition fails for every user and every fact has maximum length.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamCheck(self, request_iterator, context):
-        """Any number of users: one answer to each message, in their order. Each message is limited as
-        BatchCheck is, and one that is refused ends the stream. gRPC only.
+        """Checks any number of users: the stream returns one reply for each message, in order. Each
+        message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,9 +114,9 @@ def add_EligibilityServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Eligibility:
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     @staticmethod

@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EligibilityStub:
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     @_typing.overload
@@ -37,45 +37,47 @@ class EligibilityStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EligibilityAsyncStub: ...
     Check: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]
-    """One user. All that the condition needs is read from the store in one round trip."""
+    """Checks one user. All data that the condition needs is read in one round trip to the store."""
     BatchCheck: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]
-    """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
-    in time, or not be delivered; the description says how many users this condition allows.
-    At most 200,000 values are read, of each user the record and every star (on each device) and
-    game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
-    if for every user every part fails and every fact is as long as it may be.
+    """Checks up to 10,000 users like Check.
+    INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+    would be too large; the description states how many users this condition allows. A call reads
+    at most 200,000 values: for each user the record, and every star (on each device) and game fact
+    in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
+    case that every part of the condition fails for every user and every fact has maximum length.
     """
     StreamCheck: _grpc.StreamStreamMultiCallable[_eligibility_pb2.EligibilityStreamCheckRequest, _eligibility_pb2.EligibilityStreamCheckResponse]
-    """Any number of users: one answer to each message, in their order. Each message is limited as
-    BatchCheck is, and one that is refused ends the stream. gRPC only.
+    """Checks any number of users: the stream returns one reply for each message, in order. Each
+    message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
     """
 
 @_typing.type_check_only
 class EligibilityAsyncStub(EligibilityStub):
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Check: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]  # type: ignore[assignment]
-    """One user. All that the condition needs is read from the store in one round trip."""
+    """Checks one user. All data that the condition needs is read in one round trip to the store."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]  # type: ignore[assignment]
-    """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
-    in time, or not be delivered; the description says how many users this condition allows.
-    At most 200,000 values are read, of each user the record and every star (on each device) and
-    game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
-    if for every user every part fails and every fact is as long as it may be.
+    """Checks up to 10,000 users like Check.
+    INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+    would be too large; the description states how many users this condition allows. A call reads
+    at most 200,000 values: for each user the record, and every star (on each device) and game fact
+    in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
+    case that every part of the condition fails for every user and every fact has maximum length.
     """
     StreamCheck: _aio.StreamStreamMultiCallable[_eligibility_pb2.EligibilityStreamCheckRequest, _eligibility_pb2.EligibilityStreamCheckResponse]  # type: ignore[assignment]
-    """Any number of users: one answer to each message, in their order. Each message is limited as
-    BatchCheck is, and one that is refused ends the stream. gRPC only.
+    """Checks any number of users: the stream returns one reply for each message, in order. Each
+    message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
     """
 
 class EligibilityServicer(metaclass=_abc_1.ABCMeta):
-    """Whether users satisfy a condition, in one call instead of three. No document has these calls;
-    their JSON follows the style of docs/api/upbot-*.md. They only read; an unknown user is not an
-    error, it has no level, no points and no facts.
+    """Checks whether users satisfy a condition, in one call instead of several. These calls are not in
+    the documents; their JSON follows the style of docs/api/upbot-*.md. They only read. An unknown
+    user is not an error, but a user without level, points and facts.
     """
 
     @_abc_1.abstractmethod
@@ -84,7 +86,7 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.EligibilityCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityCheckResponse]]:
-        """One user. All that the condition needs is read from the store in one round trip."""
+        """Checks one user. All data that the condition needs is read in one round trip to the store."""
 
     @_abc_1.abstractmethod
     def BatchCheck(
@@ -92,11 +94,12 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.EligibilityBatchCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityBatchCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityBatchCheckResponse]]:
-        """Up to 10,000 users, each as Check has it. INVALID_ARGUMENT: as many as that could not be read
-        in time, or not be delivered; the description says how many users this condition allows.
-        At most 200,000 values are read, of each user the record and every star (on each device) and
-        game fact that the condition names. An explained reply may have 2,000,000 bytes as a message,
-        if for every user every part fails and every fact is as long as it may be.
+        """Checks up to 10,000 users like Check.
+        INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+        would be too large; the description states how many users this condition allows. A call reads
+        at most 200,000 values: for each user the record, and every star (on each device) and game fact
+        in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
+        case that every part of the condition fails for every user and every fact has maximum length.
         """
 
     @_abc_1.abstractmethod
@@ -105,8 +108,8 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_eligibility_pb2.EligibilityStreamCheckRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_eligibility_pb2.EligibilityStreamCheckResponse], _abc.AsyncIterator[_eligibility_pb2.EligibilityStreamCheckResponse]]:
-        """Any number of users: one answer to each message, in their order. Each message is limited as
-        BatchCheck is, and one that is refused ends the stream. gRPC only.
+        """Checks any number of users: the stream returns one reply for each message, in order. Each
+        message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
         """
 
 def add_EligibilityServicer_to_server(servicer: EligibilityServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

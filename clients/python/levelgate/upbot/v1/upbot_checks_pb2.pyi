@@ -40,7 +40,7 @@ class _CompareTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompareTy
     """value <= number <= rvalue"""
 
 class CompareType(_CompareType, metaclass=_CompareTypeEnumTypeWrapper):
-    """How the number of a game fact is compared with the bounds."""
+    """How a number is compared with value and rvalue."""
 
 COMPARE_TYPE_UNSPECIFIED: CompareType.ValueType  # 0
 COMPARE_TYPE_EQUAL: CompareType.ValueType  # 1
@@ -67,8 +67,8 @@ class CheckUserXYLevelRequest(_message.Message):
     """1-128 printable characters."""
     @_builtins.property
     def level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1-1,000 levels. The document's table says "levels", its example "level": the JSON name and
-        the field's name are both read, and both together are the union.
+        """1-1,000 levels. The document's table calls this field "levels", its example "level": both names
+        are accepted, and if both are given, their lists are joined.
         """
 
     def __init__(
@@ -123,10 +123,10 @@ class CheckStarStateRequest(_message.Message):
     openid: _builtins.str
     """1-128 printable characters."""
     device: _builtins.int
-    """1 Android, 2 iOS; absent: either."""
+    """1 Android, 2 iOS; if absent, either."""
     @_builtins.property
     def gid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """1-1,000 games. The table says "gids", the example "gid": as with CheckUserXYLevel."""
+        """1-1,000 games. "gids" and "gid" are accepted, like "levels" and "level" in CheckUserXYLevel."""
 
     def __init__(
         self,
@@ -200,13 +200,13 @@ class CompareInfo(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     RVALUE_FIELD_NUMBER: _builtins.int
     compare_type: _builtins.int
-    """Required, a CompareType: 1-6. Not typed as one, for JSON would then take its names as well,
-    and the document says integer.
+    """Required, a CompareType: 1-6. The field is not of that type, because JSON would then accept its
+    names as well, and the document says integer.
     """
     value: _builtins.int
     """Required; may be negative."""
     rvalue: _builtins.int
-    """Required for BETWEEN, not below value; not read otherwise."""
+    """Required for BETWEEN, and not less than value; otherwise ignored."""
     def __init__(
         self,
         *,
@@ -255,18 +255,18 @@ class CheckGameInfoRequest(_message.Message):
     plat_id: _builtins.str
     """1-128 printable characters."""
     partition_id: _builtins.str
-    """1-128 printable characters; absent: "0"."""
+    """1-128 printable characters; if absent, "0"."""
     role_name: _builtins.str
-    """At most 128 characters; absent: ""."""
+    """At most 128 characters; if absent, ""."""
     game_check_info_id: _builtins.int
     """Required."""
     @_builtins.property
     def xinyue_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 1,000 codes of 1-128 printable characters; may be empty if compare_info is given."""
+        """At most 1,000 codes of 1-128 printable characters. Required if compare_info is absent."""
 
     @_builtins.property
     def compare_info(self) -> Global___CompareInfo:
-        """May be absent if xinyue_codes is given."""
+        """Required if xinyue_codes is empty."""
 
     def __init__(
         self,
@@ -351,10 +351,10 @@ class GameInfoResult(_message.Message):
     XINYUE_CODE_TO_IS_SATISFIED_FIELD_NUMBER: _builtins.int
     COMPARE_IS_SATISFIED_FIELD_NUMBER: _builtins.int
     compare_is_satisfied: _builtins.bool
-    """False where compare_info is absent."""
+    """False if compare_info is absent."""
     @_builtins.property
     def xinyue_code_to_is_satisfied(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
-        """For each of xinyue_codes: does the fact's code equal it?"""
+        """For each of xinyue_codes, whether the fact's code equals it."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class UpbotChecksStub:
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     def __init__(self, channel):
@@ -54,27 +54,26 @@ class UpbotChecksStub:
 
 
 class UpbotChecksServicer:
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     def CheckUserXYLevel(self, request, context):
-        """Is the user's level one of these? upbot-check-user-xy-level.md
+        """Checks whether the user's level is one of these; see upbot-check-user-xy-level.md.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckStarState(self, request, context):
-        """Has the user lit the star of one of these games? upbot-check-star-state.md
+        """Checks whether the user has lit the star of one of these games; see upbot-check-star-state.md.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckGameInfo(self, request, context):
-        """Does a game fact of the user equal these codes, or compare with this number?
-        upbot-check-game-info.md
+        """Compares a game fact of the user with codes and with a number; see upbot-check-game-info.md.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +106,8 @@ def add_UpbotChecksServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UpbotChecks:
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     @staticmethod

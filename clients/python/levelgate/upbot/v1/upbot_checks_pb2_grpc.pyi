@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UpbotChecksStub:
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     @_typing.overload
@@ -36,33 +36,29 @@ class UpbotChecksStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UpbotChecksAsyncStub: ...
     CheckUserXYLevel: _grpc.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckUserXYLevelRequest, _upbot_checks_pb2.CheckUserXYLevelResponse]
-    """Is the user's level one of these? upbot-check-user-xy-level.md"""
+    """Checks whether the user's level is one of these; see upbot-check-user-xy-level.md."""
     CheckStarState: _grpc.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckStarStateRequest, _upbot_checks_pb2.CheckStarStateResponse]
-    """Has the user lit the star of one of these games? upbot-check-star-state.md"""
+    """Checks whether the user has lit the star of one of these games; see upbot-check-star-state.md."""
     CheckGameInfo: _grpc.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckGameInfoRequest, _upbot_checks_pb2.CheckGameInfoResponse]
-    """Does a game fact of the user equal these codes, or compare with this number?
-    upbot-check-game-info.md
-    """
+    """Compares a game fact of the user with codes and with a number; see upbot-check-game-info.md."""
 
 @_typing.type_check_only
 class UpbotChecksAsyncStub(UpbotChecksStub):
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckUserXYLevel: _aio.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckUserXYLevelRequest, _upbot_checks_pb2.CheckUserXYLevelResponse]  # type: ignore[assignment]
-    """Is the user's level one of these? upbot-check-user-xy-level.md"""
+    """Checks whether the user's level is one of these; see upbot-check-user-xy-level.md."""
     CheckStarState: _aio.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckStarStateRequest, _upbot_checks_pb2.CheckStarStateResponse]  # type: ignore[assignment]
-    """Has the user lit the star of one of these games? upbot-check-star-state.md"""
+    """Checks whether the user has lit the star of one of these games; see upbot-check-star-state.md."""
     CheckGameInfo: _aio.UnaryUnaryMultiCallable[_upbot_checks_pb2.CheckGameInfoRequest, _upbot_checks_pb2.CheckGameInfoResponse]  # type: ignore[assignment]
-    """Does a game fact of the user equal these codes, or compare with this number?
-    upbot-check-game-info.md
-    """
+    """Compares a game fact of the user with codes and with a number; see upbot-check-game-info.md."""
 
 class UpbotChecksServicer(metaclass=_abc_1.ABCMeta):
-    """The three checks of docs/api/upbot-*.md. They only read; an unknown user fails no check, it
-    just does not satisfy it.
+    """The three checks of docs/api/upbot-*.md. They only read. An unknown user is not an error; the
+    checks are simply not satisfied.
     """
 
     @_abc_1.abstractmethod
@@ -71,7 +67,7 @@ class UpbotChecksServicer(metaclass=_abc_1.ABCMeta):
         request: _upbot_checks_pb2.CheckUserXYLevelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upbot_checks_pb2.CheckUserXYLevelResponse, _abc.Awaitable[_upbot_checks_pb2.CheckUserXYLevelResponse]]:
-        """Is the user's level one of these? upbot-check-user-xy-level.md"""
+        """Checks whether the user's level is one of these; see upbot-check-user-xy-level.md."""
 
     @_abc_1.abstractmethod
     def CheckStarState(
@@ -79,7 +75,7 @@ class UpbotChecksServicer(metaclass=_abc_1.ABCMeta):
         request: _upbot_checks_pb2.CheckStarStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upbot_checks_pb2.CheckStarStateResponse, _abc.Awaitable[_upbot_checks_pb2.CheckStarStateResponse]]:
-        """Has the user lit the star of one of these games? upbot-check-star-state.md"""
+        """Checks whether the user has lit the star of one of these games; see upbot-check-star-state.md."""
 
     @_abc_1.abstractmethod
     def CheckGameInfo(
@@ -87,8 +83,6 @@ class UpbotChecksServicer(metaclass=_abc_1.ABCMeta):
         request: _upbot_checks_pb2.CheckGameInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upbot_checks_pb2.CheckGameInfoResponse, _abc.Awaitable[_upbot_checks_pb2.CheckGameInfoResponse]]:
-        """Does a game fact of the user equal these codes, or compare with this number?
-        upbot-check-game-info.md
-        """
+        """Compares a game fact of the user with codes and with a number; see upbot-check-game-info.md."""
 
 def add_UpbotChecksServicer_to_server(servicer: UpbotChecksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

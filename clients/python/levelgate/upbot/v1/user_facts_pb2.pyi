@@ -46,7 +46,7 @@ Global___StarState: _TypeAlias = StarState  # noqa: Y015
 
 @_typing.final
 class GameInfo(_message.Message):
-    """One fact of one user, found by everything but code and number."""
+    """One fact of one user. All fields except code and number form its key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -65,15 +65,17 @@ class GameInfo(_message.Message):
     plat_id: _builtins.str
     """1-128 printable characters."""
     partition_id: _builtins.str
-    """1-128 printable characters; absent: "0"."""
+    """1-128 printable characters; if absent, "0"."""
     role_name: _builtins.str
     """At most 128 characters."""
     game_check_info_id: _builtins.int
     """Required."""
     code: _builtins.str
-    """What xinyue_codes are compared with: 1-128 printable characters. A code, a number or both."""
+    """The code that xinyue_codes are compared with: 1-128 printable characters. A fact needs a code,
+    a number, or both.
+    """
     number: _builtins.int
-    """What compare_info is compared with."""
+    """The number that compare_info is applied to."""
     def __init__(
         self,
         *,
@@ -232,7 +234,7 @@ class ImportFactsResponse(_message.Message):
     rejected: _builtins.int
     @_builtins.property
     def rejects(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedFact]:
-        """The first 1,000 of the rejected, in the order of the stream."""
+        """The first 1,000 rejected facts, in the order of the stream."""
 
     def __init__(
         self,
@@ -257,7 +259,7 @@ class RejectedFact(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     position: _builtins.int
-    """Which message of the stream, counted from 1."""
+    """The position of the message in the stream, counted from 1."""
     field: _builtins.str
     description: _builtins.str
     def __init__(

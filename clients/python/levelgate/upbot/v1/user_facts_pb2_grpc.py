@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class UserFactsStub:
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     def __init__(self, channel):
@@ -64,12 +64,12 @@ class UserFactsStub:
 
 
 class UserFactsServicer:
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     def PutStarState(self, request, context):
-        """Lights a star or puts it out.
+        """Lights a star, or puts it out.
         FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,15 +77,15 @@ class UserFactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutGameInfo(self, request, context):
-        """Writes a game fact over the one before.
-        FAILED_PRECONDITION / LIMIT_REACHED, as above.
+        """Adds or replaces a game fact.
+        FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportFacts(self, request_iterator, context):
-        """Writes many facts in the order of the stream. A wrong one is reported and left out; the
+        """Writes many facts in the order of the stream. An invalid fact is reported and skipped, and the
         others are written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -93,14 +93,14 @@ class UserFactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUserFacts(self, request, context):
-        """Everything known about one user; empty for an unknown one.
+        """Returns all facts of one user; the reply is empty for an unknown user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUserFacts(self, request, context):
-        """Forgets stars and game facts of one user; the level stays. Idempotent.
+        """Deletes all stars and game facts of one user. The level stays unchanged. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,8 +143,8 @@ def add_UserFactsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserFacts:
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     @staticmethod

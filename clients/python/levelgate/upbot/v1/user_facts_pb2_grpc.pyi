@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserFactsStub:
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     @_typing.overload
@@ -36,49 +36,49 @@ class UserFactsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UserFactsAsyncStub: ...
     PutStarState: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.PutStarStateRequest, _user_facts_pb2.PutStarStateResponse]
-    """Lights a star or puts it out.
+    """Lights a star, or puts it out.
     FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
     """
     PutGameInfo: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.PutGameInfoRequest, _user_facts_pb2.PutGameInfoResponse]
-    """Writes a game fact over the one before.
-    FAILED_PRECONDITION / LIMIT_REACHED, as above.
+    """Adds or replaces a game fact.
+    FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
     """
     ImportFacts: _grpc.StreamUnaryMultiCallable[_user_facts_pb2.ImportFactsRequest, _user_facts_pb2.ImportFactsResponse]
-    """Writes many facts in the order of the stream. A wrong one is reported and left out; the
+    """Writes many facts in the order of the stream. An invalid fact is reported and skipped, and the
     others are written.
     """
     GetUserFacts: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.GetUserFactsRequest, _user_facts_pb2.GetUserFactsResponse]
-    """Everything known about one user; empty for an unknown one."""
+    """Returns all facts of one user; the reply is empty for an unknown user."""
     DeleteUserFacts: _grpc.UnaryUnaryMultiCallable[_user_facts_pb2.DeleteUserFactsRequest, _user_facts_pb2.DeleteUserFactsResponse]
-    """Forgets stars and game facts of one user; the level stays. Idempotent."""
+    """Deletes all stars and game facts of one user. The level stays unchanged. Idempotent."""
 
 @_typing.type_check_only
 class UserFactsAsyncStub(UserFactsStub):
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutStarState: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.PutStarStateRequest, _user_facts_pb2.PutStarStateResponse]  # type: ignore[assignment]
-    """Lights a star or puts it out.
+    """Lights a star, or puts it out.
     FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
     """
     PutGameInfo: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.PutGameInfoRequest, _user_facts_pb2.PutGameInfoResponse]  # type: ignore[assignment]
-    """Writes a game fact over the one before.
-    FAILED_PRECONDITION / LIMIT_REACHED, as above.
+    """Adds or replaces a game fact.
+    FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
     """
     ImportFacts: _aio.StreamUnaryMultiCallable[_user_facts_pb2.ImportFactsRequest, _user_facts_pb2.ImportFactsResponse]  # type: ignore[assignment]
-    """Writes many facts in the order of the stream. A wrong one is reported and left out; the
+    """Writes many facts in the order of the stream. An invalid fact is reported and skipped, and the
     others are written.
     """
     GetUserFacts: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.GetUserFactsRequest, _user_facts_pb2.GetUserFactsResponse]  # type: ignore[assignment]
-    """Everything known about one user; empty for an unknown one."""
+    """Returns all facts of one user; the reply is empty for an unknown user."""
     DeleteUserFacts: _aio.UnaryUnaryMultiCallable[_user_facts_pb2.DeleteUserFactsRequest, _user_facts_pb2.DeleteUserFactsResponse]  # type: ignore[assignment]
-    """Forgets stars and game facts of one user; the level stays. Idempotent."""
+    """Deletes all stars and game facts of one user. The level stays unchanged. Idempotent."""
 
 class UserFactsServicer(metaclass=_abc_1.ABCMeta):
-    """What feeds the checks of stars and game facts. gRPC only, and not on the gateway: operators
-    and internal jobs reach it on the internal network.
+    """Maintains the stars and game facts that the checks read. gRPC only and not on the gateway:
+    operators and internal jobs reach it on the internal network.
     """
 
     @_abc_1.abstractmethod
@@ -87,7 +87,7 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.PutStarStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.PutStarStateResponse, _abc.Awaitable[_user_facts_pb2.PutStarStateResponse]]:
-        """Lights a star or puts it out.
+        """Lights a star, or puts it out.
         FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
         """
 
@@ -97,8 +97,8 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.PutGameInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.PutGameInfoResponse, _abc.Awaitable[_user_facts_pb2.PutGameInfoResponse]]:
-        """Writes a game fact over the one before.
-        FAILED_PRECONDITION / LIMIT_REACHED, as above.
+        """Adds or replaces a game fact.
+        FAILED_PRECONDITION / LIMIT_REACHED: a user has at most 1,000 lit stars and game facts.
         """
 
     @_abc_1.abstractmethod
@@ -107,7 +107,7 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_user_facts_pb2.ImportFactsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.ImportFactsResponse, _abc.Awaitable[_user_facts_pb2.ImportFactsResponse]]:
-        """Writes many facts in the order of the stream. A wrong one is reported and left out; the
+        """Writes many facts in the order of the stream. An invalid fact is reported and skipped, and the
         others are written.
         """
 
@@ -117,7 +117,7 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.GetUserFactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.GetUserFactsResponse, _abc.Awaitable[_user_facts_pb2.GetUserFactsResponse]]:
-        """Everything known about one user; empty for an unknown one."""
+        """Returns all facts of one user; the reply is empty for an unknown user."""
 
     @_abc_1.abstractmethod
     def DeleteUserFacts(
@@ -125,6 +125,6 @@ class UserFactsServicer(metaclass=_abc_1.ABCMeta):
         request: _user_facts_pb2.DeleteUserFactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_facts_pb2.DeleteUserFactsResponse, _abc.Awaitable[_user_facts_pb2.DeleteUserFactsResponse]]:
-        """Forgets stars and game facts of one user; the level stays. Idempotent."""
+        """Deletes all stars and game facts of one user. The level stays unchanged. Idempotent."""
 
 def add_UserFactsServicer_to_server(servicer: UserFactsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

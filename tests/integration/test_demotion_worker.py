@@ -1,4 +1,4 @@
-"""Drivers of a demotion without their service: they go on to the end, and only one writes."""
+"""Demotion workers without their service: a run reaches its end, and only one of them writes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from operations.commands.demo import prepare
-from services.member_level.demotion import driver as demotion_driver
-from services.member_level.demotion.runs import Run, RunState
+from services.member_level.demotion import worker as demotion_worker
+from services.member_level.demotion.run_store import Run, RunState
 from services.member_level.demotion.servicer import Demotion
 from services.store import keys
 from services.store.store import Store
@@ -29,7 +29,7 @@ def instance(store: Store, address: str) -> Instance:
 
 
 class Pause:
-    """Holds up a method of somebody the first time that it is called."""
+    """Blocks the first call of a method until the test ends the pause."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         self._method: Callable[..., Any] = getattr(owner, name)
@@ -52,7 +52,7 @@ class Pause:
 
 
 def write_due(instance: Instance, users: list[str], level: int = 3) -> None:
-    instance.crowd.write([Row(user, 600, level) for user in users], instance.rules.book().steps)
+    instance.bulk.write([Row(user, 600, level) for user in users], instance.rules.book().thresholds)
 
 
 def levels(store: Store, names: list[str]) -> set[int | None]:
@@ -72,25 +72,25 @@ def wait_until_ended(instance: Instance) -> Run:
 
 
 @contextmanager
-def given_back(monkeypatch: pytest.MonkeyPatch, instance: Instance) -> Iterator[threading.Event]:
-    """An event: the instance has stopped driving."""
-    stopped, release = threading.Event(), instance.runs.release
+def released(monkeypatch: pytest.MonkeyPatch, instance: Instance) -> Iterator[threading.Event]:
+    """Yields an event that is set once the instance has released its lease."""
+    stopped, release = threading.Event(), instance.runs.release_lease
 
-    def noted(driver: str) -> None:
-        release(driver)
+    def release_and_note(worker: str) -> None:
+        release(worker)
         stopped.set()
 
-    monkeypatch.setattr(instance.runs, "release", noted)
+    monkeypatch.setattr(instance.runs, "release_lease", release_and_note)
     yield stopped
 
 
-def test_a_bucket_with_more_members_than_a_step_takes_is_gone_through_again(
+def test_a_bucket_with_more_members_than_a_step_processes_is_processed_again(
     instance: Instance, store: Store
 ) -> None:
     names = same_bucket(2 * BATCH + 5)
     write_due(instance, names)
-    instance.begun()
-    with instance.driving():
+    instance.start_run()
+    with instance.working():
         run = wait_until_ended(instance)
     assert (run.state, run.users, run.rounds) == (RunState.DONE, len(names), 2)
     assert levels(store, names) == {1}
@@ -108,7 +108,7 @@ def test_a_bucket_with_more_members_than_a_step_takes_is_gone_through_again(
 def test_how_far_a_run_has_come(
     instance: Instance, bucket: int, rounds: int, state: RunState, percent: int
 ) -> None:
-    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     run = Run("run", "app", 1, state, bucket, rounds)
     assert demotion._progress(run).percent == percent
 
@@ -120,8 +120,8 @@ def test_members_whose_rule_was_deleted_are_demoted_too(instance: Instance, stor
         instance.rules.change(
             lambda book, rule=rule: replace(book, ladder=book.ladder.without(rule))  # type: ignore[misc]
         )
-    instance.begun()
-    with instance.driving():
+    instance.start_run()
+    with instance.working():
         # Two of the demo's members have those levels as well: 3dfg4df and 5.
         assert wait_until_ended(instance).users == len(names) + 2
     assert levels(store, names) == {1}
@@ -130,74 +130,74 @@ def test_members_whose_rule_was_deleted_are_demoted_too(instance: Instance, stor
 def test_a_run_stops_when_the_rules_change(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demotion_driver, "_NOTE_SECONDS", 0)
-    pause = Pause(monkeypatch, instance.crowd, "demote")
-    instance.begun()
-    with instance.driving():
+    monkeypatch.setattr(demotion_worker, "_SAVE_SECONDS", 0)
+    pause = Pause(monkeypatch, instance.bulk, "demote")
+    instance.start_run()
+    with instance.working():
         pause.wait()
         instance.rules.change(lambda book: replace(book, ladder=book.ladder.without(1)))
         pause.end()
         assert wait_until_ended(instance).state is RunState.STOPPED
 
 
-def test_a_driver_that_lost_its_lease_writes_nothing_over_what_its_successor_noted(
+def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress(
     instance: Instance, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"u{number}" for number in range(300)]
     write_due(instance, names)
-    run = instance.begun()
-    pause = Pause(monkeypatch, instance.crowd, "demote")
-    with given_back(monkeypatch, instance) as stopped, instance.driving():
+    run = instance.start_run()
+    pause = Pause(monkeypatch, instance.bulk, "demote")
+    with released(monkeypatch, instance) as stopped, instance.working():
         pause.wait()
-        assert not instance.runs.take("successor")
-        store.delete(keys.DEMOTION_DRIVER)  # as if its time were up
-        assert instance.runs.take("successor")
-        assert instance.runs.note("successor", replace(run, bucket=500, users=7))
+        assert not instance.runs.acquire_lease("successor")
+        store.delete(keys.DEMOTION_LEASE)  # as if it had expired
+        assert instance.runs.acquire_lease("successor")
+        assert instance.runs.save_progress("successor", replace(run, bucket=500, users=7))
         noted = store.get(keys.DEMOTION)
         pause.end()
         assert stopped.wait(20)
         assert store.get(keys.DEMOTION) == noted
-        assert store.get(keys.DEMOTION_DRIVER) == b"successor"
-        # When the successor is gone, the first one goes on from where that one came.
-        instance.runs.release("successor")
+        assert store.get(keys.DEMOTION_LEASE) == b"successor"
+        # When the successor is gone, the first worker continues where it stopped.
+        instance.runs.release_lease("successor")
         ended = wait_until_ended(instance)
-    # The buckets count, not the notes: what was re-fitted without a note is in, and no more.
-    assert (ended.state, ended.users) == (RunState.DONE, instance.crowd.demoted_by(run.id))
+    # The result counts what the buckets record, also what was demoted but not saved as progress.
+    assert (ended.state, ended.users) == (RunState.DONE, instance.bulk.demoted_by(run.id))
     assert 0 < ended.users <= len(names)
 
 
-def test_a_driver_that_is_held_back_keeps_its_lease(
+def test_a_worker_that_waits_to_respect_its_rate_keeps_its_lease(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its rate it waits for longer than the lease lasts."""
-    monkeypatch.setattr(demotion_driver, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(instance.driver, "_rate", 1)
+    """The wait is longer than the lease."""
+    monkeypatch.setattr(demotion_worker, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(instance.worker, "_rate", 1)
     notes: list[int] = []
-    note = instance.runs.note
+    save_progress = instance.runs.save_progress
 
-    def noted(driver: str, run: Run) -> bool:
+    def save_and_note(worker: str, run: Run) -> bool:
         notes.append(run.users)
-        return note(driver, run)
+        return save_progress(worker, run)
 
-    monkeypatch.setattr(instance.runs, "note", noted)
+    monkeypatch.setattr(instance.runs, "save_progress", save_and_note)
     write_due(instance, same_bucket(BATCH))
-    instance.begun()
-    with instance.driving():
+    instance.start_run()
+    with instance.working():
         until(lambda: notes.count(BATCH) > 10, "the lease is kept while it waits")
 
 
-def test_a_driver_that_was_paused_for_longer_than_its_lease_demotes_nobody(
+def test_a_worker_that_was_paused_for_longer_than_its_lease_demotes_nobody(
     store: Store, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(address)
     first, second = Instance(store, 300), Instance(store, 300)
-    run = first.begun()
+    run = first.start_run()
     pause = Pause(monkeypatch, first.rules, "book")
-    with given_back(monkeypatch, first) as stopped, first.driving():
+    with released(monkeypatch, first) as stopped, first.working():
         pause.wait()
-        with second.driving():
+        with second.working():
             assert wait_until_ended(second).id == run.id
-        # Since then others are due, but not by this run, whose rules may no longer hold.
+        # More members are due since then, but not for this run, whose rules may be outdated.
         names = [f"u{number}" for number in range(300)]
         write_due(second, names)
         pause.end()

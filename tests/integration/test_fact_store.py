@@ -14,7 +14,7 @@ from services.upbot_checks.fact import (
     GameKey,
     Star,
 )
-from services.upbot_checks.facts import Facts
+from services.upbot_checks.fact_store import FactStore
 from tests.support.levels import BUCKETS
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
@@ -22,11 +22,11 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
 @pytest.fixture
-def facts(store: Store) -> Facts:
-    return Facts(store, BUCKETS)
+def facts(store: Store) -> FactStore:
+    return FactStore(store, BUCKETS)
 
 
-def test_a_star_is_lit_on_one_device(facts: Facts) -> None:
+def test_a_star_is_lit_on_one_device(facts: FactStore) -> None:
     facts.put_star("u", Star(1279, ANDROID), lit=True)
     assert facts.is_any_lit("u", [79, 1279], [ANDROID])
     assert facts.is_any_lit("u", [1279], DEVICES)
@@ -35,7 +35,7 @@ def test_a_star_is_lit_on_one_device(facts: Facts) -> None:
     assert not facts.is_any_lit("other", [1279], DEVICES)
 
 
-def test_a_star_is_put_out(facts: Facts) -> None:
+def test_a_star_can_be_put_out(facts: FactStore) -> None:
     facts.put_star("u", Star(1, IOS), lit=True)
     facts.put_star("u", Star(1, IOS), lit=False)
     assert not facts.is_any_lit("u", [1], DEVICES)
@@ -44,7 +44,7 @@ def test_a_star_is_put_out(facts: Facts) -> None:
 @pytest.mark.parametrize(
     "fact", [GameFact("1", None), GameFact(None, -7), GameFact("x", 2**63 - 1), GameFact("", 0)]
 )
-def test_a_fact_comes_back_as_it_was_put(facts: Facts, fact: GameFact) -> None:
+def test_a_fact_comes_back_as_it_was_put(facts: FactStore, fact: GameFact) -> None:
     facts.put_game_fact("u", KEY, fact)
     assert facts.game_fact("u", KEY) == fact
 
@@ -55,21 +55,21 @@ def test_a_fact_comes_back_as_it_was_put(facts: Facts, fact: GameFact) -> None:
     other=st.builds(GameKey, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0, 9)),
 )
 def test_a_fact_is_found_by_all_parts_of_its_key(
-    facts: Facts, one: GameKey, other: GameKey
+    facts: FactStore, one: GameKey, other: GameKey
 ) -> None:
     facts.delete("u")
     facts.put_game_fact("u", one, GameFact("here"))
     assert facts.game_fact("u", other) == (GameFact("here") if one == other else NO_FACT)
 
 
-def test_everything_of_a_user_is_read_and_forgotten(facts: Facts) -> None:
+def test_all_facts_of_a_user_are_read_and_deleted(facts: FactStore) -> None:
     other = KEY._replace(role_name='"],[\\')
     facts.put_star("u", Star(1, IOS), lit=True)
     facts.put_game_fact("u", KEY, GameFact("1"))
     facts.put_game_fact("u", other, GameFact(None, 2))
-    stars, games = facts.everything("u")
+    stars, games = facts.all_of("u")
     assert stars == [Star(1, IOS)]
     assert dict(games) == {KEY: GameFact("1"), other: GameFact(None, 2)}
     facts.delete("u")
     facts.delete("u")
-    assert facts.everything("u") == ([], [])
+    assert facts.all_of("u") == ([], [])

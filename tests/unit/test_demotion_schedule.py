@@ -1,4 +1,4 @@
-"""When a demotion is due."""
+"""The schedule of demotions."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ def at(text: str) -> float:
         ("every 2d", Schedule(172_800)),
     ],
 )
-def test_what_is_a_schedule(text: str, schedule: Schedule) -> None:
+def test_a_schedule_is_a_time_of_day_or_an_interval(text: str, schedule: Schedule) -> None:
     assert Schedule.parse(text) == schedule
 
 
@@ -33,8 +33,8 @@ def test_what_is_a_schedule(text: str, schedule: Schedule) -> None:
     "text",
     ["24:00", "3:30", "03:60", "every 0h", "every h", "6h", "every 6 h", "* * * * *", "０3:30"],
 )
-def test_what_is_none_says_what_would_be(text: str) -> None:
-    with pytest.raises(ValueError, match='"03:30", or a pace as "every 6h"'):
+def test_any_other_text_is_refused_with_an_explanation(text: str) -> None:
+    with pytest.raises(ValueError, match='"03:30", or an interval such as "every 6h"'):
         Schedule.parse(text)
 
 

@@ -1,46 +1,45 @@
-"""Pages of the members who are near to losing their level."""
+"""Pages of the members who are close to losing their level."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from levelgate.member.v1 import demotion_pb2 as pb
 from services.member_level import cursors, failures
-from services.member_level.cursors import CursorError, RiskCursor
+from services.member_level.cursors import AtRiskCursor, CursorError
 from services.rules.rule_book import Book
 from services.store.batches import batched
 from services.store.keys import Bucket
-from services.user_state.bulk import Crowd
+from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
 
-# Of a member whom the next demotion lowers although no more points go.
-_LOST = -1
-# One script looks into so many levels of a bucket.
+# The margin of a member whom the next demotion lowers even if the points stay the same.
+_ALREADY_LOST = -1
+# One call of the script searches this many levels of a bucket.
 _SPANS_AT_A_TIME = 100
-# A bucket, its spans, and the user after whom the first one starts.
+# A bucket, its spans, and the user after whom the first span starts.
 _Place = tuple[Bucket, Sequence[Span], str]
 
 
-class RiskPages:
-    """The order is bucket by bucket, by rising level, points and user; it survives changes."""
+class AtRiskPages:
+    """The order is by bucket, then by rising level, points and user; changes do not disturb it."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._buckets = crowd.buckets
-        self._indexes = crowd.indexes
+    def __init__(self, bulk: BulkUsers) -> None:
+        self._buckets = bulk.buckets
+        self._indexes = bulk.indexes
 
     def page(
         self, book: Book, points: int, size: int, cursor: str, proceed: Callable[[], None]
     ) -> pb.AtRiskPage:
-        """Members whose points are at most `points` - 1 above the fewest that keep their earned
-        level, and of a level without a rule also those who have fewer.
+        """Members who lose their earned level if they lose `points`; of a level without a rule
+        also the members who lose it in any case.
 
-        `proceed` is called between the steps, and ends the work by raising. Raises Failure for a
-        cursor that is none.
+        `proceed` is called before each round trip, and ends the work by raising. Raises Failure
+        for an invalid cursor.
         """
-        falls = book.falls
-        floors = dict(falls)
+        lowest_points = dict(book.demotion_thresholds)
         has_rule = {rule.level for rule in book.ladder.rules}
         spans = [
             Span(False, level, below if level in has_rule else 0, below + points)
-            for level, below in falls
+            for level, below in lowest_points.items()
         ]
         page = pb.AtRiskPage()
         for places in self._places(spans, size, self._read(cursor), proceed):
@@ -48,11 +47,11 @@ class RiskPages:
             for (bucket, asked, _), entries in zip(places, found, strict=True):
                 for span, user, has in entries:
                     level = asked[span].level
-                    margin = max(_LOST, has - floors[level])
+                    margin = max(_ALREADY_LOST, has - lowest_points[level])
                     page.members.add(user_id=user, level=level, points=has, margin=margin)
                     if len(page.members) == size:
-                        where = RiskCursor(bucket.number, level, has, user)
-                        page.next_cursor = cursors.risk_cursor(where)
+                        last = AtRiskCursor(bucket.number, level, has, user)
+                        page.next_cursor = cursors.at_risk_cursor(last)
                         return page
         return page
 
@@ -60,18 +59,18 @@ class RiskPages:
         self,
         spans: Sequence[Span],
         size: int,
-        start: RiskCursor | None,
+        start: AtRiskCursor | None,
         proceed: Callable[[], None],
     ) -> Iterator[list[_Place]]:
-        """What to ask in each round trip, until the store is gone through."""
+        """Yields what to read in each round trip, to the end of the store."""
         buckets = self._buckets.all()
         if start is not None:
             rest, after = _rest(spans, start)
-            yield from self._having(rest, size, proceed, [buckets[start.bucket]], after)
+            yield from self._non_empty(rest, size, proceed, [buckets[start.bucket]], after)
             buckets = buckets[start.bucket + 1 :]
-        yield from self._having(spans, size, proceed, buckets)
+        yield from self._non_empty(spans, size, proceed, buckets)
 
-    def _having(
+    def _non_empty(
         self,
         spans: Sequence[Span],
         size: int,
@@ -79,8 +78,8 @@ class RiskPages:
         buckets: Sequence[Bucket],
         after: str = "",
     ) -> Iterator[list[_Place]]:
-        # Counting first finds the few buckets and levels that have somebody, and keeps a round trip
-        # from bringing many more members than the page takes.
+        # Counting first finds the few buckets and levels that have members, and keeps a round trip
+        # from reading many more members than the page takes.
         places: list[_Place] = []
         users = 0
         for counted in self._indexes.count(_question(spans), proceed, buckets):
@@ -94,11 +93,11 @@ class RiskPages:
         if places:
             yield places
 
-    def _read(self, cursor: str) -> RiskCursor | None:
+    def _read(self, cursor: str) -> AtRiskCursor | None:
         if not cursor:
             return None
         try:
-            start = cursors.read_risk_cursor(cursor)
+            start = cursors.read_at_risk_cursor(cursor)
         except CursorError:
             raise failures.cursor_invalid() from None
         if start.bucket >= self._buckets.count:
@@ -106,17 +105,18 @@ class RiskPages:
         return start
 
 
-def _rest(spans: Sequence[Span], start: RiskCursor) -> tuple[Sequence[Span], str]:
-    """What is left of the bucket after the cursor, and the user to start after."""
+def _rest(spans: Sequence[Span], start: AtRiskCursor) -> tuple[Sequence[Span], str]:
+    """The spans of the bucket from the cursor on, and the user to start after."""
     left = [span for span in spans if span.level >= start.level]
     if not left or left[0].level > start.level or start.points < left[0].least:
-        # Nobody can lose the level any more, or its floor has risen above the cursor.
+        # The cursor's level can no longer be lost, or its lowest points have risen above the
+        # cursor: start at the beginning of the first span.
         return left, ""
     return [left[0]._replace(least=start.points), *left[1:]], start.user
 
 
 def _question(spans: Sequence[Span]) -> Question:
-    """Each span is one stretch. Levels that lost their rules share few bounds."""
+    """A question with one stretch for each span. Levels without a rule often share bounds."""
     bounds = {bounds: 2 * at for at, bounds in enumerate(dict.fromkeys(span[2:] for span in spans))}
     ranges = (Range(False, span.level, bounds[span[2:]], bounds[span[2:]] + 1) for span in spans)
     return Question([point for pair in bounds for point in pair], ranges)

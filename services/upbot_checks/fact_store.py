@@ -1,4 +1,4 @@
-"""What is known of users' stars and games, in the store: one hash per user."""
+"""Reads and writes the stars and game facts of users: one hash per user in the store."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,36 +7,37 @@ from itertools import product
 
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
+from services.store.scripts import NamedScript
 from services.store.store import Store
 from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
 
 _STAR, _GAME = "star", "game"
-# A reply of GetUserFacts has all of them, and 4 MiB: a game fact may have 3.1 KB.
+# A game fact may have 3.1 KB, and a reply of GetUserFacts contains all of them in 4 MiB.
 MOST_FACTS = 1_000
 
 _PUT = f"""
-local is_new = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
-if is_new and redis.call('HLEN', KEYS[1]) >= {MOST_FACTS} then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local is_new = redis.call('HEXISTS', facts, field) == 0
+if is_new and redis.call('HLEN', facts) >= {MOST_FACTS} then return 0 end
+redis.call('HSET', facts, field, value)
 return 1
 """
 
 
 class FactsFullError(Exception):
-    """The user may have no more facts."""
+    """The user already has the maximum number of facts."""
 
 
-class Facts:
-    """Stars and game facts. Every method raises redis.RedisError where the store does not serve."""
+class FactStore:
+    """Every method raises redis.RedisError if the store is not available."""
 
     def __init__(self, store: Store, buckets: Buckets, reads: Reads | None = None) -> None:
         self._store = store
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
-        self._put = store.register_script(_PUT)
+        self._put = NamedScript(store, _PUT, keys="facts", arguments="field value")
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
-        """Whether one of the games is lit on one of the devices."""
+        """Whether the star of at least one of the games is lit on one of the devices."""
         fields = [star_field(Star(*pair)) for pair in product(set(gids), devices)]
         return any(self._reads.hmget(self._buckets.of(user).facts(user), fields))
 
@@ -49,7 +50,7 @@ class Facts:
             self._store.confirm()
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
-        """The fact, NO_FACT if there is none."""
+        """The fact, or NO_FACT if it is not stored."""
         (packed,) = self._reads.hmget(self._buckets.of(user).facts(user), [game_field(key)])
         return unpack_fact(packed)
 
@@ -58,7 +59,8 @@ class Facts:
         packed = json.dumps({"code": fact.code, "number": fact.number})
         self._put_fact(user, game_field(key), packed)
 
-    def everything(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
+    def all_of(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
+        """All facts of a user."""
         stars, games = [], []
         for field, packed in self._store.hgetall(self._buckets.of(user).facts(user)).items():
             kind, *rest = json.loads(field)
@@ -68,16 +70,17 @@ class Facts:
                 games.append((GameKey(*rest), unpack_fact(packed)))
         return stars, games
 
-    def _put_fact(self, user: str, field: str, value: str) -> None:
-        if not self._put([self._buckets.of(user).facts(user)], [field, value]):
-            raise FactsFullError
-
     def delete(self, user: str) -> None:
         self._store.delete(self._buckets.of(user).facts(user))
         self._store.confirm()
 
+    def _put_fact(self, user: str, field: str, value: str) -> None:
+        facts = self._buckets.of(user).facts(user)
+        if not self._put(facts=facts, field=field, value=value):
+            raise FactsFullError
 
-# JSON arrays: the parts are opaque strings, and no separator is safe from them.
+
+# JSON arrays, because the strings may contain any separator.
 def star_field(star: Star) -> str:
     return json.dumps([_STAR, star.gid, star.device])
 
@@ -86,7 +89,7 @@ def game_field(key: GameKey) -> str:
     return json.dumps([_GAME, *key])
 
 
-@lru_cache(maxsize=1_024)  # a batch reads the same few facts of many users
+@lru_cache(maxsize=1_024)  # a batch often reads the same few facts for many users
 def unpack_fact(packed: bytes | None) -> GameFact:
-    """NO_FACT where there is none."""
+    """The stored fact, or NO_FACT for None."""
     return NO_FACT if packed is None else GameFact(**json.loads(packed))

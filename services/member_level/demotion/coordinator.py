@@ -1,20 +1,21 @@
-"""Starting demotions and following them, for the calls that ask for one."""
+"""Starts demotion runs and follows them, for the calls and the schedule that request one."""
 
 import math
 import threading
 import time
 from collections.abc import Iterator
 
-from services.member_level.demotion.driver import DemotionDriver
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.runs import Run, RunState, new_run_id
+from services.member_level.demotion.run_store import Run, RunState, new_run_id
+from services.member_level.demotion.worker import DemotionWorker
 from services.rules.rule_book import RuleBook
 from services.runtime.call import Context
 
 
 class Follower:
-    """A call that follows a run: it is over when its caller has left, its time is up, or the
-    service stops. The run goes on all the same.
+    """A call that follows a run until its caller leaves, its time is up or the service stops.
+
+    The run itself continues in all three cases.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Follower:
         if not context.add_callback(self._leave):
             self.has_left = True
 
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         return self.has_left or self._stopping.is_set() or time.monotonic() >= self._until
 
     def _leave(self) -> None:
@@ -39,60 +40,60 @@ class Follower:
         self._progress.wake()
 
 
-class Demotions:
-    """Starts runs and follows them; a driver drives them, in this instance or another."""
+class DemotionCoordinator:
+    """Starts and follows runs; the worker of this or another instance carries them out."""
 
     def __init__(
         self,
         progress: RunProgress,
         rules: RuleBook,
-        driver: DemotionDriver,
+        worker: DemotionWorker,
         stopping: threading.Event,
     ) -> None:
         self._runs = progress.runs
         self._progress = progress
         self._rules = rules
-        self._driver = driver
+        self._worker = worker
         self._stopping = stopping
 
     def follower(self, context: Context, seconds: float = math.inf) -> Follower:
         return Follower(context, self._progress, self._stopping, seconds)
 
-    def run_to_the_end(self, app: str, follower: Follower) -> None:
-        """Starts a run or joins the one under way; returns when it is done or the follower over.
+    def run_to_completion(self, app: str, follower: Follower) -> None:
+        """Starts a run, or joins the one in progress, and waits for its end or the follower's.
 
-        A run that stopped because the rules changed is followed by one under the new rules.
+        If the run stops because the rules changed, another one is started under the new rules.
         """
         while True:
             book = self._rules.book()
             if not book.ladder.rules:
                 return
-            run = self.begin(Run(new_run_id(), app, book.version))
+            run = self.start(Run(new_run_id(), app, book.version))
             for state in self.follow(run, follower):
                 run = state
-            if run.state is not RunState.STOPPED or follower.is_over():
+            if run.state is not RunState.STOPPED or follower.is_finished():
                 return
 
-    def begin(self, run: Run) -> Run:
-        """Records the run, unless one is under way; returns the one that is."""
-        under_way = self._runs.start(run)
-        self._driver.wake()
-        return under_way
+    def start(self, run: Run) -> Run:
+        """Records the run unless one is in progress; returns the one that is now in progress."""
+        in_progress = self._runs.start(run)
+        self._worker.wake()
+        return in_progress
 
     def follow(self, run: Run, follower: Follower) -> Iterator[Run]:
-        """The states of the run, beginning with this one, until it has ended or the follower is
-        over. Some of them come twice.
+        """Yields the states of the run, beginning with the given one, until the run has ended or
+        the follower is finished. A state may be yielded twice.
         """
         since = time.monotonic()
         yield run
         while run.state is RunState.RUNNING:
-            found = self._progress.next(since, follower.is_over)
+            found = self._progress.next(since, follower.is_finished)
             if found is None:
                 return
             current, since = found
             if current is None or current.id != run.id:
-                # Another run has begun, so this one is over.
-                plan = self._runs.planned(run.id)
+                # Another run has begun, so this one has ended.
+                plan = self._runs.get_plan(run.id)
                 ended = None if plan is None else plan.ended
                 yield ended or run
                 return

@@ -1,4 +1,4 @@
-"""Calls that follow a demotion: they end when nobody waits for them, and the run goes on."""
+"""Calls that follow a demotion end when their caller has left, and the run continues."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from operations.commands.demo import prepare
 from services.member_level.demotion import progress as run_progress
-from services.member_level.demotion.runs import DemotionRuns, Run, RunState
+from services.member_level.demotion.run_store import Run, RunState, RunStore
 from services.member_level.demotion.servicer import Demotion
 from services.runtime.error_catalogue import REASONS
 from services.runtime.errors import Failure
@@ -37,25 +37,25 @@ def instance(store: Store, address: str) -> Instance:
 
 
 @pytest.fixture
-def never_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_progress, "_LOOK_SECONDS", NEVER)
+def never_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_progress, "_POLL_SECONDS", NEVER)
 
 
-@pytest.mark.usefixtures("never_looking")
+@pytest.mark.usefixtures("never_polling")
 def test_following_ends_at_once_when_the_caller_leaves(instance: Instance) -> None:
     context = Context()
-    following = Following(instance, instance.begun(), instance.demotions.follower(context))
+    following = Following(instance, instance.start_run(), instance.demotions.follower(context))
     context.leave()
     assert following.ended()
     assert following.states == [RunState.RUNNING]
 
 
-@pytest.mark.usefixtures("never_looking")
+@pytest.mark.usefixtures("never_polling")
 def test_following_ends_at_once_for_a_caller_that_has_left_already(instance: Instance) -> None:
     context = Context()
     context.leave()
     follower = instance.demotions.follower(context)
-    instance.demotions.run_to_the_end("app", follower)
+    instance.demotions.run_to_completion("app", follower)
     assert follower.has_left
 
 
@@ -68,7 +68,7 @@ def test_a_leveldown_whose_caller_leaves_is_counted_as_cancelled(instance: Insta
 
 
 def test_following_ends_when_the_service_stops(instance: Instance) -> None:
-    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
+    following = Following(instance, instance.start_run(), instance.demotions.follower(Context()))
     instance.stopping.set()
     assert following.ended()
 
@@ -76,7 +76,7 @@ def test_following_ends_when_the_service_stops(instance: Instance) -> None:
 def test_following_ends_when_the_time_is_up(instance: Instance) -> None:
     follower = instance.demotions.follower(Context(), 0.2)
     started = time.monotonic()
-    instance.demotions.run_to_the_end("app", follower)
+    instance.demotions.run_to_completion("app", follower)
     assert time.monotonic() - started >= 0.2
     run = instance.runs.current()
     assert run is not None
@@ -87,7 +87,7 @@ def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> 
     context = Context()
     context.leave()
     gone = cast(Any, context)
-    demotion = Demotion(instance.crowd, instance.rules, instance.runs, instance.demotions)
+    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     rule = member_level_pb2.ProposedRule(vip_level=0, down_point=0, up_point=9)
     calls: list[Callable[[], object]] = [
         lambda: instance.members().PreviewRules(
@@ -102,36 +102,36 @@ def test_counts_and_pages_end_when_their_caller_has_left(instance: Instance) -> 
         assert raised.value.code is grpc.StatusCode.CANCELLED
 
 
-@pytest.mark.usefixtures("never_looking")
-def test_a_driver_in_the_same_process_wakes_those_who_follow(instance: Instance) -> None:
-    instance.crowd.write(DUE, instance.rules.book().steps)
-    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
-    with instance.driving():
+@pytest.mark.usefixtures("never_polling")
+def test_a_worker_in_the_same_process_wakes_the_calls_that_follow(instance: Instance) -> None:
+    instance.bulk.write(DUE, instance.rules.book().thresholds)
+    following = Following(instance, instance.start_run(), instance.demotions.follower(Context()))
+    with instance.working():
         assert following.ended()
     assert following.states[-1] is RunState.DONE
 
 
-def test_a_run_that_another_instance_drives_is_followed_to_its_end(
+def test_a_run_that_another_instance_carries_out_is_followed_to_its_end(
     instance: Instance, store: Store
 ) -> None:
-    instance.crowd.write(DUE, instance.rules.book().steps)
-    following = Following(instance, instance.begun(), instance.demotions.follower(Context()))
-    with Instance(store).driving():
+    instance.bulk.write(DUE, instance.rules.book().thresholds)
+    following = Following(instance, instance.start_run(), instance.demotions.follower(Context()))
+    with Instance(store).working():
         assert following.ended()
     assert following.states[-1] is RunState.DONE
 
 
-def test_many_who_follow_ask_the_store_together(instance: Instance) -> None:
-    run = instance.begun()
+def test_many_calls_that_follow_share_their_reads_of_the_store(instance: Instance) -> None:
+    run = instance.start_run()
     contexts = [Context() for _ in range(8)]
     started = time.monotonic()
     followings = [
         Following(instance, run, instance.demotions.follower(context)) for context in contexts
     ]
     until(lambda: min(len(each.states) for each in followings) > 5, "all see the states")
-    looks = (time.monotonic() - started) / run_progress._LOOK_SECONDS
-    # At first each has a moment of its own, before which a state would be too old for it.
-    assert instance.runs.reads <= looks + len(contexts)
+    polls = (time.monotonic() - started) / run_progress._POLL_SECONDS
+    # At first each call needs a read of its own: a state from before its start is too old for it.
+    assert instance.runs.reads <= polls + len(contexts)
     for context in contexts:
         context.leave()
     assert all(each.ended() for each in followings)
@@ -140,14 +140,16 @@ def test_many_who_follow_ask_the_store_together(instance: Instance) -> None:
 def test_the_end_of_the_run_before_is_not_taken_for_the_end_of_this_one(
     instance: Instance,
 ) -> None:
-    first = instance.begun("first")
-    assert instance.runs.take("driver")
+    first = instance.start_run("first")
+    assert instance.runs.acquire_lease("worker")
     noted_at = time.monotonic()
     ended = Run(first.id, first.app, first.rule_version, RunState.DONE)
-    assert instance.runs.finish("driver", ended)
-    instance.progress.note(ended, noted_at)
+    assert instance.runs.finish("worker", ended)
+    instance.progress.publish(ended, noted_at)
     context = Context()
-    following = Following(instance, instance.begun("second"), instance.demotions.follower(context))
+    following = Following(
+        instance, instance.start_run("second"), instance.demotions.follower(context)
+    )
     until(lambda: len(following.states) > 2, "the states of the second run")
     context.leave()
     assert following.ended()
@@ -157,7 +159,7 @@ def test_the_end_of_the_run_before_is_not_taken_for_the_end_of_this_one(
 def test_a_read_that_began_before_the_call_is_too_old_for_it(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may bring the end of the run before."""
+    """It may return the end of the previous run."""
     begun, over = threading.Event(), threading.Event()
     states = [Run("before", "app", 1, RunState.DONE), Run("now", "app", 1)]
 
@@ -184,7 +186,7 @@ def test_a_read_that_began_before_the_call_is_too_old_for_it(
 def test_a_read_that_fails_does_not_keep_the_others_from_reading(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = instance.begun()
+    run = instance.start_run()
     since = time.monotonic()
 
     def fail() -> Run | None:
@@ -201,9 +203,9 @@ def test_a_read_that_fails_does_not_keep_the_others_from_reading(
 
 @contextmanager
 def slow_service(address: str, log: Path) -> Iterator[Service]:
-    """A service whose demotion of 600 members takes 12 s, so that it is under way for the test."""
+    """A service whose demotion of 600 members takes 12 s, longer than the test."""
     demo = prepare(address)
-    # More long calls than the tests make at a time: these are about those that are let in.
+    # More long calls than the tests make at a time, so that none of them is refused.
     settings = {"MEMBER_LEVEL_DEMOTION_RATE": "50", "MEMBER_LEVEL_LONG_CALLS": "32"}
     with running_service(address, log, **settings) as service:
         service.token = demo.token
@@ -212,19 +214,19 @@ def slow_service(address: str, log: Path) -> Iterator[Service]:
         yield service
 
 
-def test_callers_that_disconnect_from_leveldown_hold_up_nobody_and_the_run_goes_on(
+def test_callers_that_disconnect_from_leveldown_block_nobody_and_the_run_continues(
     address: str, store: Store, tmp_path: Path
 ) -> None:
     with slow_service(address, tmp_path / "log") as service:
         request = member_level_pb2.LevelDownRequest()
-        runs = DemotionRuns(store)
+        runs = RunStore(store)
         # More than the service has threads for calls.
         for _ in range(3):
             calls = [
                 service.members.LevelDown.future(request, timeout=60, metadata=service.metadata)
                 for _ in range(8)
             ]
-            until(runs.current, "the run is under way")
+            until(runs.current, "the run is in progress")
             for call in calls:
                 assert call.cancel()
         assert service.show(timeout=5).data.level == 5
@@ -232,11 +234,11 @@ def test_callers_that_disconnect_from_leveldown_hold_up_nobody_and_the_run_goes_
         assert run is not None
         assert run.state is RunState.RUNNING
 
-        def went_on() -> bool:
+        def continued() -> bool:
             now = runs.current()
             return now is not None and now.id == run.id and now.users > run.users
 
-        until(went_on, "the run goes on without a caller")
+        until(continued, "the run continues without a caller")
 
 
 def test_a_stream_of_a_run_ends_when_its_instance_goes_down(address: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Conditions between the contract and the domain."""
+"""Reads conditions from the messages of the contract."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,8 +20,8 @@ from services.upbot_checks.fact import DEVICES, Star
 from services.upbot_checks.game_keys import game_key
 
 
-def from_message(message: pb.Condition) -> Condition:
-    """Of a message that was validated: a KeyError for one without a kind is a bug."""
+def parse_condition(message: pb.Condition) -> Condition:
+    """The message must have been validated: a KeyError for a missing kind is a bug."""
     return _READERS[message.WhichOneof("kind")](message)
 
 
@@ -33,21 +33,21 @@ def _star(message: pb.Condition) -> Condition:
 
 def _game_info(message: pb.Condition) -> Condition:
     info = message.game_info
-    compare = comparison(info.compare_info) if info.HasField("compare_info") else None
+    compare = parse_comparison(info.compare_info) if info.HasField("compare_info") else None
     return GameInfo(game_key(info), frozenset(info.xinyue_codes), compare)
 
 
 _READERS: Mapping[str | None, Callable[[pb.Condition], Condition]] = {
-    "all": lambda message: All(tuple(map(from_message, message.all.conditions))),
-    "any": lambda message: AnyOf(tuple(map(from_message, message.any.conditions))),
-    "negated": lambda message: Not(from_message(message.negated)),
+    "all": lambda message: All(tuple(map(parse_condition, message.all.conditions))),
+    "any": lambda message: AnyOf(tuple(map(parse_condition, message.any.conditions))),
+    "negated": lambda message: Not(parse_condition(message.negated)),
     "level_in": lambda message: LevelIn(frozenset(message.level_in.levels)),
     "level_at_least": lambda message: LevelAtLeast(message.level_at_least),
-    "points": lambda message: Points(comparison(message.points)),
+    "points": lambda message: Points(parse_comparison(message.points)),
     "star": _star,
     "game_info": _game_info,
 }
 
 
-def comparison(info: CompareInfo) -> Comparison:
+def parse_comparison(info: CompareInfo) -> Comparison:
     return Comparison(CompareType(info.compare_type), info.value, info.rvalue)

@@ -1,4 +1,4 @@
-"""Apps of releases before docs/adr/0011, which had other keys: an operator's command moves them."""
+"""Moves apps of releases before docs/adr/0011, which used other keys; for an operator's command."""
 
 import json
 
@@ -9,12 +9,12 @@ from services.store.store import Store
 
 
 def move(store: Store) -> None:
-    """Secrets go on working, but for those hashed by scrypt; tokens have to be got anew."""
+    """Secrets stay valid, except those hashed by scrypt; callers need new tokens."""
     for appid in sorted(name.decode() for name in store.smembers(keys.EARLIER_APPS)):
         packed = store.get(keys.earlier_app(appid))
         if packed is not None:
             store.sadd(keys.APPS, appid)
-            # Not over an app that was made under the same name since.
+            # An app that was created under the same name since then stays.
             store.set(keys.app(appid), pack(_read(packed)), nx=True)
             store.delete(keys.earlier_app(appid))
     store.delete(keys.EARLIER_APPS)
@@ -22,7 +22,7 @@ def move(store: Store) -> None:
 
 def _read(packed: bytes) -> App:
     fields = json.loads(packed)
-    # An object is a hash by scrypt: no secret matches it, and the app has to be rotated.
+    # An object is a hash by scrypt, which is no longer supported: the operator rotates the app.
     digests = tuple(each for each in fields.pop("secrets") if isinstance(each, str))
     scopes = tuple(fields.pop("scopes"))
     return App(generation=new_generation(), scopes=scopes, secrets=digests, **fields)
