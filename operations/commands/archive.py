@@ -24,7 +24,8 @@ from services.store import keys, layout
 from services.store.batches import batched
 from services.store.client import connect
 from services.store.keys import Buckets, UserKey
-from services.store.store import Script, Store, Value
+from services.store.scripts import Script
+from services.store.store import Store, Value
 from services.user_state.bulk import BulkUsers
 from services.user_state.record import MAX_VERSION
 
@@ -66,7 +67,7 @@ def export(store: Store, buckets: Buckets, out: TextIO) -> int:
         "version": max(int(version or 0) for version in versions),
     }
     out.write(json.dumps(header) + "\n")
-    read = store.register_script(_READ, writes=False)
+    read = Script(store, _READ, writes=False)
     count = 0
     found = (key.decode() for key in store.scan_iter())
     wanted = (key for key in found if not keys.is_of_this_store_only(key))
@@ -103,7 +104,7 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
     if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
         raise ArchiveError("the store is not empty: an import needs an empty store")
     layout.claim(store, buckets, is_writer=True)
-    bulk, write = BulkUsers(store, buckets), store.register_script(_WRITE)
+    bulk, write = BulkUsers(store, buckets), Script(store, _WRITE)
     count = 0
     for batch in batched(_lines(lines), _LINES_AT_A_TIME):
         users = [line for line in batch if line.get("kind") == "user"]

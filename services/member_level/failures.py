@@ -102,11 +102,6 @@ def demotion_running() -> Failure:
     return _failure(reasons.REASON_DEMOTION_RUNNING, "plan_id", description)
 
 
-def too_many_streams(limit: int) -> Failure:
-    message = f"this instance has {limit} streams open, which is the most"
-    return Failure(reasons.REASON_TOO_MANY_STREAMS, message)
-
-
 def going_down() -> Failure:
     return Failure(reasons.REASON_SHUTTING_DOWN)
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import grpc
 
@@ -97,10 +97,6 @@ class CallContext:
         self.code: grpc.StatusCode = grpc.StatusCode.OK
         self.initial_metadata: list[tuple[str, str]] = []
         """Sent before the first message."""
-
-    def for_servicers(self) -> grpc.ServicerContext:
-        """Returns this context with the type that the generated signatures require."""
-        return cast(grpc.ServicerContext, self)
 
     def is_active(self) -> bool:
         """False once the call was answered or cancelled, or its caller disconnected."""

@@ -24,7 +24,6 @@ from services.store.credentials import PasswordFile
 from services.store.keys import Buckets
 from services.store.name_lookup import require_resolvable
 from services.store.reads import Reads, StoreReads
-from services.store.scripts import Script
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.store.tracked_reads import TrackedReads
@@ -92,11 +91,6 @@ class _Single(redis.Redis):
 
     def get_many(self, names: Sequence[str]) -> list[bytes | None]:
         return cast(list[bytes | None], self.mget(names)) if names else []
-
-    def register_script(  # type: ignore[override]
-        self, script: str, *, writes: bool = True
-    ) -> Script:
-        return Script(cast(Store, self), script, writes=writes)
 
     def confirm(self) -> None:
         # The store answers the writer before it sends the invalidations: 41-57 of 600 checks read

@@ -9,15 +9,12 @@
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.cluster import RedisCluster
 from redis.exceptions import ClusterDownError, RedisClusterException
 from redis.retry import Retry
-
-from services.store.scripts import Script
-from services.store.store import Store
 
 
 class ClusterStore:
@@ -54,9 +51,6 @@ class ClusterStore:
             for position, value in zip(positions, values, strict=True):
                 found[position] = value
         return found
-
-    def register_script(self, text: str, *, writes: bool = True) -> Script:
-        return Script(cast(Store, self), text, writes=writes)
 
     def confirm(self) -> None:
         """Does nothing, because no read of a cluster is answered from memory."""

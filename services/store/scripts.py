@@ -22,7 +22,7 @@ _LUA_FIELDS = str.maketrans({"H": "I2", "I": "I4", "Q": "I8", "i": "i4"})
 
 
 class Script:
-    """The keys of one call must lie on one slot.
+    """A Lua script of the store. The keys of one call must lie on one slot.
 
     Before a call returns, the script's writes are confirmed (Store.confirm), unless it only reads.
     """
@@ -84,7 +84,7 @@ class NamedScript:
     ) -> None:
         self._keys, self._arguments = _Names(keys), _Names(arguments)
         parameters = self._keys.lua("KEYS") + self._arguments.lua("ARGV")
-        self._script = store.register_script(parameters + text, writes=writes)
+        self._script = Script(store, parameters + text, writes=writes)
 
     def __call__(self, shared: NamedValues | None = None, **values: Any) -> Any:
         """Raises redis.RedisError, as Script does. `shared` holds further values by name."""

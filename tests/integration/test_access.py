@@ -19,6 +19,7 @@ from services.access.tokens import (
     Tokens,
 )
 from services.store import keys
+from services.store.scripts import Script
 from services.store.store import Store
 from tests.support.watched_store import WatchedStore
 
@@ -50,7 +51,7 @@ def member_token(apps: Apps, tokens: Tokens, appid: str = "app") -> str:
 
 
 def seconds_left(store: Store, key: str) -> int:
-    return int(store.register_script("return redis.call('TTL', KEYS[1])")([key]))
+    return int(Script(store, "return redis.call('TTL', KEYS[1])")([key]))
 
 
 def test_an_app_authenticates_with_its_secret_only(apps: Apps) -> None:
@@ -208,7 +209,7 @@ def test_a_refreshed_pair_stays_valid_for_five_minutes(
     for key in old_keys:
         assert SUPERSEDED_SECONDS - 60 <= seconds_left(store, key) <= SUPERSEDED_SECONDS == 300
     # A refresh can be repeated after a lost reply, which does not extend the superseded pair.
-    ends_soon = store.register_script("return redis.call('EXPIRE', KEYS[1], 10)")
+    ends_soon = Script(store, "return redis.call('EXPIRE', KEYS[1], 10)")
     for key in old_keys:
         ends_soon([key])
     assert tokens.refresh("app", old.refresh_token) is not None
@@ -228,7 +229,7 @@ def test_the_store_holds_no_secret_and_no_token(store: Store, apps: Apps, tokens
     secrets = [apps.create("app", ["upbot:check"]), apps.rotate("app")]
     pair = issued(apps, tokens)
     held = [*secrets, pair.access_token, pair.refresh_token, member_token(apps, tokens)]
-    dump = store.register_script("return redis.call('DUMP', KEYS[1])")
+    dump = Script(store, "return redis.call('DUMP', KEYS[1])")
     for key in store.scan_iter():
         stored = key + dump([key.decode()])
         for secret in held:

@@ -11,6 +11,7 @@ from services.access.apps import App, AppRevokedError, Apps
 from services.access.tokens import LIVE_PAIRS, REFRESH_SECONDS, SUPERSEDED_SECONDS, Pair, Tokens
 from services.store import keys
 from services.store.deadline import DeadlinePassedError
+from services.store.scripts import Script
 from services.store.store import Store
 from tests.stack.waiting import until
 from tests.support.watched_store import WatchedStore
@@ -135,9 +136,7 @@ def test_expired_pairs_do_not_count(store: Store) -> None:
     app = created(store)
     pairs = [issued(store, app) for _ in range(LIVE_PAIRS)]
     # As if the newest had been issued 30 days ago.
-    end = store.register_script(
-        "redis.call('ZADD', KEYS[1], 1, redis.call('ZRANGE', KEYS[1], -1, -1)[1])"
-    )
+    end = Script(store, "redis.call('ZADD', KEYS[1], 1, redis.call('ZRANGE', KEYS[1], -1, -1)[1])")
     end([keys.live_pairs(app.generation)])
     more = issued(store, app)
     assert alive(store, *pairs[:-1], more) == [True] * LIVE_PAIRS
@@ -166,7 +165,7 @@ def test_superseded_pairs_end_in_order_and_their_list_expires(
     assert alive(store, *pairs) == [True] * LIVE_PAIRS
     refreshed(store, issued(store, app))
     assert alive(store, *pairs) == [False] + [True] * (LIVE_PAIRS - 1)
-    seconds = store.register_script("return redis.call('TTL', KEYS[1])")
+    seconds = Script(store, "return redis.call('TTL', KEYS[1])")
     assert 0 < seconds([keys.superseded_pairs(app.generation)]) <= SUPERSEDED_SECONDS
     assert 0 < seconds([keys.live_pairs(app.generation)]) <= REFRESH_SECONDS
 

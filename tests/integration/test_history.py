@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from services.store.scripts import Script
 from services.store.store import Store
 from services.user_state import scripts
 from services.user_state.bulk import BulkUsers
@@ -100,7 +101,7 @@ def test_trimmed_changes_are_detected(store: Store) -> None:
 
 
 def kept_in_feed(store: Store) -> int:
-    script = store.register_script("return redis.call('XLEN', KEYS[1])", writes=False)
+    script = Script(store, "return redis.call('XLEN', KEYS[1])", writes=False)
     return int(script([BUCKET.feed]))
 
 

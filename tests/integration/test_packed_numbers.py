@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from services.rules.thresholds import LevelThreshold, LevelThresholds
+from services.store.scripts import Script
 from services.store.store import Store
 from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
@@ -130,7 +131,7 @@ CASES: Mapping[str, tuple[Write, int, Read]] = {
 
 
 def everything(store: Store) -> Mapping[bytes, object]:
-    dump = store.register_script("return redis.call('DUMP', KEYS[1])", writes=False)
+    dump = Script(store, "return redis.call('DUMP', KEYS[1])", writes=False)
     return {key: dump([key.decode()]) for key in store.scan_iter()}
 
 

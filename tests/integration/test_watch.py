@@ -16,6 +16,7 @@ from services.member_level import watch as watch_of
 from services.member_level.watch import Watch
 from services.runtime.errors import Failure
 from services.store.keys import Buckets
+from services.store.scripts import Script
 from services.store.store import Store
 from services.user_state.feed import Feed
 from services.user_state.history import State
@@ -68,9 +69,7 @@ def test_a_cursor_before_trimmed_changes_has_expired(member: Service, store: Sto
     _, cursor = watched(member, "", 0)
     upgrade(member, "42", 1)
     upgrade(member, "42", 2)
-    store.register_script("return redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)")(
-        [Buckets().of("42").feed]
-    )
+    Script(store, "return redis.call('XTRIM', KEYS[1], 'MAXLEN', 1)")([Buckets().of("42").feed])
     assert failure(lambda: watched(member, cursor, 1)) == (
         "OUT_OF_RANGE",
         "CURSOR_EXPIRED",

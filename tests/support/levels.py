@@ -6,6 +6,7 @@ from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
 from services.rules.thresholds import DemotionThreshold, LevelThreshold, LevelThresholds
 from services.store.keys import Buckets
+from services.store.scripts import Script
 from services.store.store import Store
 from services.user_state.record import Record
 from services.user_state.state import UserState
@@ -64,7 +65,7 @@ def index_of(store: Store, user: str) -> Mapping[str, int]:
     """Every index entry of the user: the key's last part, and the score."""
     bucket = BUCKETS.of(user)
     entries = {}
-    script = store.register_script("return redis.call('ZSCORE', KEYS[1], ARGV[1])")
+    script = Script(store, "return redis.call('ZSCORE', KEYS[1], ARGV[1])")
     for key in store.scan_iter():
         name = key.decode()
         is_index = name.startswith((bucket.level_prefix, bucket.manual_prefix))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from services.store.deadline import DeadlinePassedError
-from services.store.scripts import Script
 from services.store.store import Store
 
 
@@ -22,9 +21,6 @@ class WatchedStore:
 
     def as_store(self) -> Store:
         return cast(Store, self)
-
-    def register_script(self, text: str, *, writes: bool = True) -> Script:
-        return Script(self.as_store(), text, writes=writes)
 
     def __getattr__(self, name: str) -> Any:
         def command(*arguments: Any) -> Any:
