@@ -195,7 +195,7 @@ def table(figures: Figures, large: int) -> str:
         (f"  among {large:,}", f"{big:.2f} s", ""),
         ("  the last divided by the first", f"{big / small:.2f}", "<= 2"),
         ("  the same in CPU time", f"{cpu[str(large)] / cpu[str(SMALL)]:.2f}", ""),
-        ("demotion, one driver", f"{figures.demotion_rate:,.0f} members/s", ">= 30,000"),
+        ("demotion, one worker", f"{figures.demotion_rate:,.0f} members/s", ">= 30,000"),
         ("preview of rules, 1 million", f"{figures.preview_seconds:.2f} s", "<= 1"),
         ("  values read by it", f"{figures.preview_record_reads}", "no member"),
         ("import", f"{figures.import_rate:,.0f} members/s", ">= 40,000"),

@@ -46,7 +46,7 @@ def run(settings: CommonSettings, config: Path) -> int:
     """Runs Envoy until it ends, and returns the exit code: 0 if a signal asked for the end."""
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     numbers = [signal.SIGTERM, signal.SIGINT]
-    # Python would end at a hangup and leave Envoy behind. `nohup` has the signal ignored.
+    # A hangup would end Python but not Envoy. Under `nohup` the signal stays ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:

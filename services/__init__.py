@@ -1,1 +1,1 @@
-"""The three services, and the rooms that they share; README.md tells the way of a request."""
+"""The three services and the packages that they share: docs/design.md."""

@@ -62,7 +62,7 @@ return {
     VERSION_NOT_REACHED = { code = 9, message = "版本不存在" },
     METHOD_UNKNOWN = { code = 12, message = "there is no such method" },
     MESSAGE_TOO_LARGE = { code = 8, message = "the request is larger than this method accepts" },
-    TOO_MANY_CALLS = { code = 8, message = "too many calls are under way; call again later" },
+    TOO_MANY_CALLS = { code = 8, message = "too many calls are in progress; call again later" },
     COMPRESSION_UNSUPPORTED = { code = 12, message = "this compression is not supported: gzip, deflate and identity are" },
     SHUTTING_DOWN = { code = 14, message = "this instance is shutting down" },
     CANCELLED = { code = 1, message = "the caller ended the call" },

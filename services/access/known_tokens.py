@@ -1,4 +1,4 @@
-"""Remembers valid tokens for a moment, so that a busy caller's is not looked up for each call."""
+"""Remembers valid tokens for a moment, so that they are not looked up for each call."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from services.access.tokens import Grant
 
-# Together with the look-up, a revocation takes effect within a second.
+# Together with the lookup, a revocation takes effect within a second.
 _SECONDS = 0.9
 # About 300 bytes each.
 _MOST = 20_000
@@ -47,6 +47,6 @@ class KnownTokens:
         if len(self._known) >= _MOST:
             # Tokens in use come back with their next call: cheaper than tracking their order.
             self._known = {}
-        # The time before the look-up, because the answer may be as old as that.
+        # The time before the lookup, because the answer may be as old as that.
         self._known[token] = _Known(grant, now + _SECONDS)
         return grant

@@ -1,6 +1,6 @@
 """Tokens: opaque random strings. The store holds only their digests, with a time to live.
 
-docs/api does not describe them. docs/adr/0011 describes how they are stored.
+docs/design.md, "upbot: tokens", describes their rules, and docs/adr/0011 how they are stored.
 """
 
 import json

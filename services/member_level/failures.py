@@ -102,7 +102,7 @@ def demotion_running() -> Failure:
     return _failure(reasons.REASON_DEMOTION_RUNNING, "plan_id", description)
 
 
-def going_down() -> Failure:
+def shutting_down() -> Failure:
     return Failure(reasons.REASON_SHUTTING_DOWN)
 
 

@@ -79,7 +79,7 @@ class MemberHistory(MemberHistoryServicer):
                     changes=map(_member_change, changes), cursor=watch.cursor
                 )
             if self._stopping.wait(0 if is_more else self._watch_seconds):
-                raise failures.going_down()
+                raise failures.shutting_down()
 
     def _record(self, user: str) -> Record:
         record = self._users.get(user)

@@ -1,4 +1,4 @@
-"""The rules as the scripts of user_state read them: which points earn a level, which keep it."""
+"""The rules as the scripts of user_state read them: which points earn a level or keep it."""
 
 import struct
 from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Caller(NamedTuple):
-    """The app or the member that the token belongs to; neither for a call without a token."""
+    """The app or the member that the token belongs to; both are None for a call without a token."""
 
     appid: str | None = None
     member: str | None = None

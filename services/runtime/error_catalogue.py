@@ -29,10 +29,13 @@ class Outcome:
 
 _BAD = "请求参数错误，请稍后再试"
 _BUSY = "系统繁忙，请稍后再试"
-_WRITES = "A write may have been made: repeat AddPoints with the same bill_no, others if harmless."
+_WRITES = (
+    "A write may have been done: repeat AddPoints with the same bill_no, and other writes if a"
+    " repetition is harmless."
+)
 
 # The documents know no HTTP status, and their clients read the body. Therefore business errors are
-# HTTP 200. Faults have the status that load balancers and alerts look at.
+# HTTP 200. Faults have the status that load balancers and alerts use.
 BAD_PARAMETER = Outcome(
     200,
     1001,
@@ -336,7 +339,7 @@ REASONS: Mapping[str, Entry] = {
     "TOO_MANY_STREAMS": Entry(
         StatusCode.RESOURCE_EXHAUSTED,
         "too many streams are open; call again later",
-        "The instance has as many streams open as it may have.",
+        "The instance already has its maximum number of streams open.",
         "Close streams that are not needed, then try again with a growing backoff.",
     ),
     "APP_RATE_LIMITED": Entry(
@@ -367,7 +370,7 @@ REASONS: Mapping[str, Entry] = {
     ),
     "TOO_MANY_CALLS": Entry(
         StatusCode.RESOURCE_EXHAUSTED,
-        "too many calls are under way; call again later",
+        "too many calls are in progress; call again later",
         "A service or the gateway has as many calls in progress as it can answer; if it is the "
         "gateway, JSON clients get 503.",
         "Try again with a growing backoff.",
@@ -388,7 +391,7 @@ REASONS: Mapping[str, Entry] = {
         StatusCode.CANCELLED,
         "the caller ended the call",
         "The caller ended the call.",
-        "Nothing.",
+        "No action is needed.",
     ),
     "RATE_LIMITED": Entry(
         StatusCode.RESOURCE_EXHAUSTED,

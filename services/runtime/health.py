@@ -47,7 +47,7 @@ class StoreAvailability:
 
     def __init__(self, health: Health) -> None:
         self._health = health
-        # The first probe result is published immediately: it takes no second failure.
+        # The first probe result is published immediately, without waiting for a second failure.
         self._failures = _FAILURES_UNTIL_UNAVAILABLE
         self._logged_reason = ""
         self._log = structlog.get_logger()
@@ -93,7 +93,7 @@ class StoreAvailability:
 class LayoutCheck:
     """Checks the layout of the data with every probe.
 
-    The address may have come to lead to another store, or the store may have lost its data.
+    The address may lead to another store by now, or the store may have lost its data.
     """
 
     def __init__(self, claim: Callable[[], None], availability: StoreAvailability) -> None:

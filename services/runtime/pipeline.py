@@ -135,7 +135,7 @@ class Pipeline:
                 with self._streams.slot():
                     replies = self._begin(method, map(decode, messages), call, context)
                     while True:
-                        # Set anew for each step: between two steps the thread serves others.
+                        # Set again for each step: between two steps the thread serves others.
                         with deadline.within(context.time_remaining()):
                             reply = next(replies, None)
                         if reply is None:

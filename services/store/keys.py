@@ -26,7 +26,7 @@ APPS = _ACCESS + "apps"
 EARLIER_APPS = "lg:apps"
 # String: the running or last demotion, as JSON.
 DEMOTION = "lg:{demotion}:run"
-# String: the instance that drives it, for the time of its lease.
+# String: the worker that carries it out, for the time of its lease.
 DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"

@@ -1,4 +1,4 @@
-"""The RPCs that maintain the facts behind the checks. They are not on the gateway."""
+"""The RPCs that maintain the facts that the checks read. They are not on the gateway."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

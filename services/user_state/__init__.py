@@ -1,1 +1,1 @@
-"""The state that the three services share: one level per user, and the transitions of it."""
+"""The state that the three services share: one level for each user, and its transitions."""

@@ -37,7 +37,7 @@ class Demoted(NamedTuple):
     now: int
     """Users that this step re-evaluated. Fewer than BATCH means that the bucket is finished."""
     of_run: int
-    """Users of this bucket that the whole run re-evaluated, whichever process drove it."""
+    """Users of this bucket that the whole run re-evaluated, whichever process carried it out."""
 
 
 class BulkUsers:
@@ -64,7 +64,7 @@ class BulkUsers:
         app: str = "",
     ) -> list[Demoted]:
         """Re-evaluates up to BATCH users of each bucket: those whose points are below a threshold
-        and those whose protection has ended. Never raises a level; without rules nobody moves.
+        and those whose protection has ended. Never raises a level; without rules no level changes.
 
         Other callers may have to wait for each round trip, so pass at most DEMOTED_AT_A_TIME
         buckets.
@@ -116,7 +116,7 @@ class BulkUsers:
     def restore(self, records: Iterable[tuple[str, bytes]], version: int) -> None:
         """Puts packed records unchanged into a store without users.
 
-        Every bucket continues from `version`, the highest version in the store of the archive.
+        Every bucket continues from `version`, the highest version that the archived store had.
         """
         by_bucket: list[list[Value]] = [[] for _ in range(self.buckets.count)]
         for user, packed in records:

@@ -3,7 +3,7 @@
 -- `demotion_thresholds` lists levels and the lowest points that keep each. Users with fewer points must earn a
 -- lower level, otherwise they would be found again and again.
 -- Returns how many users this call re-evaluated, and how many this run did in this bucket, whichever process
--- drove it. The caller repeats the call until it re-evaluates fewer than `limit`.
+-- carried it out. The caller repeats the call until it re-evaluates fewer than `limit`.
 local COUNT_SECONDS = 86400
 local levels = read_thresholds(thresholds, rules_version)
 local left, NO_RULE = limit, {}

@@ -92,7 +92,7 @@ def test_components_start_in_any_order_without_a_restart(project: Project) -> No
     assert {inspected(each)["RestartCount"] for each in containers.values()} == {0}
 
 
-def test_the_gateway_lets_a_request_finish_that_is_under_way(project: Project) -> None:
+def test_the_gateway_lets_a_request_in_progress_finish(project: Project) -> None:
     stack = as_stack(project)
     stack.store.close()
     gateway = project.container("gateway")

@@ -107,7 +107,7 @@ def test_slow_and_broken_clients(
         p99 = milliseconds(load.outcomes, 0.99)
         drill.shows(clients=kind.__doc__, **load.figures(), p99_ms_without_them=p99_alone)
         assert load.failures == []
-        # The machine is noisy: this only tells a client that waits from one that does not.
+        # The machine is noisy, so this only detects whether a client had to wait.
         assert p99 < 5 * p99_alone + 100
 
     passes_once(measure)

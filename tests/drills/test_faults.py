@@ -50,12 +50,12 @@ def test_a_full_disk(small: Project, drill: Drill) -> None:
     redis = small.container("redis")
     restarts = inspected(redis)["RestartCount"]
     with Writing(target, stack.token) as wrote:
-        until(lambda: wrote.count > 200, "writes are under way", seconds=60)
+        until(lambda: wrote.count > 200, "writes are in progress", seconds=60)
         fill = "dd if=/dev/zero of=/data/filler bs=4k; ls -l /data/filler"
         small.execute("filler", "sh", "-c", fill, check=False)
         until(lambda: FULL in small.logs("redis"), "the store says why", seconds=60)
         refused = refusal(target, stack.token)
-        until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers are told")
+        until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers get an error")
         small.execute("filler", "rm", "/data/filler")
         before = wrote.count
         until(lambda: wrote.count > before + 100, "writes go on", seconds=90)
@@ -73,7 +73,7 @@ def test_a_full_disk(small: Project, drill: Drill) -> None:
 
 
 def refusal(target: str, token: str) -> str:
-    """The status of a write that is refused; the first ones may still find room."""
+    """The status of a write that is refused; the first ones may still succeed."""
     found = ""
 
     def is_refused() -> bool:

@@ -36,7 +36,7 @@ def test_sigkill_of_one_of_two_instances(
         dead = time.monotonic() + 0.1
         duo.wait_until_ready()
         until(lambda: len(load.since(killed)) > 500, "the load went on")
-    # Only calls that were under way when the instance died may fail.
+    # Only calls that were in progress when the instance died may fail.
     in_flight = [each for each in load.failures if each.began <= dead and each.ended >= killed]
     last = max((each.ended for each in load.failures), default=killed)
     drill.shows(

@@ -1,4 +1,4 @@
-"""The store crashes or does not answer: callers are told quickly, and no write is lost."""
+"""The store crashes or does not answer: callers get an error quickly, and no write is lost."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ def test_sigkill_of_redis_under_writes(duo: Project, stack: RunningStack, drill:
     with Load(stack.gateway, stack.token, rate=50) as load, Writing(target, stack.token) as wrote:
         for crash in (duo.kill_inside, duo.kill_inside, stay_away):
             count = wrote.count
-            until(lambda n=count: wrote.count > n + 200, "writes are under way", seconds=60)  # type: ignore[misc]
+            until(lambda n=count: wrote.count > n + 200, "writes are in progress", seconds=60)  # type: ignore[misc]
             killed = time.monotonic()
             crash(redis)
             until(lambda: answers(duo, redis), "Redis is back", seconds=60)

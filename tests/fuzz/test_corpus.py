@@ -60,7 +60,7 @@ def test_a_short_run_finds_nothing(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("target", MAKERS)
-def test_an_input_is_the_same_for_the_same_seed_and_from_a_file(target: str) -> None:
+def test_the_same_seed_or_file_gives_the_same_input(target: str) -> None:
     first = inputs_of(target, SEED, 0)
     assert inputs_of(target, SEED, 0) == first
     assert [from_document(to_document(each)) for each in first] == first

@@ -129,14 +129,14 @@ def test_half_a_stream_ends_too(impatient: Gateway) -> None:
     assert [each.code for each in half.statuses.values()] == [4]
 
 
-# What is under way at a service, in one of two classes; one call of each is all.
+# The calls that a service may have in progress, in two classes; here one call of each.
 SMALL = {
     "max_requests: 1024, max_retries": "max_requests: 1, max_retries",
     "max_pending_requests: 256, max_requests: 1024": "max_pending_requests: 256, max_requests: 1",
 }
 
 
-def test_half_open_calls_do_not_count_as_calls_under_way(
+def test_half_open_calls_do_not_count_as_calls_in_progress(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     with (
@@ -154,7 +154,7 @@ def test_half_open_calls_do_not_count_as_calls_under_way(
         MemberLevelStub(channel).ListRules(ListRulesRequest(), timeout=5)
 
 
-def test_streams_leave_the_other_calls_their_place(upstream: Upstream, tmp_path: Path) -> None:
+def test_streams_take_no_capacity_from_other_calls(upstream: Upstream, tmp_path: Path) -> None:
     with (
         running_gateway(tmp_path, upstream.ports, SMALL) as small,
         half_open(small) as half,
@@ -162,12 +162,12 @@ def test_streams_leave_the_other_calls_their_place(upstream: Upstream, tmp_path:
     ):
         half.begin(STREAM)
         half.begin(STREAM)
-        half.read_ends(1)  # One stream is all, so the second one was refused.
+        half.read_ends(1)  # Only one stream is allowed, so the second one was refused.
         assert [each.code for each in half.statuses.values()] == [8]
         check(channel)
 
 
-def test_what_half_open_calls_hold_is_bounded(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_memory_of_half_open_calls_is_bounded(upstream: Upstream, tmp_path: Path) -> None:
     calls, message = 32, b"\0\0\x3f\xff\xff" + b"a" * 4_000_000
     with (
         running_gateway(tmp_path, upstream.ports, GATEWAY_HEAP_MIB="128") as small,
@@ -183,7 +183,7 @@ def test_what_half_open_calls_hold_is_bounded(upstream: Upstream, tmp_path: Path
 
 @dataclass
 class Pressure:
-    """Tells a gateway how much of its memory is used, in place of the truth."""
+    """Reports a chosen memory usage to a gateway instead of the real one."""
 
     path: Path
 

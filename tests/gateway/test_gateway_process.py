@@ -132,7 +132,7 @@ def test_a_signal_lets_requests_finish(upstream: Upstream, tmp_path: Path) -> No
     ):
         upstream.answers["ListRules"] = slow(1.5)
         under_way = pool.submit(leaving.client.get, "/show")
-        wait_until(lambda: bool(upstream.calls), "the request is under way")
+        wait_until(lambda: bool(upstream.calls), "the request is in progress")
         leaving.process.terminate()
         health = httpx.get(f"http://127.0.0.1:{leaving.port}/healthz")
         wait_until(
@@ -166,7 +166,7 @@ def test_a_balancer_that_asks_for_healthz_loses_no_request(
         with ThreadPoolExecutor() as pool:
             askers = [pool.submit(ask) for _ in range(4)]
             balancer = pool.submit(balance)
-            wait_until(lambda: len(upstream.calls) > 50, "requests are under way")
+            wait_until(lambda: len(upstream.calls) > 50, "requests are in progress")
             assert leaving.stop() == 0
             balancer.result()
             assert {code for asker in askers for code in asker.result()} == {200}
@@ -179,7 +179,7 @@ def test_a_second_signal_kills_envoy_at_once(upstream: Upstream, tmp_path: Path)
     ):
         upstream.answers["LevelDown"] = slow(4)
         cut_off = pool.submit(leaving.client.get, "/leveldown")
-        wait_until(lambda: bool(upstream.calls), "the request is under way")
+        wait_until(lambda: bool(upstream.calls), "the request is in progress")
         leaving.process.terminate()
         health = f"http://127.0.0.1:{leaving.port}/healthz"
         wait_until(lambda: httpx.get(health).status_code == 503, "it drains")

@@ -52,7 +52,7 @@ def test_a_refusal_of_head_has_no_body(upstream: Upstream, tmp_path: Path) -> No
     assert b"429" in statuses
 
 
-def test_tokens_have_a_limit_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
+def test_calls_for_tokens_have_a_separate_limit(upstream: Upstream, tmp_path: Path) -> None:
     with running_gateway(tmp_path, upstream.ports, GATEWAY_TOKEN_RATE_LIMIT="1") as limited:
         for url in ("/upbot/api/auth/GetAccessToken", "/upbot/api/auth/RefreshToken"):
             reply = until_limited(limited.client, UPBOT, url)

@@ -183,7 +183,7 @@ def test_a_call_above_the_limit_of_calls_in_progress_is_refused(
         ThreadPoolExecutor(1) as pool,
     ):
         first: Future[Any] = pool.submit(MemberLevelStub(channel).ShowUser, ShowUserRequest())
-        wait_until(lambda: bool(upstream.calls), "the first call is under way")
+        wait_until(lambda: bool(upstream.calls), "the first call is in progress")
         assert list_rules(channel) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
         first.result()
 

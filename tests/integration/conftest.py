@@ -103,7 +103,7 @@ def member(address: str, stores: Stores) -> Service:
 
 @pytest.fixture
 def store_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A store of the test's own, which it may stop, or give another password."""
+    """A separate store, which the test may stop, or give another password."""
     with server(SERVERS["valkey"], tmp_path) as running:
         yield running
 

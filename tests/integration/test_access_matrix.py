@@ -185,12 +185,12 @@ def is_for_operators(path: str) -> bool:
     return path.split("/")[1] in INTERNAL
 
 
-def test_on_the_services_own_ports(stage: Stage) -> None:
+def test_every_credential_has_its_outcome_on_the_services_own_ports(stage: Stage) -> None:
     addresses = {path: stage.stack.grpc[SERVICE_OF[path.split("/")[1]]] for path in ACCESS}
     assert outcome_of_all(stage, partial(by_grpc, stage, addresses)) == stage.expected
 
 
-def test_by_grpc_through_the_gateway(stage: Stage) -> None:
+def test_every_credential_has_its_outcome_by_grpc_through_the_gateway(stage: Stage) -> None:
     addresses = dict.fromkeys(ACCESS, urlsplit(stage.stack.gateway).netloc)
     found = outcome_of_all(stage, partial(by_grpc, stage, addresses))
     there = {
@@ -230,7 +230,7 @@ def by_json(stage: Stage, asked: Sequence[Cell]) -> Matrix:
     return found
 
 
-def test_by_json(stage: Stage) -> None:
+def test_every_credential_has_its_outcome_by_json(stage: Stage) -> None:
     try:
         found = outcome_of_all(stage, partial(by_json, stage))
     finally:

@@ -130,7 +130,7 @@ def test_many_calls_that_follow_share_their_reads_of_the_store(instance: Instanc
     ]
     until(lambda: min(len(each.states) for each in followings) > 5, "all see the states")
     polls = (time.monotonic() - started) / run_progress._POLL_SECONDS
-    # At first each call needs a read of its own: a state from before its start is too old for it.
+    # At first each call needs its own read: a state from before its start is too old for it.
     assert instance.runs.reads <= polls + len(contexts)
     for context in contexts:
         context.leave()

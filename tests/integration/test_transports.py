@@ -199,7 +199,7 @@ def test_a_stream_over_the_limit_is_refused_until_the_caller_of_another_one_leav
 
 
 def test_unidentified_callers_are_refused_before_they_take_a_stream(service: Service) -> None:
-    """Otherwise they would be told of too many streams, and could take the next free one."""
+    """Otherwise they would get TOO_MANY_STREAMS, and could take the next free one."""
     first, second = watch(service), watch(service)
     next(first), next(second)
     service.token = ""

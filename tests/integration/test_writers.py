@@ -86,7 +86,7 @@ def write(instance: Instance, writer: int) -> list[Acknowledged]:
     chance = random.Random(writer)
     done = []
     address = f"127.0.0.1:{instance.service.port}"
-    # A writer has a connection of its own, which comes back soon after the service does.
+    # Each writer has its own connection, which comes back soon after the service does.
     backoff = [("grpc.max_reconnect_backoff_ms", 200), ("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(address, options=backoff) as channel:
         stub = MemberLevelStub(channel)
@@ -148,10 +148,10 @@ def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
 
 
 def told_by_the_feed(store: Store, user: str) -> list[Change]:
-    told = Feed(store, Buckets()).changes(Buckets().of(user), 0)
-    versions = [each.change.version for each in told]
+    changes = Feed(store, Buckets()).changes(Buckets().of(user), 0)
+    versions = [each.change.version for each in changes]
     assert versions == sorted(set(versions))
-    return [each.change for each in told if each.user == user]
+    return [each.change for each in changes if each.user == user]
 
 
 def initialised(instance: Instance) -> None:

@@ -42,7 +42,7 @@ class ServerProcess(NamedTuple):
 
 @contextmanager
 def server(binary: str, directory: Path, port: int | None = None) -> Iterator[ServerProcess]:
-    """A store server of the test's own. It writes no files, so a write does not wait for a disk."""
+    """A separate store server. It writes no files, so a write does not wait for a disk."""
     port = port or free_ports(1)[0]
     arguments = ["--port", str(port), "--dir", str(directory), "--save", "", "--bind", "127.0.0.1"]
     with (directory / "store.log").open("wb") as log:

@@ -69,7 +69,7 @@ def test_what_is_written_can_be_read(name: str, rows: list[UserRow]) -> None:
         ("{}", UserRow()),
     ],
 )
-def test_json_rows(line: str, row: UserRow) -> None:
+def test_a_json_row_is_read(line: str, row: UserRow) -> None:
     assert JSON.parse(line) == row
 
 
@@ -96,7 +96,7 @@ def test_json_rows(line: str, row: UserRow) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_not_a_json_row(line: str) -> None:
+def test_a_line_that_is_not_a_json_row_is_refused(line: str) -> None:
     with pytest.raises(WrongLineError):
         JSON.parse(line)
 
@@ -111,7 +111,7 @@ def test_what_is_not_a_json_row(line: str) -> None:
         (",,,,,,", UserRow()),
     ],
 )
-def test_csv_rows(line: str, row: UserRow) -> None:
+def test_a_csv_row_is_read(line: str, row: UserRow) -> None:
     assert CSV.parse(csv_line(line).fields) == row
 
 
@@ -138,7 +138,7 @@ def csv_line(text: str, header: str = CSV.header) -> Line:
         "\udcff,1,,,,,",
     ],
 )
-def test_what_is_not_a_csv_row(line: str) -> None:
+def test_a_line_that_is_not_a_csv_row_is_refused(line: str) -> None:
     with pytest.raises(WrongLineError):
         CSV.parse(csv_line(line).fields)
 

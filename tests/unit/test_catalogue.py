@@ -104,7 +104,7 @@ def test_without_a_level_there_are_no_rights(shop: Shop, name: str) -> None:
     }
 
 
-def test_the_keys_stand_in_the_order_of_the_document() -> None:
+def test_the_keys_are_in_the_order_of_the_document() -> None:
     names = [field.json_name for field in Level.DESCRIPTOR.fields]
     assert names[:4] == ["id", "level_name", "discount", "freight_reduction"]
     assert names[-2:] == ["rent_free", "deposit_free"]

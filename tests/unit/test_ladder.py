@@ -53,7 +53,7 @@ def test_without_rules_there_is_no_level() -> None:
         (4, 2100, 2900, None),  # a smaller gap stays
         (9, 5000, 6000, None),  # on top
         (3, 2000, 3000, Conflict.LEVEL),
-        (3, -1, -2, Conflict.LEVEL),  # the level is looked at first
+        (3, -1, -2, Conflict.LEVEL),  # the level is compared first
         (4, -1, 3000, Conflict.POINT),
         (4, 2000, 2000, Conflict.POINT),
         (4, 2500, 2400, Conflict.POINT),

@@ -29,7 +29,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest_one(
     }
 
 
-def test_a_variable_that_is_like_no_setting_is_named_without_a_proposal() -> None:
+def test_a_variable_that_is_like_no_setting_is_named_without_a_suggestion() -> None:
     [line] = misspelt("GATEWAY_", GatewaySettings, {"GATEWAY_XYZZY_QWERTY_ASDFGH": "1"}).values()
     assert line.endswith("GATEWAY_XYZZY_QWERTY_ASDFGH is not a setting and is ignored")
 

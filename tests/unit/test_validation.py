@@ -1,4 +1,7 @@
-"""The ranges of parameters, as the comments of the contracts and the design give them."""
+"""The ranges of parameters, as the comments of the contracts give them.
+
+docs/design.md, "How the API documents are read", gives the reasons.
+"""
 
 import time
 from collections.abc import Callable

@@ -61,7 +61,7 @@ def bulk(address: str, token_address: str | None, retry_seconds: float) -> Itera
 
 
 def _retry_policy(seconds: float) -> str:
-    """Four more attempts within about so many seconds, with pauses of 1, 2, 4 and 8 fifteenths."""
+    """Up to four retries within about `seconds`: the pauses are 1, 2, 4 and 8 fifteenths of it."""
     policy = {
         "maxAttempts": 5,
         "initialBackoff": f"{max(seconds / 15, 0.001):.3f}s",

@@ -90,7 +90,7 @@ class Demotion(DemotionServicer):
                 sent = progress
         if run.state is RunState.RUNNING and follower.is_finished() and not follower.has_left:
             # The caller can call again: another instance continues with the same run.
-            raise failures.going_down()
+            raise failures.shutting_down()
 
     def ListAtRisk(
         self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext

@@ -21,7 +21,7 @@ from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, BulkUsers
 
 _POLL_SECONDS = 1.0
 # How often progress is saved. If a worker dies, its successor repeats at most this much, and the
-# repetition finds nobody left to demote.
+# repetition finds no member that is still to be demoted.
 _SAVE_SECONDS = 0.25
 
 

@@ -67,11 +67,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """
     REASON_STORE_UNAVAILABLE: _Reason.ValueType  # 13
     """UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
-    made: repeat AddPoints with the same bill_no, others if harmless.
+    done: repeat AddPoints with the same bill_no, and other writes if a repetition is harmless.
     """
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 14
     """DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
-    been made: repeat AddPoints with the same bill_no, others if harmless.
+    been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+    harmless.
     """
     REASON_INTERNAL: _Reason.ValueType  # 15
     """INTERNAL: A bug. Report the request id, which finds the call in the logs."""
@@ -116,8 +117,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_DEMOTION_RUNNING: _Reason.ValueType  # 27
     """FAILED_PRECONDITION: Another demotion is running. Wait until it has finished, then try again."""
     REASON_TOO_MANY_STREAMS: _Reason.ValueType  # 28
-    """RESOURCE_EXHAUSTED: The instance has as many streams open as it may have. Close streams that
-    are not needed, then try again with a growing backoff.
+    """RESOURCE_EXHAUSTED: The instance already has its maximum number of streams open. Close streams
+    that are not needed, then try again with a growing backoff.
     """
     REASON_APP_RATE_LIMITED: _Reason.ValueType  # 29
     """RESOURCE_EXHAUSTED: The app makes more calls a second than the instance allows. Call less
@@ -144,14 +145,15 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SHUTTING_DOWN: _Reason.ValueType  # 35
     """UNAVAILABLE: The instance is shutting down. Call again; another instance answers."""
     REASON_CANCELLED: _Reason.ValueType  # 36
-    """CANCELLED: The caller ended the call. Nothing."""
+    """CANCELLED: The caller ended the call. No action is needed."""
     REASON_RATE_LIMITED: _Reason.ValueType  # 37
     """RESOURCE_EXHAUSTED: All callers together make more calls a second than the gateway allows. Try
     again with a growing backoff.
     """
     REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
     """UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
-    have been made: repeat AddPoints with the same bill_no, others if harmless.
+    have been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+    harmless.
     """
     REASON_LIMIT_REACHED: _Reason.ValueType  # 39
     """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
@@ -209,11 +211,12 @@ scope, then get a new token.
 """
 REASON_STORE_UNAVAILABLE: Reason.ValueType  # 13
 """UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
-made: repeat AddPoints with the same bill_no, others if harmless.
+done: repeat AddPoints with the same bill_no, and other writes if a repetition is harmless.
 """
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 14
 """DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
-been made: repeat AddPoints with the same bill_no, others if harmless.
+been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+harmless.
 """
 REASON_INTERNAL: Reason.ValueType  # 15
 """INTERNAL: A bug. Report the request id, which finds the call in the logs."""
@@ -258,8 +261,8 @@ REASON_PLAN_STALE: Reason.ValueType  # 26
 REASON_DEMOTION_RUNNING: Reason.ValueType  # 27
 """FAILED_PRECONDITION: Another demotion is running. Wait until it has finished, then try again."""
 REASON_TOO_MANY_STREAMS: Reason.ValueType  # 28
-"""RESOURCE_EXHAUSTED: The instance has as many streams open as it may have. Close streams that
-are not needed, then try again with a growing backoff.
+"""RESOURCE_EXHAUSTED: The instance already has its maximum number of streams open. Close streams
+that are not needed, then try again with a growing backoff.
 """
 REASON_APP_RATE_LIMITED: Reason.ValueType  # 29
 """RESOURCE_EXHAUSTED: The app makes more calls a second than the instance allows. Call less
@@ -286,14 +289,15 @@ no compression.
 REASON_SHUTTING_DOWN: Reason.ValueType  # 35
 """UNAVAILABLE: The instance is shutting down. Call again; another instance answers."""
 REASON_CANCELLED: Reason.ValueType  # 36
-"""CANCELLED: The caller ended the call. Nothing."""
+"""CANCELLED: The caller ended the call. No action is needed."""
 REASON_RATE_LIMITED: Reason.ValueType  # 37
 """RESOURCE_EXHAUSTED: All callers together make more calls a second than the gateway allows. Try
 again with a growing backoff.
 """
 REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
 """UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
-have been made: repeat AddPoints with the same bill_no, others if harmless.
+have been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+harmless.
 """
 REASON_LIMIT_REACHED: Reason.ValueType  # 39
 """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
