@@ -100,7 +100,7 @@ format: $(INSTALLED) ## Format the code and fix what lint can fix
 	$(BIN)/ruff check --fix $(PACKAGES)
 
 .PHONY: generate
-generate: $(INSTALLED) ## Write stubs, descriptor set, reference tables from protos/ and settings
+generate: $(INSTALLED) ## Write everything that is generated from protos/, settings and the error catalogue
 	$(BIN)/python -m tools.generate
 
 .PHONY: apps
@@ -112,7 +112,7 @@ members: $(INSTALLED) ## Import or export members: make members ARGS="import mem
 	@$(BIN)/python -m operations.commands.members $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/bench ## Measure what a check costs, compared with a baseline and other implementations: some minutes
+bench: $(VENV)/bench ## Measure what a check costs, compared with a baseline and other implementations: six minutes
 	@$(BIN)/python -m bench.checks
 
 .PHONY: flame

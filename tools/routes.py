@@ -11,7 +11,7 @@ _HEAD = """\
 # All RPCs: internal path and access
 
 The gateway changes the public path of a request to the internal path before it transcodes the
-request; most paths are equal. README.md lists the public ones under "The paths".
+request; most of them are the same. README.md lists the public paths under "The paths".
 
 `-` means that only gRPC has the call. The column *access* has the scope that an app's token needs.
 `member`: a member's session token is accepted too. `openable`: `OPEN_FAMILIES` can allow the call

@@ -16,7 +16,8 @@ HEAD = (
     "<!-- Written by `make generate` from the settings' classes. -->\n"
     "# Settings\n\n"
     "All settings are environment variables. A wrong value ends the process with a message that\n"
-    "names the variable.\n"
+    "names the variable. A variable that begins like a setting but is none of them is ignored,\n"
+    "and the process prints a warning.\n"
 )
 
 PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (

@@ -89,9 +89,31 @@ class Tokens:
         scopes = frozenset(fields["scope"].split()) & frozenset(app.scopes)
         return Grant(app.appid, scopes, fields.get("member"), app.generation)
 
-    def issue(self, app: App) -> Pair | None:
-        """A new pair, which may end the app's oldest one. None if the app was revoked."""
-        return self._new_pair(app)
+    def issue(self, app: App, refreshed: str = "") -> Pair | None:
+        """A new pair, which may end the app's oldest one and supersedes the pair `refreshed`.
+
+        None if the app was revoked, or if the refreshed pair has ended.
+        """
+        pair = Pair(new_secret(), new_secret(), " ".join(app.scopes))
+        access, refresh = digest(pair.access_token), digest(pair.refresh_token)
+        of = {"app": app.appid, "generation": app.generation}
+        is_done = self._issue(
+            app_key=keys.app(app.appid),
+            live_key=keys.live_pairs(app.generation),
+            superseded_key=keys.superseded_pairs(app.generation),
+            generation=app.generation,
+            access_prefix=keys.token(""),
+            refresh_prefix=keys.refresh_token(""),
+            new_pair=f"{access} {refresh}",
+            access_fields=_packed(**of, scope=pair.scope),
+            refresh_fields=_packed(**of, access=access),
+            refreshed=refreshed,
+            access_seconds=ACCESS_SECONDS,
+            refresh_seconds=REFRESH_SECONDS,
+            superseded_seconds=SUPERSEDED_SECONDS,
+            most_pairs=LIVE_PAIRS,
+        )
+        return pair if is_done else None
 
     def refresh(self, appid: str, refresh_token: str) -> Pair | None:
         """A new pair for an old one, which stays valid for SUPERSEDED_SECONDS.
@@ -103,7 +125,7 @@ class Tokens:
         if found is None:
             return None
         fields, app = found
-        return self._new_pair(app, f"{fields['access']} {refresh}") if app.appid == appid else None
+        return self.issue(app, f"{fields['access']} {refresh}") if app.appid == appid else None
 
     def issue_member(self, appid: str, generation: str, user: str) -> str | None:
         """A session token of one member. None if the app was revoked."""
@@ -133,28 +155,6 @@ class Tokens:
             return None
         fields, app = json.loads(found[0]), unpack(found[1])
         return None if app.revoked or app.generation != fields["generation"] else (fields, app)
-
-    def _new_pair(self, app: App, refreshed: str = "") -> Pair | None:
-        pair = Pair(new_secret(), new_secret(), " ".join(app.scopes))
-        access, refresh = digest(pair.access_token), digest(pair.refresh_token)
-        of = {"app": app.appid, "generation": app.generation}
-        is_done = self._issue(
-            app_key=keys.app(app.appid),
-            live_key=keys.live_pairs(app.generation),
-            superseded_key=keys.superseded_pairs(app.generation),
-            generation=app.generation,
-            access_prefix=keys.token(""),
-            refresh_prefix=keys.refresh_token(""),
-            new_pair=f"{access} {refresh}",
-            access_fields=_packed(**of, scope=pair.scope),
-            refresh_fields=_packed(**of, access=access),
-            refreshed=refreshed,
-            access_seconds=ACCESS_SECONDS,
-            refresh_seconds=REFRESH_SECONDS,
-            superseded_seconds=SUPERSEDED_SECONDS,
-            most_pairs=LIVE_PAIRS,
-        )
-        return pair if is_done else None
 
 
 def _packed(**fields: str) -> str:

@@ -103,7 +103,7 @@ def test_slow_and_broken_clients(
 
     def measure() -> None:
         with clients(kind, address), Load(stack.gateway, stack.token) as load:
-            until(lambda: len(load.outcomes) > OUTCOMES, "the load goes on", seconds=60)
+            until(lambda: len(load.outcomes) > OUTCOMES, "the load continues", seconds=60)
         p99 = milliseconds(load.outcomes, 0.99)
         drill.shows(clients=kind.__doc__, **load.figures(), p99_ms_without_them=p99_alone)
         assert load.failures == []

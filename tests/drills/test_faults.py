@@ -53,12 +53,12 @@ def test_a_full_disk(small: Project, drill: Drill) -> None:
         until(lambda: wrote.count > 200, "writes are in progress", seconds=60)
         fill = "dd if=/dev/zero of=/data/filler bs=4k; ls -l /data/filler"
         small.execute("filler", "sh", "-c", fill, check=False)
-        until(lambda: FULL in small.logs("redis"), "the store says why", seconds=60)
+        until(lambda: FULL in small.logs("redis"), "the store logs the reason", seconds=60)
         refused = refusal(target, stack.token)
         until(lambda: check(stack).text in BUSY or not is_good(stack), "JSON callers get an error")
         small.execute("filler", "rm", "/data/filler")
         before = wrote.count
-        until(lambda: wrote.count > before + 100, "writes go on", seconds=90)
+        until(lambda: wrote.count > before + 100, "writes continue", seconds=90)
     lost = wrote.lost()
     line = next(each for each in small.logs("redis").splitlines() if FULL in each)
     drill.shows(
@@ -106,7 +106,7 @@ def test_a_wrong_descriptor(duo: Project, stack: RunningStack, drill: Drill) -> 
     gateway = duo.container("gateway")
     write_into(duo, "gateway_settings", "echo broken > /v/levelgate.binpb")
     docker("restart", gateway)
-    until(lambda: UNREADABLE in docker("logs", gateway), "why, in the log")
+    until(lambda: UNREADABLE in docker("logs", gateway), "the reason is in the log")
     line = next(each for each in docker("logs", gateway).splitlines() if UNREADABLE in each)
     assert not is_good(stack)
     provision(duo)
@@ -158,7 +158,11 @@ def test_a_store_of_another_format(duo: Project, stack: RunningStack, drill: Dri
     stack.store.set(LAYOUT, json.dumps({**json.loads(mark), "format": 99}))
     docker("restart", service)
     try:
-        until(lambda: "refusing to serve" in docker("logs", service), "why, in the log", seconds=60)
+        until(
+            lambda: "refusing to serve" in docker("logs", service),
+            "the reason is in the log",
+            seconds=60,
+        )
         lines = docker("logs", service).splitlines()
         line = next(each for each in lines if "refusing to serve" in each)
         # Every service reads the mark with each probe, so none of them writes to such a store.

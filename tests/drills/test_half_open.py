@@ -65,7 +65,7 @@ def test_half_open_calls(
             half_open(address, calls, CONNECTIONS, CALLS_EACH) as held,
         ):
             begun = len(load.outcomes)
-            until(lambda: len(load.outcomes) > begun + OUTCOMES, "the load goes on", seconds=120)
+            until(lambda: len(load.outcomes) > begun + OUTCOMES, "the load continues", seconds=120)
             answers = dict(held.answers)
         p99 = milliseconds(load.outcomes, 0.99)
         drill.shows(

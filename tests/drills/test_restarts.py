@@ -35,7 +35,7 @@ def test_sigkill_of_one_of_two_instances(
         # reached it 10 ms later.
         dead = time.monotonic() + 0.1
         duo.wait_until_ready()
-        until(lambda: len(load.since(killed)) > 500, "the load went on")
+        until(lambda: len(load.since(killed)) > 500, "the load continued")
     # Only calls that were in progress when the instance died may fail.
     in_flight = [each for each in load.failures if each.began <= dead and each.ended >= killed]
     last = max((each.ended for each in load.failures), default=killed)

@@ -49,7 +49,7 @@ def test_sigkill_of_redis_under_writes(duo: Project, stack: RunningStack, drill:
             until(lambda: answers(duo, redis), "Redis is back", seconds=60)
             returned = time.monotonic()
             count = wrote.count
-            until(lambda n=count: wrote.count > n + 100, "writes go on", seconds=60)  # type: ignore[misc]
+            until(lambda n=count: wrote.count > n + 100, "writes continue", seconds=60)  # type: ignore[misc]
             seconds_until_back.append(back_after(load.since(killed), returned))
     lost = wrote.lost()
     failures = load.failures
@@ -113,7 +113,7 @@ def test_a_silent_store(
             time.sleep(SILENCE)
             during = memory(duo)
         over = time.monotonic()
-        until(lambda: len(load.since(over)) > 300, "the load went on")
+        until(lambda: len(load.since(over)) > 300, "the load continued")
     refused = load.failures
     slowest = max(each.seconds for each in load.since(began - 1))
     known = [each for each in load.since(silent + TRUSTED + KNOWN_AFTER) if each.ended < over]

@@ -10,7 +10,7 @@ from services.runtime.error_catalogue import REASONS
 
 _FAULTS = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 # The number of long calls and streams is limited; a batch may exceed it.
-_CROWDED = {"TOO_MANY_CALLS", "TOO_MANY_STREAMS", "MESSAGE_TOO_LARGE"}
+_OVER_A_LIMIT = {"TOO_MANY_CALLS", "TOO_MANY_STREAMS", "MESSAGE_TOO_LARGE"}
 # gRPC's libraries refuse a call with more than 8 KiB of trailers, the details in base64 among them.
 _LONGEST = 6_000
 
@@ -67,6 +67,6 @@ def _wrong_details(name: str, packed: bytes) -> str | None:
         return f"{name}: ErrorInfo is {info.domain!r} {info.reason!r}"
     if not request.request_id:
         return f"{name} {info.reason} without a RequestInfo"
-    if name == "RESOURCE_EXHAUSTED" and info.reason not in _CROWDED:
+    if name == "RESOURCE_EXHAUSTED" and info.reason not in _OVER_A_LIMIT:
         return f"{name} {info.reason} below every limit"
     return None

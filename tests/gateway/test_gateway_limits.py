@@ -28,8 +28,8 @@ def test_a_connection_may_have_256_calls_in_progress_and_further_ones_are_refuse
             connection.sendall(unfinished(2 * number + 1, CHECK))
         found = list(frames(connection))
     settings = next(each for each in found if each.type == SETTINGS and each.payload)
-    told = dict(struct.iter_unpack("!HI", settings.payload))
-    assert told[MAX_CONCURRENT_STREAMS] == STREAMS
+    values = dict(struct.iter_unpack("!HI", settings.payload))
+    assert values[MAX_CONCURRENT_STREAMS] == STREAMS
     resets = Counter(
         struct.unpack("!I", each.payload)[0] for each in found if each.type == RST_STREAM
     )

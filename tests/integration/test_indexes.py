@@ -18,7 +18,7 @@ from services.user_state.indexes import Question, Range, Span
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
-from tests.support.levels import BUCKETS, NOW, THRESHOLDS, same_bucket, started
+from tests.support.levels import BUCKETS, NOW, THRESHOLDS, go_on, same_bucket, started
 
 BUCKET = BUCKETS.of("u")
 NAMES = same_bucket(400)
@@ -27,10 +27,6 @@ LEVELS = (0, 1, 3)
 
 class CallerLeftError(Exception):
     pass
-
-
-def go_on() -> None:
-    """The caller is still connected."""
 
 
 def member(name: str, points: int, level: int, *, manual: bool = False) -> Row:

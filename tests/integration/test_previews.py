@@ -14,15 +14,12 @@ from tests.support.levels import (
     NOW,
     demotion_thresholds_of,
     found,
+    go_on,
     started,
     thresholds_of,
 )
 
 POPULATION = {"a": 0, "b": 499, "c": 500, "d": 799, "e": 900, "f": 1200, "g": 5000}
-
-
-def go_on() -> None:
-    """The caller is still connected."""
 
 
 def test_a_preview_counts_who_would_move_and_changes_nothing(

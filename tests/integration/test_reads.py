@@ -215,7 +215,7 @@ def test_flushall_forgets_everything(tracked: Tracked) -> None:
     assert tracked.reads.get("a") == b"1"
     with redis.Redis(port=tracked.server.port) as client:
         client.flushall()
-    until(lambda: tracked.reads.get("a") is None, "nothing is there")
+    until(lambda: tracked.reads.get("a") is None, "the value is gone")
 
 
 def test_an_expired_value_is_forgotten(tracked: Tracked) -> None:

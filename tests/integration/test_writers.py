@@ -1,4 +1,4 @@
-"""64 writers on a few users while what serves them is killed: what was acknowledged is there.
+"""64 writers on a few users while the service or the store is killed lose no acknowledged write.
 
 A writer repeats a write under its bill number until it is acknowledged, as a caller would.
 """
@@ -37,7 +37,7 @@ WRITES = 12
 USERS = [f"busy-{number}" for number in range(6)]
 KILLS = 4
 AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-PATIENCE_SECONDS = 120.0
+GIVE_UP_SECONDS = 120.0
 
 
 class Acknowledged(NamedTuple):
@@ -82,7 +82,7 @@ def instance_of(store: str, log: Path) -> Iterator[Instance]:
 
 
 def write(instance: Instance, writer: int) -> list[Acknowledged]:
-    """What one writer had acknowledged, in its order."""
+    """The acknowledged writes of one writer, in their order."""
     chance = random.Random(writer)
     done = []
     address = f"127.0.0.1:{instance.service.port}"
@@ -102,7 +102,7 @@ def write(instance: Instance, writer: int) -> list[Acknowledged]:
 
 
 def acknowledged(stub: MemberLevelStub, request: pb.AddPointsRequest, token: str) -> int:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:
             reply = stub.AddPoints(request, timeout=5, metadata=(("authorization", token),))
@@ -122,10 +122,10 @@ def write_while(instance: Instance, disturb: Callable[[], object]) -> list[Ackno
         for _ in range(KILLS):
             disturb()
             instance.service.wait_for("SERVING")
-        return [each for writer in writers for each in writer.result(PATIENCE_SECONDS)]
+        return [each for writer in writers for each in writer.result(GIVE_UP_SECONDS)]
 
 
-def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
+def assert_nothing_is_lost(store: Store, done: list[Acknowledged]) -> None:
     users = UserState(store, Buckets())
     points: Counter[str] = Counter()
     for each in done:
@@ -139,7 +139,7 @@ def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
         assert record.points == points[user]
         assert record.version == max(versions)
         assert index_of(store, user) == {f"level:{record.level}": record.points}
-        own = told_by_the_feed(store, user)
+        own = in_the_feed(store, user)
         assert_chain(own)
         assert own[-1].after == State(record.level, record.points, record.source)
         kept = changes_of(record)
@@ -147,7 +147,7 @@ def assert_all_is_there(store: Store, done: list[Acknowledged]) -> None:
         assert set(versions) <= {change.version for change in own}
 
 
-def told_by_the_feed(store: Store, user: str) -> list[Change]:
+def in_the_feed(store: Store, user: str) -> list[Change]:
     changes = Feed(store, Buckets()).changes(Buckets().of(user), 0)
     versions = [each.change.version for each in changes]
     assert versions == sorted(set(versions))
@@ -169,7 +169,7 @@ def test_on_a_single_node_with_the_service_killed(tmp_path: Path) -> None:
         initialised(instance)
         done = write_while(instance, instance.kill_and_start)
         assert len(done) == WRITERS * WRITES
-        assert_all_is_there(connect(store_settings(running.port)), done)
+        assert_nothing_is_lost(connect(store_settings(running.port)), done)
 
 
 @pytest.fixture
@@ -198,5 +198,5 @@ def test_on_a_cluster_with_the_service_and_a_primary_killed(
         assert len(done) == WRITERS * WRITES
         settings = store_settings(cluster.ports[0], scheme="redis+cluster")
         store = connect(settings)
-        until(store.ping, "the cluster")
-        assert_all_is_there(store, done)
+        until(store.ping, "the cluster answers")
+        assert_nothing_is_lost(store, done)

@@ -61,6 +61,10 @@ def same_bucket(count: int, user: str = "u") -> list[str]:
     raise AssertionError("too few candidates")
 
 
+def go_on() -> None:
+    """For work that asks whether to continue: the caller is still connected."""
+
+
 def index_of(store: Store, user: str) -> Mapping[str, int]:
     """Every index entry of the user: the key's last part, and the score."""
     bucket = BUCKETS.of(user)
