@@ -63,7 +63,7 @@ return {
     METHOD_UNKNOWN = { code = 12, message = "there is no such method" },
     MESSAGE_TOO_LARGE = { code = 8, message = "the request is larger than this method accepts" },
     TOO_MANY_CALLS = { code = 8, message = "too many calls are in progress; call again later" },
-    COMPRESSION_UNSUPPORTED = { code = 12, message = "this compression is not supported: gzip, deflate and identity are" },
+    COMPRESSION_UNSUPPORTED = { code = 12, message = "this compression is not supported; use gzip, deflate or identity" },
     SHUTTING_DOWN = { code = 14, message = "this instance is shutting down" },
     CANCELLED = { code = 1, message = "the caller ended the call" },
     RATE_LIMITED = { code = 8, message = "too many calls a second; call again later" },

@@ -133,8 +133,8 @@ local function shape_failure(handle, family, status, grpc)
   if has_body then set_body(handle, function() return ENVELOPES[family](failure) end) end
 end
 
--- Headers of a service that JSON clients must not see. For a failure `clean` looks at all headers, because it may come from
--- anywhere; doing so for each answer would cost every call 5 us.
+-- Headers of a service that JSON clients must not see. For a failure `clean` checks all headers, because a failure may
+-- come from anywhere; to do so for each answer would cost every call 5 us.
 local GRPC_HEADERS = { "grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding" }
 
 function replies.shape(handle, family)

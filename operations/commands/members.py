@@ -2,7 +2,7 @@
 
 The format is NDJSON or CSV, by the file's ending. An import writes wrong lines to
 FILE.rejects.ndjson, with their numbers and reasons, and imports the others. It can be repeated:
-a member who already is as the file says stays unchanged. Exit code 0: all lines were accepted;
+a member who already equals its line stays unchanged. Exit code 0: all lines were accepted;
 2: some were rejected; 1: the command could not finish.
 """
 

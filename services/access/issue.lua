@@ -14,7 +14,7 @@ local function keys_of(pair)
   return access_prefix .. access, refresh_prefix .. refresh
 end
 
--- Lists a pair that ends in so many seconds. If the list has too many pairs, those with the earliest
+-- Lists a pair that ends after `seconds`. If the list has too many pairs, those with the earliest
 -- end are deleted, which are first those that have already expired.
 local function list(list_key, pair, seconds)
   redis.call('ZADD', list_key, 'NX', now + seconds * 1000000, pair)

@@ -377,7 +377,7 @@ REASONS: Mapping[str, Entry] = {
     ),
     "COMPRESSION_UNSUPPORTED": Entry(
         StatusCode.UNIMPLEMENTED,
-        "this compression is not supported: gzip, deflate and identity are",
+        "this compression is not supported; use gzip, deflate or identity",
         "The message is compressed in a way that is not supported.",
         "Use gzip, deflate or no compression.",
     ),

@@ -31,7 +31,7 @@ _LONGEST_PART = 256
 _MOST_METADATA = 4
 # The end of a message, which counts the violations that the message does not name.
 _COUNT = len("; and 1000 or more")
-# A status names at most so many; the others are only counted.
+# The violations that a status names; the others are only counted.
 MOST_VIOLATIONS = 8
 # Counting stops here because it takes time: 5,700 violations in nested conditions took 100 ms.
 MOST_COUNTED = 1_000

@@ -185,7 +185,7 @@ class UserKey(NamedTuple):
     user: str
 
     def under(self, buckets: Buckets) -> str:
-        """The key among so many buckets."""
+        """The key in a store with these buckets."""
         return f"{buckets.of(self.user).prefix}{self.kind}:{self.rest}"
 
 

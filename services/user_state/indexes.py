@@ -21,7 +21,7 @@ from services.user_state.scripts import script_text
 BUCKETS_AT_A_TIME = 8
 # count.lua cannot stop within a range.
 _STRETCHES_PER_RANGE = 200
-# Ranges in one call of count.lua, which stops after so many steps in any case.
+# Ranges in one call of count.lua, which stops after its own maximum of steps in any case.
 _RANGES_PER_CALL = 300
 _BOUND = struct.Struct(">I")
 _RANGE = struct.Struct(">BIII")

@@ -12,7 +12,7 @@ from services.store.scripts import NamedScript, NamedValues, lua_constants
 from services.store.store import Store
 from services.user_state import history, record, rows
 
-# Changes that the feed of a bucket holds at most, about 60 bytes each: docs/scale.md.
+# The most changes that the feed of a bucket holds: docs/scale.md.
 FEED_MOST = 65_536
 # What add_points returns and stores under the idempotency key: the points that were added, the
 # total, the level, whether it rose, and the version.

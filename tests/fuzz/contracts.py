@@ -20,7 +20,7 @@ from tests.fuzz.inputs import secret
 from tests.fuzz.values import INTEGERS
 
 _DEPTH = 4
-# A body of so many characters takes milliseconds to change, and a demotion takes as long.
+# A longer body takes milliseconds to change, and so does a demotion.
 _LONG, _LONG_SHARE = 2_000, 0.01
 _EXAMPLES = 12
 _WORDS = ["5", "42", "3dfg4df", "joe", "aaa", "bbb", "cfm", "1", "2", "0", "6", "7", "xxxxd3dd"]

@@ -18,7 +18,7 @@ from tests.fuzz.records import Records
 from tests.fuzz.targets import Grpc, Http, Pipeline
 
 BATCH = 384
-# One of so many HTTP batches consists of raw bytes, whose answers take longer.
+# One HTTP batch in this many consists of raw bytes, whose answers take longer.
 _RAW = 12
 MAKERS: Mapping[str, Callable[[Random], Input]] = {
     "http": http_input,
@@ -66,7 +66,7 @@ def inputs_of(target: str, seed: int, batch: int, count: int = BATCH) -> list[In
 def work(
     target: str, place: Place, seed: int, inputs: int, done: "Queue[Done]", over: Event, log: Path
 ) -> None:
-    """The body of the process. It ends after so many inputs, or when `over` is set."""
+    """The body of the process. It ends after its share of the inputs, or when `over` is set."""
     _write_to(log)
     under_test = TARGETS[target](place)
     for batch, sent in enumerate(range(0, inputs, BATCH)):

@@ -19,7 +19,7 @@ from levelgate.member.v1.member_bulk_pb2 import (
 from operations.commands.bulk.rows import Format, Line, WrongLineError
 from operations.commands.bulk.service import Bulk
 
-# One call; a reply explains at most so many rejects.
+# The lines of one call; a reply explains at most this many rejects.
 _LINES_PER_CHUNK = 20_000
 _CHARACTERS_PER_CHUNK = 16 * 1_048_576
 _ROWS_PER_MESSAGE = 500

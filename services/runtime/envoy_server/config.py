@@ -138,7 +138,7 @@ def _route(match: dict[str, str], kind: Kind, *, client_streams: bool) -> dict[s
 
 
 def _without_upstream(seconds: int | None) -> dict[str, Any]:
-    """A route that ends a call after so many seconds without traffic.
+    """A route that ends a call after `seconds` without traffic.
 
     With max_stream_duration instead, Envoy would replace the caller's deadline by its own limit.
     """

@@ -69,7 +69,7 @@ class EligibilityServicer:
 
     def BatchCheck(self, request, context):
         """Checks up to 10,000 users like Check.
-        INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+        INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
         would be too large; the description states how many users this condition allows. A call reads
         at most 200,000 values: for each user the record, and every star (on each device) and game fact
         in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the

@@ -40,7 +40,7 @@ class EligibilityStub:
     """Checks one user. All data that the condition needs is read in one round trip to the store."""
     BatchCheck: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]
     """Checks up to 10,000 users like Check.
-    INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+    INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
     would be too large; the description states how many users this condition allows. A call reads
     at most 200,000 values: for each user the record, and every star (on each device) and game fact
     in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
@@ -63,7 +63,7 @@ class EligibilityAsyncStub(EligibilityStub):
     """Checks one user. All data that the condition needs is read in one round trip to the store."""
     BatchCheck: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]  # type: ignore[assignment]
     """Checks up to 10,000 users like Check.
-    INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+    INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
     would be too large; the description states how many users this condition allows. A call reads
     at most 200,000 values: for each user the record, and every star (on each device) and game fact
     in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
@@ -95,7 +95,7 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityBatchCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityBatchCheckResponse]]:
         """Checks up to 10,000 users like Check.
-        INVALID_ARGUMENT / INVALID_PARAMETER: so many users could not be read in time, or the reply
+        INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
         would be too large; the description states how many users this condition allows. A call reads
         at most 200,000 values: for each user the record, and every star (on each device) and game fact
         in the condition. A reply with explanations may have at most 2,000,000 bytes, computed for the
