@@ -162,7 +162,7 @@ def test_users_with_just_enough_points_are_not_found_again_and_again(
     assert all(found(users, user).version > old for user, old in zip(names, versions, strict=True))
 
 
-def test_without_rules_nobody_is_demoted(users: UserState, bulk: BulkUsers) -> None:
+def test_without_rules_no_user_is_demoted(users: UserState, bulk: BulkUsers) -> None:
     started(users, "u", 1500)
     users.set_points("u", 0, THRESHOLDS)
     users.set_manually("v", 3, "p", NOW)

@@ -214,7 +214,7 @@ def slow_service(address: str, log: Path) -> Iterator[Service]:
         yield service
 
 
-def test_callers_that_disconnect_from_leveldown_block_nobody_and_the_run_continues(
+def test_callers_that_disconnect_from_leveldown_block_no_others_and_the_run_continues(
     address: str, store: Store, tmp_path: Path
 ) -> None:
     with slow_service(address, tmp_path / "log") as service:

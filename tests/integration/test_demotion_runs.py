@@ -55,7 +55,7 @@ def test_a_plan_samples_members_who_lose_only_their_protection(member: Service) 
     assert member.show("hand").data.level == 1
 
 
-def test_a_plan_that_is_run_after_leveldown_finds_nobody_left(member: Service) -> None:
+def test_a_plan_that_is_run_after_leveldown_finds_no_member(member: Service) -> None:
     import_rows(member, due(50))
     first = plan(member)
     request = member_level_pb2.LevelDownRequest()

@@ -186,7 +186,7 @@ def test_a_worker_that_waits_to_respect_its_rate_keeps_its_lease(
         until(lambda: notes.count(BATCH) > 10, "the lease is kept while it waits")
 
 
-def test_a_worker_that_was_paused_for_longer_than_its_lease_demotes_nobody(
+def test_a_worker_that_was_paused_for_longer_than_its_lease_demotes_no_member(
     store: Store, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(address)

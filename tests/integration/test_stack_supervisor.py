@@ -141,7 +141,7 @@ def test_a_component_that_does_not_stop_is_killed_and_reported(start: Start) -> 
     assert run.stops == ["stopping store", "stopped store"]
 
 
-def test_a_terminal_that_nobody_reads_blocks_nothing(tmp_path: Path) -> None:
+def test_a_terminal_that_is_not_read_blocks_nothing(tmp_path: Path) -> None:
     arguments = [str(tmp_path), "15", "15", "store:chatter"]
     with subprocess.Popen(
         [sys.executable, "-m", drive.__name__, *arguments], stdout=subprocess.PIPE
