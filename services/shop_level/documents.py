@@ -1,7 +1,8 @@
 """How shops and profiles are stored: as JSON documents, independent of the RPC contract.
 
-A new field needs a default value, so that documents without it can still be read; an instance that
-does not know a field ignores it. Any other change needs a new FORMAT and code that reads the old.
+A new field needs a default value, so that documents without it can still be read. An instance that
+does not know a field ignores it, and loses it when it replaces the document. Any other change needs
+a new FORMAT and code that reads the old one.
 """
 
 import json
