@@ -24,6 +24,7 @@ from tests.gateway.running import (
     wait_until,
 )
 from tests.gateway.upstream import Upstream, slow
+from tests.stack.waiting import free_ports
 
 NOWHERE = dict.fromkeys((service.name for service in SUITE), 1)
 
@@ -115,7 +116,8 @@ def test_a_port_in_use_is_one_line_that_names_it(
     gateway: Gateway, tmp_path: Path, name: str
 ) -> None:
     port = gateway.port if name == "GATEWAY_PORT" else gateway.admin_port
-    result = run(tmp_path, **{name: str(port)})
+    free = dict(zip(("GATEWAY_PORT", "GATEWAY_ADMIN_PORT"), map(str, free_ports(2)), strict=True))
+    result = run(tmp_path, **{**free, name: str(port)})
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert name in line
