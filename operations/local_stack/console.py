@@ -2,13 +2,11 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-STDOUT, STDERR, NOTHING, CLOSED = 1, 2, 3, 4
+STDOUT, STDERR = 1, 2
 TICK_SECONDS = 0.1
 LONGEST_LINE = 2_000
 LAST_LINES = 10
@@ -20,54 +18,51 @@ class Console:
     It writes to file descriptors: Python aborts at exit if a thread holds the lock of sys.stdout.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._width = max(len(name) for name in names)
-        self._own: SimpleQueue[tuple[int, str]] = SimpleQueue()
+    def __init__(self) -> None:
+        self._texts: SimpleQueue[tuple[int, str]] = SimpleQueue()
         self._logs: list[tuple[str, BufferedReader]] = []
+        self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def follow(self, name: str, log: Path) -> None:
-        self._logs.append((self._prefix(name), log.open("rb")))
+        self._logs.append((name, log.open("rb")))
 
-    def say(self, line: str) -> None:
-        self._own.put((STDOUT, self._prefix("stack") + line))
+    def say(self, line: str, stream: int = STDOUT) -> None:
+        self.show(_prefixed("stack", line), stream)
 
-    def fail(self, text: str) -> None:
-        self._own.put((STDERR, self._prefix("stack") + text))
-
-    def show(self, text: str) -> None:
+    def show(self, text: str, stream: int = STDOUT) -> None:
         """Without a prefix, so that it can be copied."""
-        self._own.put((STDOUT, text))
+        self._texts.put((stream, text))
 
     def close(self) -> None:
-        self._own.put((CLOSED, ""))
+        self._is_closed.set()
         self._thread.join(1)
 
-    def _prefix(self, name: str) -> str:
-        return f"{name:<{self._width}} | "
-
     def _run(self) -> None:
-        stream = NOTHING
-        while stream != CLOSED:
-            stream, text = NOTHING, ""
-            with suppress(Empty):
-                stream, text = self._own.get(timeout=TICK_SECONDS)
+        while not (self._is_closed.is_set() and self._texts.empty()):
+            try:
+                stream, text = self._texts.get(timeout=TICK_SECONDS)
+            except Empty:
+                text = ""
             # First what was logged before the stack said its line.
-            for prefix, log in tuple(self._logs):
-                for line in _new_lines(log, is_last=stream == CLOSED):
-                    _write(STDOUT, prefix + line)
+            self._write_logs()
             if text:
                 _write(stream, text)
+        self._write_logs()
+
+    def _write_logs(self) -> None:
+        for name, log in tuple(self._logs):
+            while line := log.readline(LONGEST_LINE):
+                if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                    # The rest has not been written yet.
+                    log.seek(-len(line), os.SEEK_CUR)
+                    break
+                _write(STDOUT, _prefixed(name, printable(line)))
 
 
-def _new_lines(log: BufferedReader, *, is_last: bool) -> Iterator[str]:
-    while line := log.readline(LONGEST_LINE):
-        if not line.endswith(b"\n") and len(line) < LONGEST_LINE and not is_last:
-            # The rest has not been written yet.
-            log.seek(-len(line), os.SEEK_CUR)
-            return
-        yield printable(line)
+def _prefixed(name: str, line: str) -> str:
+    return f"{name:<12} | {line}"
 
 
 def _write(stream: int, text: str) -> None:

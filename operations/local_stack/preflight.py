@@ -3,39 +3,37 @@
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
-HOST = "127.0.0.1"
+from operations.local_stack.settings import HOST
 
 
 class StackError(Exception):
     """Ends the run; its text is the message that the user reads."""
 
 
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def lock(directory: Path) -> TextIO:
     """Locks the run directory: two stacks in one would overwrite each other's data and logs."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / "stack.lock").open("a+")
+        file = (directory / "stack.lock").open("a+")
     except OSError as error:
         raise StackError(f"{directory}: {error.strerror}: set STACK_DIRECTORY") from error
-    with lock:
-        lock.seek(0)
-        try:
-            # The kernel releases it however this process ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError(
-                f"a stack is already running from {directory} (process {lock.read().strip()}):"
-                " stop it first, or set STACK_DIRECTORY and the ports"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
+    file.seek(0)
+    try:
+        # The kernel releases it however this process ends.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StackError(
+            f"a stack is already running from {directory} (process {file.read().strip()}):"
+            " stop it first, or set STACK_DIRECTORY and the ports"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
 
 
 def check_ports(ports: Mapping[str, int]) -> None:

@@ -1,22 +1,18 @@
 """The settings of `make run`. Every other variable is passed on to the components."""
 
-import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings import GatewaySettings
-from operations.local_stack.preflight import HOST
-from services.runtime.misspelt import misspelt
 from services.runtime.settings import AccessSettings, Port, load, settings_of
 from services.store.settings import StoreSettings
 from services.suite import SUITE
 
+HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class StackSettings(BaseSettings):
@@ -40,29 +36,6 @@ class StackSettings(BaseSettings):
     stack_directory: Path = Field(
         ROOT / ".run", description="Directory for data, logs and stack.json."
     )
-    stack_start_seconds: Seconds = Field(
-        60, description="How long a component may take to become healthy."
-    )
-    stack_stop_seconds: Seconds = Field(
-        30, description="How long a component may take to stop before it is killed."
-    )
-
-    @property
-    def directory(self) -> Path:
-        return self.stack_directory.resolve()
-
-    @property
-    def logs(self) -> Path:
-        return self.directory / "logs"
-
-    @property
-    def connection_file(self) -> Path:
-        """Tells programs where everything is."""
-        return self.directory / "stack.json"
-
-    @property
-    def store_url(self) -> str:
-        return self.redis_url or f"redis://{HOST}:{self.redis_port}/0"
 
 
 class Settings:
@@ -74,16 +47,9 @@ class Settings:
         self.services = {service.name: load(settings_of(service.name)) for service in SUITE}
         for shared in (AccessSettings, StoreSettings):
             load(shared)
-        classes: dict[str, type[BaseSettings]] = {
-            "STACK_": StackSettings,
-            "GATEWAY_": GatewaySettings,
-            "REDIS_": StoreSettings,
-            **{f"{name.upper()}_": settings_of(name) for name in self.services},
-        }
-        self.warnings: dict[str, str] = {}
-        """By the misspelt variable."""
-        for prefix, settings in classes.items():
-            self.warnings |= misspelt(prefix, settings, os.environ)
+        self.directory = self.stack.stack_directory.resolve()
+        self.logs = self.directory / "logs"
+        self.store_url = self.stack.redis_url or f"redis://{HOST}:{self.stack.redis_port}/0"
 
     @property
     def ports(self) -> dict[str, int]:

@@ -14,10 +14,12 @@ from pathlib import Path
 from types import FrameType
 
 from operations.local_stack.components import Component
-from operations.local_stack.console import Console, last_lines
+from operations.local_stack.console import STDERR, Console, last_lines
 from operations.local_stack.preflight import StackError
 
 POLL_SECONDS = 0.05
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
 
 # 143 is how a shell reports a child that SIGTERM ended.
 STOPPED_NORMALLY = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -35,11 +37,14 @@ class Child:
         self.log = logs / f"{self.name}.log"
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
+        # For Linux: the kernel sends SIGTERM when the stack itself is killed.
+        setpriv = shutil.which("setpriv")
+        ends_with_us = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
         # The component writes to the file itself: through a pipe, a paused terminal would block
         # it. In append mode, because Envoy opens /dev/stdout again.
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603 - the commands are ours
-                [*_ends_with_us(), *component.command],
+                [*ends_with_us, *component.command],
                 env=component.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -54,28 +59,28 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def error(self, problem: str = "") -> StackError:
-        """Names the component, the problem (by default how it ended) and its last log lines."""
-        if not problem:
-            code = self.process.returncode
-            is_signal = code < 0
-            how = f"with {signal.Signals(-code).name}" if is_signal else f"with exit code {code}"
-            problem = f"ended {how}"
+    def error(self, problem: str) -> StackError:
+        """Names the component, the problem and its last log lines."""
         text = f"{self.name} {problem}; the end of {self.log}:"
         return StackError("\n    ".join([text, *last_lines(self.log)]))
 
-
-def _ends_with_us() -> list[str]:
-    """A command prefix for Linux: the kernel sends SIGTERM when the stack itself is killed."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    def ended(self) -> StackError:
+        """The error of a component that ended by itself."""
+        code = self.process.returncode
+        how = f"with {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return self.error(f"ended {how}")
 
 
 class Supervisor:
     """One run of the stack."""
 
     def __init__(
-        self, logs: Path, console: Console, *, start_seconds: float, stop_seconds: float
+        self,
+        logs: Path,
+        console: Console,
+        *,
+        start_seconds: float = START_SECONDS,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._logs = logs
         self._console = console
@@ -108,7 +113,9 @@ class Supervisor:
         except StackError as error:
             self._fail(error)
         finally:
-            self._stop()
+            for children in reversed(self._stages):
+                self._stop(children)
+            self._console.say("all components have stopped")
         return self._exit_code
 
     def _start(self, stage: Sequence[Component]) -> None:
@@ -126,36 +133,29 @@ class Supervisor:
                     raise child.error(f"is not healthy after {self._start_seconds:g} s ({reason})")
             self._console.say(f"{child.name} is healthy (process {child.process.pid})")
 
-    def _fail(self, error: StackError) -> None:
-        self._exit_code = 1
-        self._console.fail(str(error))
-
-    def _stop(self) -> None:
-        """Stops everything, the last stage first."""
-        for stage in reversed(self._stages):
-            running = [child for child in stage if child.process.poll() is None]
-            for child in running:
-                self._console.say(f"stopping {child.name}")
-                with suppress(ProcessLookupError):
-                    child.process.terminate()
-            deadline = time.monotonic() + self._stop_seconds
-            for child in running:
-                self._await_end(child, deadline)
-            for child in stage:
-                # For example an Envoy whose parent crashed would keep the port.
-                child.kill()
-        self._console.say("all components have stopped")
-
-    def _await_end(self, child: Child, deadline: float) -> None:
-        try:
-            code = child.process.wait(max(0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+    def _stop(self, children: Sequence[Child]) -> None:
+        running = [child for child in children if child.process.poll() is None]
+        for child in running:
+            self._console.say(f"stopping {child.name}")
+            child.process.terminate()
+        deadline = time.monotonic() + self._stop_seconds
+        for child in running:
+            try:
+                code = child.process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                problem = f"did not stop within {self._stop_seconds:g} s and was killed"
+                self._fail(child.error(problem))
+            else:
+                if code not in STOPPED_NORMALLY:
+                    self._fail(child.ended())
+        for child in children:
+            # Also after a normal end: an Envoy whose parent crashed would keep the port.
             child.kill()
             child.process.wait()
-            self._fail(child.error(f"did not stop within {self._stop_seconds:g} s and was killed"))
-        else:
-            if code not in STOPPED_NORMALLY:
-                self._fail(child.error())
+
+    def _fail(self, error: StackError) -> None:
+        self._exit_code = 1
+        self._console.say(str(error), STDERR)
 
     def _pause(self) -> None:
         """Waits a moment. Raises what ends the run: StopRequestedError or StackError."""
@@ -163,7 +163,7 @@ class Supervisor:
             raise StopRequestedError
         for child in (child for stage in self._stages for child in stage):
             if child.process.poll() is not None:
-                raise child.error()
+                raise child.ended()
         time.sleep(POLL_SECONDS)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -36,11 +36,14 @@ def start(member: Service, *arguments: object, **variables: str) -> "subprocess.
             "-m",
             "operations.commands.members",
             *map(str, arguments),
-            "--address",
-            address,
         ],
         cwd=ROOT,
-        env={**os.environ, "LEVELGATE_TOKEN": member.token, **variables},
+        env={
+            **os.environ,
+            "LEVELGATE_ADDRESS": address,
+            "LEVELGATE_TOKEN": member.token,
+            **variables,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -112,20 +115,20 @@ def test_an_import_continues_when_the_service_restarts(member: Service, tmp_path
     for number in (0, 19_999, 20_000, 44_999):
         assert member.show(f"large-{number}").data.level == 1
     code, _, errors = run(member, "import", file)
-    assert (code, errors.startswith("0 written, 44997 unchanged, 3 rejected")) == (2, True)
+    # Lines of progress may come before it.
+    assert (code, "\n0 written, 44997 unchanged, 3 rejected" in f"\n{errors}") == (2, True)
 
 
-@pytest.mark.parametrize("token", ["two\nlines", "口令", "a\tb"])
 def test_a_token_with_invalid_characters_is_reported_but_not_shown(
-    member: Service, tmp_path: Path, token: str
+    member: Service, tmp_path: Path
 ) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
-    code, _, errors = run(member, "import", file, LEVELGATE_TOKEN=token)
-    assert (code, errors) == (
-        1,
-        "LEVELGATE_TOKEN contains characters that are not allowed: set it again\n",
-    )
+    for token in ("two\nlines", "口令", "a\tb"):
+        code, _, errors = run(member, "import", file, LEVELGATE_TOKEN=token)
+        assert (code, errors.count("\n")) == (1, 1)
+        assert errors.startswith("wrong setting LEVELGATE_TOKEN: ")
+        assert token not in errors
 
 
 def test_an_import_reads_a_slow_pipe_from_the_first_byte(member: Service) -> None:
@@ -140,21 +143,13 @@ def test_an_import_reads_a_slow_pipe_from_the_first_byte(member: Service) -> Non
     assert [member.show(user).data.level for user in ("pipe-1", "pipe-2")] == [1, 3]
 
 
-def test_an_import_with_a_wrong_header_sends_nothing(member: Service, tmp_path: Path) -> None:
-    file = tmp_path / "m.csv"
-    file.write_text("user,points\na,1\n")
-    code, _, errors = run(member, "import", file)
-    assert code == 1
-    assert "user_id, points, level" in errors
-    assert "'user,points'" in errors
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
-def test_a_csv_file_in_another_encoding_is_refused(
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_a_csv_file_with_a_wrong_header_or_encoding_is_refused(
     member: Service, tmp_path: Path, encoding: str
 ) -> None:
     file = tmp_path / "m.csv"
-    file.write_text("user_id,points\na,1\n", encoding=encoding)
+    header = "user,points" if encoding == "utf-8" else "user_id,points"
+    file.write_text(f"{header}\na,1\n", encoding=encoding)
     code, _, errors = run(member, "import", file)
     assert (code, errors.count("\n"), "the first line must name" in errors) == (1, 1, True)
 
@@ -162,15 +157,14 @@ def test_a_csv_file_in_another_encoding_is_refused(
 def test_a_command_without_a_token_says_where_to_get_one(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text("user_id,points\na,1\n")
-    variables = {"LEVELGATE_TOKEN": "", "STACK_DIRECTORY": str(tmp_path)}
+    variables = {"LEVELGATE_TOKEN": "", "LEVELGATE_ADDRESS": "", "STACK_DIRECTORY": str(tmp_path)}
     wanted = "set LEVELGATE_TOKEN, or LEVELGATE_APPID and LEVELGATE_APP_SECRET\n"
     hint = "no token: no `make run` is running in this directory: start it, or "
     assert run(member, "import", file, **variables)[2] == hint + wanted
-    errors = run(member, "import", file, **variables, LEVELGATE_ADDRESS="elsewhere:1")[2]
+    errors = run(member, "import", file, **{**variables, "LEVELGATE_ADDRESS": "elsewhere:1"})[2]
     assert errors == f"no token: {wanted}"
-    (tmp_path / "stack.json").write_text(
-        json.dumps({"grpc": {"member_level": "x:1"}, "token": member.token})
-    )
+    running = {"grpc": {"member_level": f"127.0.0.1:{member.port}"}, "token": member.token}
+    (tmp_path / "stack.json").write_text(json.dumps(running))
     assert run(member, "import", file, **variables)[0] == 0
 
 
@@ -212,7 +206,7 @@ def test_an_export_goes_to_standard_output(member: Service) -> None:
     ("arguments", "wanted"),
     [
         (("import",), "required: file"),
-        (("import", "m.csv", "--format", "xml"), "'csv', 'ndjson'"),
+        (("import", "m.csv", "--format", "xml"), "'ndjson', 'csv'"),
         (("import", "m.csv", "--retry-seconds", "soon"), "'soon'"),
         (("import", "nowhere.csv"), "nowhere.csv: No such file"),
         (("import", "/dev/null", "--format", "csv"), "the first line must name columns"),

@@ -115,11 +115,11 @@ def test_a_crash_is_reported_with_the_last_log_lines_and_stops_the_rest(start: S
     run = start("store", "service:crash")
     assert run.exit_code() == 1
     first, *rest = run.err.read_text().splitlines()
-    assert first.startswith("stack   | service ended with exit code 3; the end of")
+    assert first.startswith("stack        | service ended with exit code 3; the end of")
     assert first.endswith("service.log:")
     assert rest == ["    hello from service", r"    cannot go on: \x1b[2Jthe reason"]
     assert run.stops == ["stopping store", "stopped store"]
-    assert r"service | cannot go on: \x1b[2Jthe reason" in run.out.read_text()
+    assert r"service      | cannot go on: \x1b[2Jthe reason" in run.out.read_text()
 
 
 def test_children_of_a_killed_component_are_ended(start: Start, tmp_path: Path) -> None:

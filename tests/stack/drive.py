@@ -43,7 +43,7 @@ def main() -> int:
     directory, start, stop, *words = sys.argv[1:]
     journal = Path(directory) / "journal"
     stages = [[stand_in(word, journal) for word in stage.split(",")] for stage in words]
-    console = Console([component.name for stage in stages for component in stage])
+    console = Console()
     supervisor = Supervisor(
         Path(directory), console, start_seconds=float(start), stop_seconds=float(stop)
     )

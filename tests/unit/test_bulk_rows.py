@@ -22,10 +22,14 @@ from operations.commands.bulk.rows import (
     FileError,
     Line,
     WrongLineError,
+    parser,
+    read_lines,
+    write_header,
+    write_rows,
 )
 from operations.commands.bulk.transfer import import_rows
 
-JSON, CSV = FORMATS["ndjson"], FORMATS["csv"]
+HEADER = ",".join(COLUMNS)
 NAMES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
 
 
@@ -33,7 +37,7 @@ def row_of(user: str, points: int, level: int, version: int, by_hand: bool) -> U
     row = UserRow(user_id=user, points=points, level=level, version=version)
     if by_hand:
         row.by_hand = True
-        row.partner_id = '伙伴,"x"\n'
+        row.partner_id = '伙伴,"x"'
         row.protected_until.CopyFrom(Timestamp(seconds=1_800_000_000))
     return row
 
@@ -48,15 +52,19 @@ ROWS = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", FORMATS)
+def read(format_: str, text: str) -> list[UserRow]:
+    lines = read_lines(io.StringIO(text, newline="\n"))
+    parse = parser(format_, lines)
+    return [parse(line.text) for line in lines]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 @given(rows=st.lists(ROWS, max_size=5))
-def test_what_is_written_can_be_read(name: str, rows: list[UserRow]) -> None:
-    format_ = FORMATS[name]
-    file = io.StringIO(newline="")
-    file.write(format_.header)
-    format_.write(file, rows)
-    file.seek(0)
-    assert [format_.parse(line.fields) for line in format_.lines(file)] == rows
+def test_what_is_written_can_be_read(format_: str, rows: list[UserRow]) -> None:
+    file = io.StringIO(newline="\n")
+    write_header(format_, file)
+    write_rows(format_, file, rows)
+    assert read(format_, file.getvalue()) == rows
 
 
 @pytest.mark.parametrize(
@@ -70,13 +78,12 @@ def test_what_is_written_can_be_read(name: str, rows: list[UserRow]) -> None:
     ],
 )
 def test_a_json_row_is_read(line: str, row: UserRow) -> None:
-    assert JSON.parse(line) == row
+    assert read("ndjson", line) == [row]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "[]",
         "7",
         "{",
         '{"userId":7}',
@@ -84,7 +91,6 @@ def test_a_json_row_is_read(line: str, row: UserRow) -> None:
         '{"userId":"a","points":1.5}',
         '{"userId":"a","points":2147483648}',
         '{"userId":"a","userID":"b"}',
-        '{"userId":"a","user_id":"b"}',
         '{"userId":"a","userId":"b"}',
         '{"userId":"a","unknown":1}',
         '{"userId":"a","byHand":"yes"}',
@@ -92,13 +98,13 @@ def test_a_json_row_is_read(line: str, row: UserRow) -> None:
         '{"userId":"\\ud800"}',
         '{"userId":"\udcff"}',
         '{"userId":"a","points":' + "9" * 5_000 + "}",
-        '{"userId":"' + "x" * 900_000 + '"}',
+        '{"userId":"' + "x" * LONGEST_LINE + '"}',
         "[" * 100_000,
     ],
 )
 def test_a_line_that_is_not_a_json_row_is_refused(line: str) -> None:
     with pytest.raises(WrongLineError):
-        JSON.parse(line)
+        read("ndjson", line)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +118,7 @@ def test_a_line_that_is_not_a_json_row_is_refused(line: str) -> None:
     ],
 )
 def test_a_csv_row_is_read(line: str, row: UserRow) -> None:
-    assert CSV.parse(csv_line(line).fields) == row
-
-
-def csv_line(text: str, header: str = CSV.header) -> Line:
-    [line] = CSV.lines(io.StringIO(header + text))
-    return line
+    assert read("csv", f"{HEADER}\n{line}") == [row]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def csv_line(text: str, header: str = CSV.header) -> Line:
 )
 def test_a_line_that_is_not_a_csv_row_is_refused(line: str) -> None:
     with pytest.raises(WrongLineError):
-        CSV.parse(csv_line(line).fields)
+        read("csv", f"{HEADER}\n{line}")
 
 
 @pytest.mark.parametrize(
@@ -157,40 +158,28 @@ def test_a_line_that_is_not_a_csv_row_is_refused(line: str) -> None:
 )
 def test_a_wrong_header_names_what_was_found_and_what_is_accepted(header: str) -> None:
     with pytest.raises(FileError) as raised:
-        list(CSV.lines(io.StringIO(header)))
+        read("csv", header)
     for column in COLUMNS:
         assert column in str(raised.value)
     assert repr(header) in str(raised.value)
 
 
-def test_columns_come_in_any_order() -> None:
-    line = csv_line("5,a", header="points,user_id\r\n")
-    assert CSV.parse(line.fields) == UserRow(user_id="a", points=5)
+def test_columns_come_in_any_order_and_may_be_quoted() -> None:
+    assert read("csv", '"points","user_id"\r\n5,a\r\n') == [UserRow(user_id="a", points=5)]
 
 
-def test_a_csv_record_of_several_lines_has_the_number_and_text_of_all() -> None:
-    lines = list(CSV.lines(io.StringIO('user_id,points\na,1\n"b\nc",2\n\nd,3\n', newline="")))
-    assert [(line.number, line.text) for line in lines] == [
-        (2, "a,1\n"),
-        (3, '"b\nc",2\n'),
-        (6, "d,3\n"),
-    ]
+def test_lines_are_counted_with_empty_ones() -> None:
+    lines = read_lines(io.StringIO("a,1\r\n\n d,3", newline="\n"))
+    assert list(lines) == [Line(1, "a,1"), Line(3, " d,3")]
 
 
-def test_a_quote_that_is_never_closed_ends_the_import() -> None:
-    file = io.StringIO('user_id,points\na,"1\n' + "b,2\n" * LONGEST_LINE)
-    with pytest.raises(FileError, match=r"^line \d+: field larger than field limit"):
-        list(CSV.lines(file))
-
-
-@pytest.mark.parametrize("end", ["\n", ""])
-def test_a_line_that_is_too_long_is_one_line_and_the_next_is_read(end: str) -> None:
-    file = io.StringIO("x" * (3 * LONGEST_LINE) + "\n{}" + end)
-    long, short = JSON.lines(file)
-    assert (long.number, len(long.text)) == (1, LONGEST_LINE)
-    assert (short.number, short.text) == (2, "{}" + end)
-    with pytest.raises(WrongLineError):
-        JSON.parse(long.fields)
+def test_a_line_that_is_too_long_is_one_line_and_the_next_is_read() -> None:
+    long, short = read_lines(io.StringIO("x" * (3 * LONGEST_LINE) + "\n{}"))
+    assert short == Line(2, "{}")
+    for format_ in FORMATS:
+        parse = parser(format_, iter([Line(1, HEADER)]))
+        with pytest.raises(WrongLineError, match="at most"):
+            parse(long.text)
 
 
 class FakeStub(NamedTuple):
@@ -219,7 +208,7 @@ def test_rows_are_sent_in_messages_that_the_service_accepts(tmp_path: Path) -> N
     large = f'{{"userId":"{"x" * 200_000}"}}\n' * 5
     stub = FakeStub([])
     bulk: Any = FakeBulk(stub)
-    done = import_rows(bulk, io.StringIO(small + large), JSON, tmp_path / "rejects")
+    done = import_rows(bulk, io.StringIO(small + large), "ndjson", tmp_path / "rejects")
     assert (done.written, done.rejected) == (1_104, 1)
     assert [len(message.users) for message in stub.messages] == [500, 500, 102, 2, 1]
     assert max(message.ByteSize() for message in stub.messages) < 1_048_576
@@ -230,8 +219,8 @@ def test_rejects_of_file_and_service_are_in_the_order_of_the_lines(tmp_path: Pat
     rejects = tmp_path / "rejects"
     rejects.write_text("of an earlier import")
     bulk: Any = FakeBulk(FakeStub([]))
-    assert import_rows(bulk, io.StringIO(text), JSON, rejects).rejected == 3
+    assert import_rows(bulk, io.StringIO(text), "ndjson", rejects).rejected == 3
     first, second, third = rejects.read_text().splitlines()
-    assert first.startswith('{"line": 1, "reason": "must be JSON: Expecting')
+    assert first.startswith('{"line": 1, "reason": "Failed to load JSON: Expecting')
     assert second == '{"line": 2, "reason": "points: no", "text": "{\\"userId\\":\\"甲\\"}"}'
     assert third.endswith('"text": "\\"\\udcff\\""}')

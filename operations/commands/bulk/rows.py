@@ -1,10 +1,9 @@
-"""Rows of NDJSON and CSV files: from text to UserRow and back."""
+"""Rows of NDJSON and CSV files, which have one member per line: from text to UserRow and back."""
 
 import csv
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TextIO
 
 from google.protobuf import json_format
 
@@ -14,20 +13,18 @@ COLUMNS = ("user_id", "points", "level", "by_hand", "partner_id", "protected_unt
 REQUIRED = {"user_id", "points"}
 NUMBERS = {"points", "level", "version"}
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
+FORMATS = ("ndjson", "csv")
 
-LONGEST_LINE = 1_048_576
-# MemberBulk accepts messages of 1 MiB.
-LARGEST_ROW = 900_000
+# In characters. The row then fits into a message of 1 MiB, which is what MemberBulk accepts.
+LONGEST_LINE = 250_000
 # protobuf's reasons quote the value, which may be long.
 LONGEST_REASON = 300
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
-# Limits how much text an unclosed quote can take.
-csv.field_size_limit(LONGEST_LINE)
 
 
 class FileError(Exception):
-    """The file cannot be read any further; the text says why."""
+    """The file cannot be imported; the text says why."""
 
 
 class WrongLineError(Exception):
@@ -35,133 +32,92 @@ class WrongLineError(Exception):
 
 
 class Line(NamedTuple):
-    """A line of the file, or a CSV record of several lines."""
+    """A line of the file that is not empty."""
 
     number: int
-    """Counted from 1; for a record, that of its first line."""
+    """Counted from 1."""
     text: str
-    fields: Any
-    """What the format's `parse` takes."""
 
 
-class Format(NamedTuple):
-    """How to read and write rows."""
-
-    lines: Callable[[TextIO], Iterator[Line]]
-    parse: Callable[[Any], UserRow]
-    """Raises WrongLineError."""
-    write: Callable[[TextIO, Sequence[UserRow]], None]
-    header: str
-
-
-def _json_lines(file: TextIO) -> Iterator[Line]:
-    for number, text in enumerate(_limited_lines(file), start=1):
+def read_lines(file: TextIO) -> Iterator[Line]:
+    """The first characters of a line that is too long have one too many, so `parse` refuses it."""
+    number = 0
+    while text := file.readline(LONGEST_LINE + 1):
+        number += 1
+        rest = text
+        while len(rest) > LONGEST_LINE and not rest.endswith("\n"):
+            rest = file.readline(LONGEST_LINE + 1)
         if text.strip():
-            yield Line(number, text, text)
+            yield Line(number, text.rstrip("\r\n"))
 
 
-def _csv_lines(file: TextIO) -> Iterator[Line]:
-    """The first line names the columns. Raises FileError."""
-    record: list[str] = []
-    reader = csv.reader(_remembered(_limited_lines(file), record))
-    try:
-        columns = next(reader, [])
-        if not REQUIRED <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
-            raise FileError(
-                f"the first line must name columns out of {', '.join(COLUMNS)}, each once, with"
-                f" user_id and points; it is: {''.join(record).strip()[:200]!r}"
-            )
-        while True:
-            record.clear()
-            number = reader.line_num + 1
-            cells = next(reader, None)
-            if cells is None:
-                return
-            if cells:
-                yield Line(number, "".join(record), (columns, cells))
-    except csv.Error as error:
-        raise FileError(f"line {reader.line_num}: {error}") from error
+def parser(format_: str, lines: Iterator[Line]) -> Callable[[str], UserRow]:
+    """The function that turns a line into a row and raises WrongLineError if it is not one.
 
-
-def _limited_lines(file: TextIO) -> Iterator[str]:
-    """A line that is too long is cut, and is then refused as a row."""
-    while line := file.readline(LONGEST_LINE):
-        rest = line
-        while len(rest) == LONGEST_LINE and not rest.endswith("\n"):
-            rest = file.readline(LONGEST_LINE)
-        yield line
-
-
-def _remembered(lines: Iterable[str], record: list[str]) -> Iterator[str]:
-    for line in lines:
-        record.append(line)
-        yield line
+    For CSV it takes the first line, which names the columns, from `lines`. Raises FileError.
+    """
+    if format_ == "ndjson":
+        return _parse_json
+    header = next(lines, Line(1, "")).text
+    columns = next(csv.reader([header]))
+    if not REQUIRED <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
+        raise FileError(
+            f"the first line must name columns out of {', '.join(COLUMNS)}, each once, with"
+            f" user_id and points; it is: {header[:200]!r}"
+        )
+    return lambda text: _parse_csv(columns, text)
 
 
 def _parse_json(text: str) -> UserRow:
-    def parse() -> UserRow:
-        fields = json.loads(text.rstrip(), object_pairs_hook=_each_field_once)
-        if not isinstance(fields, dict):
-            raise WrongLineError("must be a JSON object")
-        return json_format.ParseDict(fields, UserRow())
-
-    return _row(parse)
+    _check_length(text)
+    try:
+        return json_format.Parse(text, UserRow())
+    except json_format.Error as error:
+        raise WrongLineError(_reason(error)) from error
 
 
-def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # user_id and userId are the same field.
-    if len({name.replace("_", "").lower() for name, _ in pairs}) != len(pairs):
-        raise WrongLineError("must name each field once")
-    return dict(pairs)
-
-
-def _parse_csv(fields: tuple[Sequence[str], Sequence[str]]) -> UserRow:
-    columns, cells = fields
+def _parse_csv(columns: Sequence[str], text: str) -> UserRow:
+    _check_length(text)
+    try:
+        cells = next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise WrongLineError(f"must be one record of CSV: {error}") from error
     if len(cells) != len(columns):
         raise WrongLineError(f"must have {len(columns)} cells; got {len(cells)}")
-    given: dict[str, Any] = {
-        column: cell for column, cell in zip(columns, cells, strict=True) if cell
-    }
+    given = {column: cell for column, cell in zip(columns, cells, strict=True) if cell}
     for column in NUMBERS & given.keys():
         # int() would accept underscores and the digits of other scripts.
         if not _WHOLE_NUMBER.fullmatch(given[column]):
             raise WrongLineError(f"{column}: must be a whole number; got {given[column][:40]!r}")
-    if "by_hand" in given:
-        # Other texts are refused by protobuf.
-        given["by_hand"] = FLAGS.get(given["by_hand"].lower(), given["by_hand"])
-    return _row(lambda: json_format.ParseDict(given, UserRow()))
-
-
-def _row(parse: Callable[[], UserRow]) -> UserRow:
+    # Other texts than those of FLAGS are refused by protobuf.
+    flags = {"by_hand": FLAGS.get(given["by_hand"].lower(), "")} if "by_hand" in given else {}
     try:
-        row = parse()
-    except UnicodeEncodeError as error:
-        raise WrongLineError("must be valid UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise WrongLineError(f"must be JSON: {error.msg} at column {error.colno}") from error
-    except (json_format.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise WrongLineError(str(error).partition("\n")[0][:LONGEST_REASON]) from error
-    if row.ByteSize() > LARGEST_ROW:
-        raise WrongLineError(f"must be at most {LARGEST_ROW} bytes as a message")
-    return row
+        return json_format.ParseDict(given | flags, UserRow())
+    except (json_format.Error, ValueError) as error:
+        raise WrongLineError(_reason(error)) from error
 
 
-def _write_json(file: TextIO, rows: Sequence[UserRow]) -> None:
-    for row in rows:
-        fields = json_format.MessageToDict(row)
-        file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST_LINE:
+        raise WrongLineError(f"must be at most {LONGEST_LINE} characters long")
 
 
-def _write_csv(file: TextIO, rows: Sequence[UserRow]) -> None:
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0][:LONGEST_REASON]
+
+
+def write_header(format_: str, file: TextIO) -> None:
+    if format_ == "csv":
+        file.write(",".join(COLUMNS) + "\n")
+
+
+def write_rows(format_: str, file: TextIO, rows: Iterable[UserRow]) -> None:
+    if format_ == "ndjson":
+        for row in rows:
+            line = json_format.MessageToJson(row, indent=None, ensure_ascii=False)
+            file.write(f"{line}\n")
+        return
     writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
     for row in rows:
         fields = json_format.MessageToDict(row, preserving_proto_field_name=True)
-        if row.by_hand:
-            fields["by_hand"] = "true"
-        writer.writerow(fields)
-
-
-FORMATS: Mapping[str, Format] = {
-    "ndjson": Format(_json_lines, _parse_json, _write_json, header=""),
-    "csv": Format(_csv_lines, _parse_csv, _write_csv, header=",".join(COLUMNS) + "\n"),
-}
+        writer.writerow(fields | ({"by_hand": "true"} if row.by_hand else {}))

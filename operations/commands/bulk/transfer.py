@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -16,49 +16,49 @@ from levelgate.member.v1.member_bulk_pb2 import (
     ImportUsersResponse,
     UserRow,
 )
-from operations.commands.bulk.rows import Format, Line, WrongLineError
+from operations.commands.bulk.rows import (
+    Line,
+    WrongLineError,
+    parser,
+    read_lines,
+    write_header,
+    write_rows,
+)
 from operations.commands.bulk.service import Bulk
 
 # The lines of one call; a reply explains at most this many rejects.
-_LINES_PER_CHUNK = 20_000
-_CHARACTERS_PER_CHUNK = 16 * 1_048_576
+_LINES_PER_CALL = 20_000
+_CHARACTERS_PER_CALL = 16 * 1_048_576
 _ROWS_PER_MESSAGE = 500
 _BYTES_PER_MESSAGE = 524_288
 _PROGRESS_SECONDS = 5.0
 
 
 @dataclass
-class Counts:
-    """What an import did so far."""
-
-    written: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-
-
 class Progress:
     """A line on standard error every few seconds."""
 
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _PROGRESS_SECONDS
+    shown: float = field(default_factory=time.monotonic)
 
     def show(self, text: str) -> None:
-        if time.monotonic() >= self._next:
+        if time.monotonic() >= self.shown + _PROGRESS_SECONDS:
             sys.stderr.write(text + "\n")
-            self._next = time.monotonic() + _PROGRESS_SECONDS
+            self.shown = time.monotonic()
 
 
-def import_rows(bulk: Bulk, file: TextIO, format_: Format, rejects_path: Path) -> Counts:
-    """Raises grpc.RpcError, FileError. Repeating an import is harmless."""
-    counts, progress = Counts(), Progress()
+def import_rows(bulk: Bulk, file: TextIO, format_: str, rejects_path: Path) -> ImportUsersResponse:
+    """Returns the sums of all calls. Raises grpc.RpcError, FileError. It can be repeated."""
+    total, progress = ImportUsersResponse(), Progress()
     rejects_path.unlink(missing_ok=True)
-    for chunk in _chunks(format_.lines(file)):
+    lines = read_lines(file)
+    parse = parser(format_, lines)
+    for batch in _batches(lines):
         rows: list[UserRow] = []
         of_row: list[Line] = []
         rejects: list[tuple[Line, str]] = []
-        for line in chunk:
+        for line in batch:
             try:
-                rows.append(format_.parse(line.fields))
+                rows.append(parse(line.text))
             except WrongLineError as error:
                 rejects.append((line, str(error)))
             else:
@@ -70,24 +70,24 @@ def import_rows(bulk: Bulk, file: TextIO, format_: Format, rejects_path: Path) -
             reason = f"{reject.field}: {reject.description}"
             rejects.append((of_row[reject.position - 1], reason))
         _append_rejects(rejects_path, rejects)
-        counts.written += reply.written
-        counts.unchanged += reply.unchanged
-        counts.rejected += len(rejects)
-        progress.show(f"{counts.written + counts.unchanged + counts.rejected:,} rows")
-    return counts
+        total.written += reply.written
+        total.unchanged += reply.unchanged
+        total.rejected += len(rejects)
+        progress.show(f"{total.written + total.unchanged + total.rejected:,} rows")
+    return total
 
 
-def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    chunk: list[Line] = []
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
     size = 0
     for line in lines:
-        chunk.append(line)
+        batch.append(line)
         size += len(line.text)
-        if len(chunk) == _LINES_PER_CHUNK or size >= _CHARACTERS_PER_CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+        if len(batch) == _LINES_PER_CALL or size >= _CHARACTERS_PER_CALL:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _messages(rows: Sequence[UserRow]) -> Iterator[ImportUsersRequest]:
@@ -109,20 +109,20 @@ def _append_rejects(path: Path, rejects: list[tuple[Line, str]]) -> None:
         return
     # What is not UTF-8 in the file becomes an escape such as \udcff, which JSON allows.
     with path.open("a", encoding="utf-8", errors="backslashreplace") as out:
-        for line, reason in sorted(rejects, key=lambda reject: reject[0].number):
-            fields = {"line": line.number, "reason": reason, "text": line.text.rstrip("\r\n")}
+        for line, reason in sorted(rejects):
+            fields = {"line": line.number, "reason": reason, "text": line.text}
             out.write(json.dumps(fields, ensure_ascii=False) + "\n")
 
 
-def export_rows(bulk: Bulk, file: TextIO, format_: Format, *, with_history: bool) -> int:
+def export_rows(bulk: Bulk, file: TextIO, format_: str, *, with_history: bool) -> int:
     """Returns how many members were written. Raises grpc.RpcError."""
-    file.write(format_.header)
+    write_header(format_, file)
     count, cursor, progress = 0, "", Progress()
     while True:
         request = ExportUsersRequest(with_history=with_history, cursor=cursor)
         try:
             for message in bulk.stub.ExportUsers(request, metadata=bulk.metadata()):
-                format_.write(file, message.users)
+                write_rows(format_, file, message.users)
                 count += len(message.users)
                 cursor = message.cursor
                 progress.show(f"{message.percent} %, {count:,} members")
