@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -18,8 +19,6 @@ from operations.local_stack.console import STDERR, Console, last_lines
 from operations.local_stack.preflight import StackError
 
 POLL_SECONDS = 0.05
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
 
 # 143 is how a shell reports a child that SIGTERM ended.
 STOPPED_NORMALLY = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -71,29 +70,17 @@ class Child:
         return self.error(f"ended {how}")
 
 
+@dataclass
 class Supervisor:
     """One run of the stack."""
 
-    def __init__(
-        self,
-        logs: Path,
-        console: Console,
-        *,
-        start_seconds: float = START_SECONDS,
-        stop_seconds: float = STOP_SECONDS,
-    ) -> None:
-        self._logs = logs
-        self._console = console
-        self._start_seconds = start_seconds
-        self._stop_seconds = stop_seconds
-        self._stages: list[list[Child]] = []
-        self._is_signalled = False
-        self._exit_code = 0
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # A closed terminal stops the stack too, unless it was started with nohup.
-            signal.signal(signal.SIGHUP, self._on_signal)
+    logs: Path
+    console: Console
+    start_seconds: float = 60.0
+    stop_seconds: float = 30.0
+    _stages: list[list[Child]] = field(default_factory=list)
+    _is_signalled: bool = False
+    _exit_code: int = 0
 
     def run(
         self, stages: Sequence[Sequence[Component]], serving: AbstractContextManager[None]
@@ -102,6 +89,11 @@ class Supervisor:
 
         `serving` is entered when all components are healthy and left before the first is stopped.
         """
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # A closed terminal stops the stack too, unless it was started with nohup.
+            signal.signal(signal.SIGHUP, self._on_signal)
         try:
             for stage in stages:
                 self._start(stage)
@@ -115,7 +107,7 @@ class Supervisor:
         finally:
             for children in reversed(self._stages):
                 self._stop(children)
-            self._console.say("all components have stopped")
+            self.console.say("all components have stopped")
         return self._exit_code
 
     def _start(self, stage: Sequence[Component]) -> None:
@@ -123,27 +115,27 @@ class Supervisor:
         children: list[Child] = []
         self._stages.append(children)
         for component in stage:
-            children.append(Child(component, self._logs))
-            self._console.follow(component.name, children[-1].log)
-        deadline = time.monotonic() + self._start_seconds
+            children.append(Child(component, self.logs))
+            self.console.follow(component.name, children[-1].log)
+        deadline = time.monotonic() + self.start_seconds
         for child in children:
             while (reason := child.probe()) is not None:
                 self._pause()
                 if time.monotonic() > deadline:
-                    raise child.error(f"is not healthy after {self._start_seconds:g} s ({reason})")
-            self._console.say(f"{child.name} is healthy (process {child.process.pid})")
+                    raise child.error(f"is not healthy after {self.start_seconds:g} s ({reason})")
+            self.console.say(f"{child.name} is healthy (process {child.process.pid})")
 
     def _stop(self, children: Sequence[Child]) -> None:
         running = [child for child in children if child.process.poll() is None]
         for child in running:
-            self._console.say(f"stopping {child.name}")
+            self.console.say(f"stopping {child.name}")
             child.process.terminate()
-        deadline = time.monotonic() + self._stop_seconds
+        deadline = time.monotonic() + self.stop_seconds
         for child in running:
             try:
                 code = child.process.wait(max(0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                problem = f"did not stop within {self._stop_seconds:g} s and was killed"
+                problem = f"did not stop within {self.stop_seconds:g} s and was killed"
                 self._fail(child.error(problem))
             else:
                 if code not in STOPPED_NORMALLY:
@@ -155,7 +147,7 @@ class Supervisor:
 
     def _fail(self, error: StackError) -> None:
         self._exit_code = 1
-        self._console.say(str(error), STDERR)
+        self.console.say(str(error), STDERR)
 
     def _pause(self) -> None:
         """Waits a moment. Raises what ends the run: StopRequestedError or StackError."""
@@ -168,5 +160,5 @@ class Supervisor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if not self._is_signalled:
-            self._console.say(f"{signal.Signals(number).name}: stopping in order")
+            self.console.say(f"{signal.Signals(number).name}: stopping in order")
         self._is_signalled = True
