@@ -153,6 +153,7 @@ def test_a_line_that_is_not_a_csv_row_is_refused(line: str) -> None:
         "user_id,points,points",
         "user_id,points,name",
         "userid;points",
+        "user_id,points\ra,1",
         "a,1",
     ],
 )

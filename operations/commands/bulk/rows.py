@@ -59,7 +59,10 @@ def parser(format_: str, lines: Iterator[Line]) -> Callable[[str], UserRow]:
     if format_ == "ndjson":
         return _parse_json
     header = next(lines, Line(1, "")).text
-    columns = next(csv.reader([header]))
+    try:
+        columns = next(csv.reader([header]))
+    except csv.Error:
+        columns = []
     if not REQUIRED <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
         raise FileError(
             f"the first line must name columns out of {', '.join(COLUMNS)}, each once, with"
