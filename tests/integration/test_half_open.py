@@ -39,6 +39,7 @@ from tests.support.half_open import (
     Call,
     Connection,
     half_open,
+    reset_calls,
     unfinished,
     unread,
 )
@@ -166,6 +167,22 @@ def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningS
             over.set()
             others.result()
     assert set(found) == {"OK"}
+
+
+@pytest.mark.alone
+def test_one_connection_that_resets_calls_at_full_speed_delays_nobody(stack: RunningStack) -> None:
+    """It needs no token. Envoy read 1 MiB of it in one turn, and served no other connection."""
+    target = stack.grpc["upbot_checks"]
+    one = message(CheckUserXYLevelRequest(openid="3dfg4df", level=[1, 3]))
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(
+            lambda: sum(
+                (calls_of_another(target, CHECK, stack.token) for _ in range(20)), Counter[str]()
+            )
+        )
+        begun = reset_calls(address(target), CHECK, one, others.done)
+        assert others.result() == Counter(OK=20 * CALLS)
+    assert begun > 1_000
 
 
 def resident_mib(stack: RunningStack) -> float:

