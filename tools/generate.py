@@ -89,12 +89,17 @@ def write_descriptors(path: Path, *, source_info: bool) -> None:
     )
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def generate(root: Path) -> None:
+    write_all_but_settings(root)
+    write_settings(root)
+
+
+def write_all_but_settings(root: Path) -> None:
     # First, because protoc copies the comments of reason.proto into the stubs.
     write(root / REASONS, with_comments((ROOT / REASONS).read_text()))
     write(root / README, with_table((ROOT / README).read_text()))
@@ -105,6 +110,9 @@ def generate(root: Path) -> None:
     descriptors = (root / DESCRIPTORS).read_bytes()
     write(root / FIELDS, field_module(descriptors))
     write(root / ROUTES, route_table(read_routes(descriptors)))
+
+
+def write_settings(root: Path) -> None:
     # Imported late: the modules of the settings import the stubs that this run has just written.
     from tools.settings_table import settings_page  # noqa: PLC0415
 
@@ -131,6 +139,19 @@ def drift() -> list[Path]:
         )
 
 
+def replace_all() -> None:
+    """Replaces the files only when all of them are written: a typo must not leave some deleted."""
+    with tempfile.TemporaryDirectory() as directory:
+        fresh = Path(directory)
+        write_all_but_settings(fresh)
+        names = (generated(fresh) | {REASONS, README}) - {SETTINGS}
+        for name in generated(ROOT) - names - {SETTINGS}:
+            (ROOT / name).unlink(missing_ok=True)
+        for name in names:
+            write(ROOT / name, (fresh / name).read_bytes())
+    write_settings(ROOT)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the generated files.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail on drift")
@@ -144,9 +165,7 @@ def main() -> None:
             names = ", ".join(map(str, stale))
             sys.exit(f"generate: out of date: {names}. Run `make generate`.")
     else:
-        for name in generated(ROOT):
-            (ROOT / name).unlink(missing_ok=True)
-        generate(ROOT)
+        replace_all()
 
 
 if __name__ == "__main__":
