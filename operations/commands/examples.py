@@ -9,7 +9,7 @@ def examples(gateway: str, token: str, member_token: str) -> list[str]:
         f"{gateway}/upbot/api/CheckUserXYLevel",
         token,
         *("-H", "Content-Type: application/json"),
-        *("-d", '{"openid":"3dfg4df","level":[1,3]}'),
+        *("-d", '{"openid":"3dfg4df","levels":[1,3]}'),
     )
     shop = "addons/yun_shop/api.php?i=6&route=member.member-level.index"
     return [

@@ -54,7 +54,7 @@ UNAUTHENTICATED = Outcome(
     401,
     1002,
     "未授权",
-    "No token was sent, or it is unknown or expired; shop: or no member is named.",
+    "The token is missing, unknown or expired, or a call of the shop family names no member.",
     "Get a new token and send it in `Authorization`.",
     shop_text="请登录",
 )
