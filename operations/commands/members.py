@@ -18,7 +18,7 @@ from levelgate import __version__
 from operations.commands.bulk.rows import FORMATS, FileError
 from operations.commands.bulk.service import Connection, advice, bulk, connection
 from operations.commands.bulk.transfer import export_rows, import_rows
-from operations.commands.files import require_mounted
+from operations.commands.files import named_when_complete, require_mounted
 
 REJECTED = 2
 ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 def _import(options: argparse.Namespace, where: Connection) -> int:
     path = Path("stdin" if options.file == "-" else options.file)
     rejects = path.with_name(path.name + ".rejects.ndjson")
-    source = sys.stdin.fileno() if options.file == "-" else options.file
+    source = _descriptor(sys.stdin, "input") if options.file == "-" else options.file
     with (
         # A byte order mark is skipped. Bytes that are not UTF-8 are kept: their line is rejected.
         open(source, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file,
@@ -94,24 +94,26 @@ def _import(options: argparse.Namespace, where: Connection) -> int:
     return REJECTED if done.rejected else 0
 
 
+def _descriptor(stream: TextIO | None, name: str) -> int:
+    # Python has no stream for a descriptor that the caller closed.
+    if stream is None:
+        sys.exit(f"standard {name} is closed")
+    return stream.fileno()
+
+
 def _export(options: argparse.Namespace, where: Connection) -> int:
     if options.format == "csv" and options.with_history:
         sys.exit("CSV cannot hold histories: use NDJSON with --with-history")
     if options.file == "-":
-        with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as out:
+        target = _descriptor(sys.stdout, "output")
+        with open(target, "w", encoding="utf-8", newline="\n", closefd=False) as out:
             _export_to(out, options, where)
         return 0
     path = Path(options.file)
     if path.exists() and not options.force:
         sys.exit(f"{path} exists already: --force replaces it")
-    # The file gets its name when it is complete.
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            _export_to(file, options, where)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with named_when_complete(path) as file:
+        _export_to(file, options, where)
     return 0
 
 

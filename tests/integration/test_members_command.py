@@ -94,6 +94,46 @@ def test_wrong_lines_of_a_csv_file_are_rejected_and_the_others_are_imported(
     assert run(member, "import", file)[2].startswith("0 written, 2 unchanged, 3 rejected")
 
 
+def test_a_carriage_return_or_an_open_quote_rejects_only_its_own_line(
+    member: Service, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.csv"
+    before = [f"before-{number},600" for number in range(100)]
+    after = [f"after-{number},600" for number in range(100)]
+    wrong = ["bad\rcell,5", '"open,5', '"a"b,5']
+    file.write_bytes("\n".join(["user_id,points", *before, *wrong, *after]).encode())
+    code, _, errors = run(member, "import", file)
+    assert (code, errors.partition(" rejected")[0]) == (2, "200 written, 0 unchanged, 3")
+    rejects = rejected(tmp_path / "m.csv.rejects.ndjson")
+    assert [(each["line"], each["text"]) for each in rejects] == list(enumerate(wrong, 102))
+    assert [each["reason"] for each in rejects] == [
+        "must be one record of CSV: new-line character seen in unquoted field",
+        "must be one record of CSV: unexpected end of data",
+        "must be one record of CSV: ',' expected after '\"'",
+    ]
+    for user in ("before-0", "before-99", "after-0", "after-99"):
+        assert member.show(user).data.level == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("import - --format csv <&-", "input"), ("export - --format csv >&-", "output")],
+)
+def test_a_closed_standard_stream_is_reported_in_one_line(
+    member: Service, command: str, name: str
+) -> None:
+    result = subprocess.run(
+        ["bash", "-c", f'exec "$0" -m operations.commands.members {command}', sys.executable],
+        cwd=ROOT,
+        env={**os.environ, "LEVELGATE_ADDRESS": "nowhere:1", "LEVELGATE_TOKEN": member.token},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (1, f"standard {name} is closed\n")
+
+
 def test_an_import_continues_when_the_service_restarts(member: Service, tmp_path: Path) -> None:
     file = tmp_path / "members.ndjson"
     rows = [f'{{"userId":"large-{number}","points":600}}' for number in range(45_000)]

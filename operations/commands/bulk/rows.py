@@ -84,7 +84,9 @@ def _parse_csv(columns: Sequence[str], text: str) -> UserRow:
     try:
         cells = next(csv.reader([text], strict=True))
     except csv.Error as error:
-        raise WrongLineError(f"must be one record of CSV: {error}") from error
+        # Advice for programmers follows the reason.
+        reason = str(error).partition(" - ")[0]
+        raise WrongLineError(f"must be one record of CSV: {reason}") from error
     if len(cells) != len(columns):
         raise WrongLineError(f"must have {len(columns)} cells; got {len(cells)}")
     given = {column: cell for column, cell in zip(columns, cells, strict=True) if cell}
