@@ -11,27 +11,27 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import redis
 
 from levelgate import __version__
-from operations.commands.files import require_mounted
+from operations.commands.archive_lines import FORMAT, ArchiveError, Entry, read_entries, read_header
+from operations.commands.files import named_when_complete, require_mounted
 from operations.commands.running import no_store, store_settings
 from services.store import keys, layout
 from services.store.batches import batched
 from services.store.client import connect
-from services.store.keys import Buckets, UserKey
+from services.store.keys import Buckets
 from services.store.scripts import Script
-from services.store.store import Store, Value
+from services.store.store import Store
 from services.user_state.bulk import BulkUsers
-from services.user_state.record import MAX_VERSION
 
-FORMAT = 1
 _AT_A_TIME = 500
 _LINES_AT_A_TIME = 50_000
+_HINT = "empty the store before the next import"
 
 _READ = """
 local kind, values = redis.call('TYPE', KEYS[1]).ok, nil
@@ -52,10 +52,6 @@ for i = 3, #ARGV, (kind == 'hash' or kind == 'zset') and 2 or 1 do
 end
 if milliseconds > 0 then redis.call('PEXPIRE', KEYS[1], milliseconds) end
 """
-
-
-class ArchiveError(Exception):
-    """The archive cannot be read; the text says why."""
 
 
 def export(store: Store, buckets: Buckets, out: TextIO) -> int:
@@ -98,69 +94,33 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
     """Writes an archive into an empty store; returns the number of keys.
 
     Raises ArchiveError: before it writes anything if the file is not an archive or the store is
-    not empty, and at the end if the archive is incomplete.
+    not empty, otherwise for the first line that is not an entry or is missing.
     """
-    header = _header(lines)
+    header = read_header(lines)
     if any(key != keys.LAYOUT.encode() for key in store.scan_iter()):
         raise ArchiveError("the store is not empty: an import needs an empty store")
     layout.claim(store, buckets, is_writer=True)
+    try:
+        return _write(store, buckets, header.version, read_entries(lines))
+    except ArchiveError as error:
+        raise ArchiveError(f"{error}; {_HINT}") from error
+
+
+def _write(store: Store, buckets: Buckets, version: int, entries: Iterator[Entry]) -> int:
     bulk, write = BulkUsers(store, buckets), Script(store, _WRITE)
     count = 0
-    for batch in batched(_lines(lines), _LINES_AT_A_TIME):
-        users = [line for line in batch if line.get("kind") == "user"]
-        others = [line for line in batch if line.get("kind") != "user"]
-        bulk.restore(
-            ((line["user"], _bytes(line["values"][0])) for line in users), header["version"]
-        )
+    for batch in batched(entries, _LINES_AT_A_TIME):
+        users = [entry for entry in batch if entry.kind == "user"]
+        others = [entry for entry in batch if entry.kind != "user"]
+        bulk.restore(((entry.user or "", entry.values[0]) for entry in users), version)
         for group in batched(others, _AT_A_TIME):
-            write.many([_call(line, buckets) for line in group])
+            write.many([entry.call(buckets) for entry in group])
         count += len(batch)
     return count
 
 
-def _call(line: dict[str, Any], buckets: Buckets) -> tuple[list[str], list[Value]]:
-    name = line.get("key")
-    if name is None:
-        name = UserKey(line["kind"], line["rest"], line["user"]).under(buckets)
-    return [name], [line["type"], line["ms"], *map(_bytes, line["values"])]
-
-
-def _header(lines: TextIO) -> dict[str, Any]:
-    try:
-        header = json.loads(next(lines, ""))
-        is_archive = header["levelgate_archive"] == FORMAT
-    except (ValueError, KeyError, TypeError):
-        is_archive = False
-    if not is_archive:
-        raise ArchiveError(f"this is not an archive of levelgate in format {FORMAT}")
-    if not 0 <= header["version"] <= MAX_VERSION:
-        raise ArchiveError(f"its version {header['version']} is not in 0..{MAX_VERSION}")
-    if header["format"] > layout.FORMAT:
-        raise ArchiveError(f"its records have format {header['format']}: use a newer release")
-    return dict(header)
-
-
-def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    count, is_whole = 0, False
-    for text in lines:
-        line = json.loads(text)
-        if "end" in line:
-            is_whole = line["end"] == count
-            break
-        count += 1
-        yield line
-    if not is_whole:
-        raise ArchiveError(
-            f"the archive is incomplete: it ends after {count} keys, which the store now has"
-        )
-
-
 def _text(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,11 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store, buckets = connect(settings), Buckets()
     try:
         if options.command == "export":
+            if options.file.exists():
+                return _refuse(f"{options.file} exists already")
             layout.claim(store, buckets)
-            with open(options.file, "x", encoding="utf-8", opener=_private) as out:
+            with named_when_complete(options.file, _private) as out:
                 count = export(store, buckets, out)
         else:
-            with options.file.open(encoding="utf-8") as lines:
+            # Bytes that are not UTF-8 are kept: their line is refused.
+            with options.file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 count = restore(store, buckets, lines)
     except (ArchiveError, layout.LayoutMismatchError) as error:
         return _refuse(str(error))
@@ -189,6 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{options.file}: {error.strerror}")
     except redis.RedisError as error:
         return _refuse(no_store(settings, error))
+    except KeyboardInterrupt:
+        return _refuse("interrupted" if options.command == "export" else f"interrupted; {_HINT}")
     sys.stdout.write(f"{count} keys\n")
     return 0
 

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from operations.commands import archive
+from operations.commands.archive_lines import ArchiveError
 from operations.commands.demo import load_data
 from services.access.apps import Apps
 from services.access.tokens import Tokens
@@ -102,15 +103,32 @@ def test_versions_of_users_who_were_deleted_before_the_move_still_rise(
 
 def test_an_import_into_a_store_with_data_is_refused(store: Store) -> None:
     load_data(store, Buckets())
-    with pytest.raises(archive.ArchiveError, match="not empty"):
+    with pytest.raises(ArchiveError, match="not empty"):
         archive.restore(store, Buckets(), archived(store))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "x", '{"levelgate_archive": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "x",
+        "[" * 100_000,
+        '{"levelgate_archive": 2}',
+        '{"levelgate_archive": 1, "format": 2}',
+        '{"levelgate_archive": 1, "version": 7}',
+        '{"levelgate_archive": 1, "format": 2, "version": "7"}',
+        '{"levelgate_archive": 1, "format": 2, "version": -1}',
+        '{"levelgate_archive": 1, "format": 2, "version": 9007199254740992}',
+        '{"levelgate_archive": 1, "format": 99, "version": 7}',
+        '{"levelgate_archive": 1, "format": 2, "version": 7, "more": "\udcff"}',
+    ],
+)
 def test_what_is_not_an_archive_is_refused_before_anything_is_written(
     other: Store, text: str
 ) -> None:
-    with pytest.raises(archive.ArchiveError):
+    with pytest.raises(ArchiveError):
         archive.restore(other, Buckets(), io.StringIO(text))
     assert other.get(keys.LAYOUT) is None
 
@@ -118,8 +136,61 @@ def test_what_is_not_an_archive_is_refused_before_anything_is_written(
 def test_an_incomplete_archive_is_reported(store: Store, other: Store) -> None:
     load_data(store, Buckets())
     broken = archived(store).getvalue().rpartition('{"end"')[0]
-    with pytest.raises(archive.ArchiveError, match="incomplete"):
+    with pytest.raises(ArchiveError, match="incomplete"):
         archive.restore(other, Buckets(), io.StringIO(broken))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"kind": "user", "rest": "5", "us', "must be one JSON object"),
+        ("garbage", "must be one JSON object"),
+        ("\udcff", "must be one JSON object, in UTF-8"),
+        ("", "must be one JSON object"),
+        ("[]", "should be an object"),
+        ('{"rest": "5", "user": "5", "type": "string", "ms": -1, "values": [""]}', "all of kind,"),
+        ('{"key": "k", "kind": "user", "type": "string", "ms": -1, "values": [""]}', "either key"),
+        ('{"key": 7, "type": "string", "ms": -1, "values": [""]}', "key: Input should be"),
+        ('{"key": "k", "type": "list", "ms": -1, "values": [""]}', "type: Input should be"),
+        ('{"key": "k", "type": "string", "ms": "x", "values": [""]}', "ms: Input should be"),
+        ('{"key": "k", "type": "string", "ms": -1}', "values: Field required"),
+        ('{"key": "k", "type": "string", "ms": -1, "values": []}', "values: List should have"),
+        ('{"key": "k", "type": "string", "ms": -1, "values": [1234]}', "values: Input should be"),
+        ('{"key": "k", "type": "string", "ms": -1, "values": ["YQ"]}', "values: must be base64"),
+        ('{"key": "k", "type": "string", "ms": -1, "values": ["Y!Q="]}', "values: must be base64"),
+        ('{"key": "k", "type": "string", "ms": -1, "values": ["é==="]}', "values: must be base64"),
+        ('{"key": "k", "type": "hash", "ms": -1, "values": ["YQ=="]}', "of a hash must be pairs"),
+        ('{"end": "1"}', "end: Input should be"),
+    ],
+)
+def test_a_wrong_line_of_an_archive_is_reported_with_its_number_and_what_is_expected(
+    other: Store, line: str, reason: str
+) -> None:
+    header = '{"levelgate_archive": 1, "format": 2, "version": 7}\n'
+    entry = '{"key": "k", "type": "string", "ms": -1, "values": ["YQ=="]}\n'
+    with pytest.raises(ArchiveError) as raised:
+        archive.restore(other, Buckets(), io.StringIO(f"{header}{entry}{line}\n"))
+    message = str(raised.value)
+    assert message.startswith("line 3: ")
+    assert message.endswith("; empty the store before the next import")
+    assert reason in message
+
+
+def test_an_interrupted_export_leaves_no_file(
+    store: Store, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(store: Store, buckets: Buckets, out: io.TextIOBase) -> int:
+        del store, buckets
+        out.write("a part")
+        out.flush()
+        assert [each.name for each in tmp_path.iterdir()] == ["a.archive.part"]
+        raise KeyboardInterrupt
+
+    layout.claim(store, Buckets())
+    monkeypatch.setenv("REDIS_URL", address)
+    monkeypatch.setattr(archive, "export", interrupted)
+    assert archive.main(["export", str(tmp_path / "a.archive")]) == 1
+    assert not list(tmp_path.iterdir())
 
 
 class LayoutFirst:
@@ -131,7 +202,7 @@ class LayoutFirst:
 
 def test_a_store_is_not_empty_because_its_layout_is_listed_first(store: Store) -> None:
     layout.claim(store, Buckets())
-    with pytest.raises(archive.ArchiveError, match="not empty"):
+    with pytest.raises(ArchiveError, match="not empty"):
         archive.restore(cast(Store, LayoutFirst()), Buckets(), archived(store))
 
 
