@@ -31,7 +31,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         settings = Settings()
-        with lock(settings.directory):
+        other = "" if options.reset else ", or set STACK_DIRECTORY and the ports"
+        with lock(settings.directory, f"stop it first{other}"):
             return _reset(settings) if options.reset else _run(settings)
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ class StackError(Exception):
     """Ends the run; its text is the message that the user reads."""
 
 
-def lock(directory: Path) -> TextIO:
+def lock(directory: Path, advice: str) -> TextIO:
     """Locks the run directory: two stacks in one would overwrite each other's data and logs."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -27,8 +27,7 @@ def lock(directory: Path) -> TextIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise StackError(
-            f"a stack is already running from {directory} (process {file.read().strip()}):"
-            " stop it first, or set STACK_DIRECTORY and the ports"
+            f"a stack is already running from {directory} (process {file.read().strip()}): {advice}"
         ) from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
@@ -37,7 +36,8 @@ def lock(directory: Path) -> TextIO:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Refuses a port that another program listens on."""
+    """Refuses ports that other programs listen on, all in one line."""
+    refused = []
     for variable, port in ports.items():
         with socket.socket() as probe:
             # Servers set it too, so that connections in TIME_WAIT do not block the port.
@@ -45,5 +45,6 @@ def check_ports(ports: Mapping[str, int]) -> None:
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                reason = error.strerror
-                raise StackError(f"port {port}: {reason}: set {variable}") from error
+                refused.append(f"port {port}: {error.strerror}: set {variable}")
+    if refused:
+        raise StackError("; ".join(refused))

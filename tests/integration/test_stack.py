@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,9 @@ def run(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
     return result.returncode, result.stdout + result.stderr
 
 
-def refused(environment: dict[str, str]) -> str:
-    """The one line of a start that is refused before anything was started."""
-    code, output = run(environment)
+def refused(environment: dict[str, str], *arguments: str) -> str:
+    """The one line of a command that is refused before anything was started or deleted."""
+    code, output = run(environment, *arguments)
     assert code == 1
     [line] = output.splitlines()
     return line.removeprefix("stack: ")
@@ -126,10 +127,9 @@ def test_a_stack_from_start_to_end(start: Start, environment: dict[str, str]) ->
     assert stack.connection_file.stat().st_mode & 0o777 == 0o600
     assert (stack.directory / "valkey" / "appendonlydir").is_dir()
 
-    line = refused(environment)
-    assert line.startswith(
-        f"a stack is already running from {stack.directory} (process {stack.process.pid}): "
-    )
+    running = f"a stack is already running from {stack.directory} (process {stack.process.pid}): "
+    assert refused(environment) == f"{running}stop it first, or set STACK_DIRECTORY and the ports"
+    assert refused(environment, "--reset") == f"{running}stop it first"
     assert stack.connection_file.exists()
     until(lambda: "Ctrl-C" in stack.output, "the summary is shown")
     curls = [line for line in stack.output.splitlines() if line.startswith("curl ")]
@@ -251,6 +251,19 @@ def test_a_port_in_use_is_one_line(
         line = refused(environment)
     assert line == f"port {port}: Address already in use: set SHOP_LEVEL_METRICS_PORT"
     assert not (tmp_path / "run" / "valkey").exists()
+
+
+def test_all_ports_in_use_are_in_one_line(environment: dict[str, str]) -> None:
+    variables = ("GATEWAY_PORT", "MEMBER_LEVEL_PORT", "REDIS_PORT")
+    with ExitStack() as servers:
+        for variable in variables:
+            address = ("127.0.0.1", int(environment[variable]))
+            servers.enter_context(socket.create_server(address))
+        line = refused(environment)
+    assert line.split("; ") == [
+        f"port {environment[variable]}: Address already in use: set {variable}"
+        for variable in variables
+    ]
 
 
 def test_control_characters_of_a_log_line_are_escaped() -> None:
