@@ -36,6 +36,8 @@ unit: $(INSTALLED) ## Run the unit tests, which take seconds and start no store
 .PHONY: case
 case: $(INSTALLED) ## Run the contract cases of one call: make case CASE=member/upgrade_user
 	@[ "$(CASE)" ] || { echo "usage: make case CASE=member/upgrade_user" >&2; exit 1; }
+	@[ -f "tests/contract/$(CASE).yaml" ] || { \
+	  echo "no file tests/contract/$(CASE).yaml: CASE is a file in tests/contract/*/, without .yaml" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/contract/test_contract.py -q -k "$(notdir $(CASE)):"
 
 .PHONY: test

@@ -1,5 +1,6 @@
 """Tests of the runner itself: if it accepted a wrong reply, the cases would prove nothing."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.contract.cases import Case, CaseError, all_cases
 from tests.contract.failures import failure
 from tests.contract.placeholders import UnknownPlaceholderError, fill
 from tests.contract.replies import settled, wanted_text
+from tests.support.service import ROOT
 
 HEAD = "rpc: p.v1.Service/Call\nhttp: POST /users/{userId}\ncases:\n"
 
@@ -139,3 +141,14 @@ def test_a_failure_names_its_field_if_the_family_does() -> None:
 def test_an_unknown_failure_is_refused() -> None:
     with pytest.raises(CaseError):
         failure("bad luck")
+
+
+@pytest.mark.parametrize("name", ["member/upgrade_usr", "upgrade_user", "member"])
+def test_make_case_names_the_folder_of_cases_when_the_case_is_unknown(name: str) -> None:
+    # -o: the target must not install anything into the environment of this test.
+    command = ["make", "-s", "-o", ".venv/installed", "case", f"CASE={name}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    line, of_make = result.stderr.splitlines()
+    assert line.startswith(f"no file tests/contract/{name}.yaml: CASE is a file in tests/contract/")
+    assert of_make.startswith("make: ")
+    assert result.stdout == ""
