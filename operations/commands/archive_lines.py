@@ -2,6 +2,8 @@
 
 import base64
 import json
+import math
+import struct
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, TextIO, TypeVar
 
@@ -10,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from services.store import layout
 from services.store.keys import Buckets, UserKey
 from services.store.store import Value
-from services.user_state.record import MAX_VERSION
+from services.user_state.record import MAX_VERSION, UnknownFormatError, unpack
 
 FORMAT = 1
 
@@ -24,6 +26,21 @@ def _decoded(text: object) -> object:
         return base64.b64decode(text, validate=True) if isinstance(text, str) else text
     except ValueError as error:
         raise ValueError("must be base64") from error
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
+
+
+def _is_record(packed: bytes) -> bool:
+    try:
+        unpack(packed)
+    except (UnknownFormatError, struct.error, ValueError, LookupError):
+        return False
+    return True
 
 
 class Header(BaseModel):
@@ -44,7 +61,7 @@ class Entry(BaseModel):
     rest: str | None = None
     user: str | None = None
     type: Literal["string", "hash", "set", "zset"]
-    ms: int
+    ms: int = Field(ge=-1, le=MAX_VERSION)
     values: list[Annotated[bytes, BeforeValidator(_decoded)]] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -54,6 +71,10 @@ class Entry(BaseModel):
             raise ValueError("must have either key or all of kind, rest and user")
         if self.type in ("hash", "zset") and len(self.values) % 2:
             raise ValueError(f"values of a {self.type} must be pairs")
+        if self.type == "zset" and not all(map(_is_number, self.values[1::2])):
+            raise ValueError("scores of a zset must be numbers")
+        if self.kind == "user" and not _is_record(self.values[0]):
+            raise ValueError("values of a user must be a record")
         return self
 
     def call(self, buckets: Buckets) -> tuple[list[str], list[Value]]:

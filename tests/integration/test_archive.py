@@ -160,6 +160,13 @@ def test_an_incomplete_archive_is_reported(store: Store, other: Store) -> None:
         ('{"key": "k", "type": "string", "ms": -1, "values": ["Y!Q="]}', "values: must be base64"),
         ('{"key": "k", "type": "string", "ms": -1, "values": ["é==="]}', "values: must be base64"),
         ('{"key": "k", "type": "hash", "ms": -1, "values": ["YQ=="]}', "of a hash must be pairs"),
+        ('{"key": "k", "type": "string", "ms": -2, "values": ["YQ=="]}', "ms: Input should be"),
+        ('{"key": "k", "type": "zset", "ms": -1, "values": ["YQ==", "YQ=="]}', "must be numbers"),
+        (
+            '{"kind": "user", "rest": "5", "user": "5", "type": "string", "ms": -1,'
+            ' "values": ["YQ=="]}',
+            "must be a record",
+        ),
         ('{"end": "1"}', "end: Input should be"),
     ],
 )
