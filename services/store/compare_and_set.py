@@ -1,11 +1,18 @@
 """Replaces a value that was read, unless another writer replaced it in the meantime."""
 
+import random
+import time
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple
 
 from services.store import deadline
 from services.store.scripts import NamedScript
 from services.store.store import Store
+
+# Seconds of pause after a lost race: at random up to the first, twice as long each time.
+_FIRST_PAUSE = 0.004
+_LONGEST_PAUSE = 0.1
 
 # Replaces the value only if it is still the one that was read; "" means an absent key. With a
 # field, the hash gets the new value too and loses another field.
@@ -48,8 +55,7 @@ class CompareAndSet:
         writer was faster, until the call's deadline: then DeadlinePassedError is raised. If
         `decide` raises, the value stays unchanged.
         """
-        is_replaced = False
-        while not is_replaced:
+        for attempt in count():
             deadline.require_time_left()
             read = self._store.get(key)
             new = decide(read)
@@ -57,4 +63,15 @@ class CompareAndSet:
                 return
             if isinstance(new, bytes):
                 new = Replacement(new, key, "", "")
-            is_replaced = bool(self._replace(new._asdict(), key=key, read=read or b""))
+            if self._replace(new._asdict(), key=key, read=read or b""):
+                return
+            _pause(attempt)
+
+
+def _pause(attempt: int) -> None:
+    """Waits for a random time, so that writers of one key do not repeat their races.
+
+    Raises DeadlinePassedError.
+    """
+    longest = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
+    time.sleep(deadline.budget(random.uniform(0, longest)))
