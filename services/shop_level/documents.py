@@ -56,8 +56,10 @@ def _level(values: Mapping[str, Any]) -> ShopLevel:
 def _known(kind: type[_Built], values: Mapping[str, Any], **nested: object) -> _Built:
     """Builds an object from the values of the fields that it has."""
     build: Callable[..., _Built] = kind
-    known = {name: values[name] for name in kind.__annotations__ if name in values}
-    return build(**{**known, **nested})
+    known = kind.__annotations__
+    if not values.keys() <= known.keys():
+        values = {name: value for name, value in values.items() if name in known}
+    return build(**{**values, **nested})
 
 
 def _packed(values: Mapping[str, Any]) -> bytes:
