@@ -96,4 +96,4 @@ def _text_bytes(level: ShopLevel) -> int:
     values: Iterable[object] = vars(level).values()
     if level.goods is not None:
         values = (*values, *vars(level.goods).values())
-    return sum(len(value.encode()) for value in values if isinstance(value, str))
+    return sum(len(value.encode()) for value in values if value and isinstance(value, str))

@@ -5,6 +5,9 @@ to two levels. Data of earlier releases are read from their own keys until they 
 """
 
 from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from levelgate.shop.v1.shop_admin_pb2 import PutMemberRequest, ShopLevelSettings
 from levelgate.shop.v1.shop_admin_pb2 import Shop as ShopMessage
@@ -15,9 +18,18 @@ from services.store import keys
 from services.store.compare_and_set import CompareAndSet
 from services.store.store import Store
 
+_Decoded = TypeVar("_Decoded", bound=Message)
+
+
+class DamagedDataError(Exception):
+    """What an earlier release stored cannot be decoded. A DecodeError means a bad request."""
+
 
 class ShopStore:
-    """Every method raises redis.RedisError if the store is not available."""
+    """Every method raises redis.RedisError if the store is not available.
+
+    Methods that read raise DamagedDataError and UnknownFormatError for what they cannot read.
+    """
 
     def __init__(self, store: Store, buckets: keys.Buckets) -> None:
         self._store = store
@@ -45,7 +57,7 @@ class ShopStore:
         if packed is not None:
             return unpack_profile(packed)
         if earlier is not None:
-            message = PutMemberRequest.FromString(earlier)
+            message = _decoded(PutMemberRequest, earlier)
             return Profile(message.nickname, message.avatar)
         return Profile()
 
@@ -61,5 +73,12 @@ class ShopStore:
         if settings is None:
             return None
         levels = self._store.hgetall(keys.earlier_shop_levels(shop_id)).values()
-        messages = map(ShopLevelSettings.FromString, levels)
-        return read_shop(ShopMessage.FromString(settings), tuple(map(read_level, messages)))
+        messages = [_decoded(ShopLevelSettings, level) for level in levels]
+        return read_shop(_decoded(ShopMessage, settings), tuple(map(read_level, messages)))
+
+
+def _decoded(kind: type[_Decoded], packed: bytes) -> _Decoded:
+    try:
+        return kind.FromString(packed)
+    except DecodeError as error:
+        raise DamagedDataError(kind.__name__) from error

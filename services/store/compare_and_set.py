@@ -1,11 +1,25 @@
 """Replaces a value that was read, unless another writer replaced it in the meantime."""
 
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from threading import Lock
 from typing import NamedTuple
 
 from services.store import deadline
 from services.store.scripts import NamedScript
 from services.store.store import Store
+
+# A writer waits at most this many seconds for the threads of this process that change the same
+# key. After that it tries anyway, so that one slow call does not delay all others.
+_LONGEST_TURN_WAIT = 1
+_TURNS = 64  # keys with the same hash share one
+
+# Seconds of pause after a lost race: at random up to the first, twice as long each time.
+_FIRST_PAUSE = 0.004
+_LONGEST_PAUSE = 0.1
 
 # Replaces the value only if it is still the one that was read; "" means an absent key. With a
 # field, the hash gets the new value too and loses another field.
@@ -35,6 +49,7 @@ class CompareAndSet:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns = tuple(Lock() for _ in range(_TURNS))
         self._replace = NamedScript(
             store, _REPLACE, keys="key hash_key", arguments="read value field expired_field"
         )
@@ -48,13 +63,39 @@ class CompareAndSet:
         writer was faster, until the call's deadline: then DeadlinePassedError is raised. If
         `decide` raises, the value stays unchanged.
         """
-        is_replaced = False
-        while not is_replaced:
-            deadline.require_time_left()
-            read = self._store.get(key)
-            new = decide(read)
-            if new is None:
-                return
-            if isinstance(new, bytes):
-                new = Replacement(new, key, "", "")
-            is_replaced = bool(self._replace(new._asdict(), key=key, read=read or b""))
+        with self._turn(key):
+            for attempt in count():
+                deadline.require_time_left()
+                read = self._store.get(key)
+                new = decide(read)
+                if new is None:
+                    return
+                if isinstance(new, bytes):
+                    new = Replacement(new, key, "", "")
+                if self._replace(new._asdict(), key=key, read=read or b""):
+                    return
+                _pause(attempt)
+
+    @contextmanager
+    def _turn(self, key: str) -> Iterator[None]:
+        """Lets the threads of this process change a key one after the other.
+
+        Without it, 32 writers of a shop of 500 levels compute each change eight times, and one in
+        ten passes its deadline. Writers of other processes still race, which is correct but slower.
+        """
+        turn = self._turns[hash(key) % _TURNS]
+        is_ours = turn.acquire(timeout=deadline.budget(_LONGEST_TURN_WAIT))
+        try:
+            yield
+        finally:
+            if is_ours:
+                turn.release()
+
+
+def _pause(attempt: int) -> None:
+    """Waits for a random time, so that writers of one key do not repeat their races.
+
+    Raises DeadlinePassedError.
+    """
+    longest = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
+    time.sleep(deadline.budget(random.uniform(0, longest)))  # noqa: S311  (not a secret)

@@ -1,21 +1,27 @@
 """Shops in the store: what is written can be read, also by and from other releases."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import cast
 
 import grpc
 import pytest
 
-from levelgate.access.v1.reason_pb2 import REASON_SHOP_LEVEL_NOT_FOUND, REASON_SHOP_NOT_SET
+from levelgate.access.v1.reason_pb2 import (
+    REASON_INTERNAL,
+    REASON_SHOP_LEVEL_NOT_FOUND,
+    REASON_SHOP_NOT_SET,
+)
 from levelgate.shop.v1 import shop_admin_pb2 as pb
 from levelgate.shop.v1.shop_level_pb2 import Goods as GoodsMessage
 from levelgate.shop.v1.shop_level_pb2 import ShopSet as ShopSetMessage
-from services.runtime.errors import Failure
+from services.runtime.errors import Failure, as_failure
 from services.shop_level.admin_servicer import ShopAdmin
 from services.shop_level.documents import UnknownFormatError
 from services.shop_level.shop import Goods, Profile, Shop, ShopLevel, ShopSet, WeightTakenError
-from services.shop_level.shop_store import ShopStore
+from services.shop_level.shop_store import DamagedDataError, ShopStore
 from services.store import keys
 from services.store.store import Store
 from tests.support.levels import BUCKETS
@@ -74,6 +80,12 @@ def test_a_shop_without_settings_has_no_levels(shops: ShopStore, admin: ShopAdmi
 def test_a_shop_is_read_as_it_was_written(shops: ShopStore, shop: Shop) -> None:
     put(shops, shop)
     assert shops.get("6") == shop
+
+
+def test_the_stored_document_has_every_field(shops: ShopStore, store: Store) -> None:
+    put(shops, FULL)
+    document = json.dumps({"format": 1, **asdict(FULL)}, ensure_ascii=False, separators=(",", ":"))
+    assert store.get(keys.shop("6")) == document.encode()
 
 
 # Field 1 of ShopSet and of Goods, as a number of four bytes: not the wire type of the contract.
@@ -183,6 +195,26 @@ def test_what_earlier_releases_stored_is_read_and_stays_as_it_is(
     assert shops.profile("6", "joe") == Profile("Joseph")
     # Instances of the earlier release still read it during a rolling replacement.
     assert {key: store.get(key.decode()) for key in before} == before
+
+
+def test_damaged_data_of_earlier_releases_is_not_a_mistake_of_the_caller(
+    shops: ShopStore, store: Store
+) -> None:
+    damaged = b"\xff\xff\xff"
+    store.set(keys.earlier_shop_settings("6"), damaged)
+    store.set(keys.earlier_shop_settings("7"), pb.Shop(level_type="0").SerializeToString())
+    store.hset(keys.earlier_shop_levels("7"), "1", damaged)
+    store.set(BUCKETS.of("joe").earlier_shop_profile("6", "joe"), damaged)
+    reads: list[Callable[[], object]] = [
+        lambda: shops.get("6"),
+        lambda: put_level(shops, "6", level(1, 1)),
+        lambda: shops.get("7"),
+        lambda: shops.profile("6", "joe"),
+    ]
+    for read in reads:
+        with pytest.raises(DamagedDataError) as raised:
+            read()
+        assert as_failure(raised.value).reason == REASON_INTERNAL
 
 
 def test_a_field_of_a_later_release_is_ignored_and_another_format_refused(

@@ -4,7 +4,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import redis
@@ -72,6 +74,51 @@ def test_a_change_that_loses_every_race_ends_by_the_deadline(store: Store) -> No
     with deadline.within(0.2):
         assert seconds_to_fail(lambda: CompareAndSet(store).change("key", decide)) < 5
     assert store.get("key") != b"ours"
+
+
+@pytest.mark.parametrize(("processes", "most_attempts"), [(1, 1.2), (4, 8)])
+def test_concurrent_writers_lose_no_change_and_seldom_repeat_one(
+    store: Store, processes: int, most_attempts: float
+) -> None:
+    """An object for each process: only threads of the same process wait for each other."""
+    objects = [CompareAndSet(store) for _ in range(processes)]
+    attempts = []
+
+    def add_one(read: bytes | None) -> bytes:
+        attempts.append(read)
+        return b"%d" % (int(read or 0) + 1)
+
+    def write(number: int) -> None:
+        with deadline.within(20):
+            objects[number % processes].change("key", add_one)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(write, range(160)))
+    assert store.get("key") == b"160"
+    assert len(attempts) <= 160 * most_attempts
+
+
+def test_a_writer_does_not_wait_long_for_another_one_that_hangs(store: Store) -> None:
+    changes = CompareAndSet(store)
+    hangs, may_end = Event(), Event()
+
+    def hang(_read: bytes | None) -> bytes:
+        hangs.set()
+        assert may_end.wait(20)
+        return b"last"
+
+    with ThreadPoolExecutor(1) as threads:
+        hanging = threads.submit(changes.change, "key", hang)
+        try:
+            assert hangs.wait(5)
+            with deadline.within(0.1):
+                assert seconds_to_fail(lambda: changes.change("key", lambda _: b"late")) < 0.8
+            changes.change("key", lambda _: b"second")
+            assert store.get("key") == b"second"
+        finally:
+            may_end.set()
+        hanging.result()
+    assert store.get("key") == b"last"
 
 
 def test_an_empty_store_is_claimed_and_found_again(store: Store) -> None:
