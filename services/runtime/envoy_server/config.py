@@ -110,9 +110,9 @@ def _listener(
         "address": {"socket_address": address},
         # A second process on the port must fail, and not take half of the load silently.
         "enable_reuse_port": False,
-        # Envoy reads up to this many bytes of one connection before it serves the next one. With the
-        # default of 1 MiB, one connection without a token that reset calls at full speed stopped the
-        # service for everybody; with this limit no call of others failed or took over 31 ms.
+        # Envoy reads up to this many bytes of one connection before it serves the next one. With
+        # the default of 1 MiB, one connection without a token that reset calls at full speed
+        # stopped the service for everybody; with this limit no call of others failed.
         "per_connection_buffer_limit_bytes": 16 * 1024,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
