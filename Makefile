@@ -30,7 +30,7 @@ reset: $(INSTALLED) ## Delete the data and the logs of make run, which then load
 	@$(BIN)/python -m operations.local_stack --reset
 
 .PHONY: unit
-unit: $(INSTALLED) ## Run the unit tests, which take seconds and start no store
+unit: $(INSTALLED) ## Run the unit tests, which start no store, in under a minute
 	$(BIN)/python -m pytest tests/unit -q
 
 .PHONY: case
