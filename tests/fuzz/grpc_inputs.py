@@ -107,7 +107,7 @@ def _framed(random: Random, message: bytes) -> bytes:
         return struct.pack(">BI", 0, len(message)) + message
     flag = random.choice((0, 1, 1, 2, 255))
     if flag == 1 and random.random() < 0.5:
-        message = gzip.compress(message * random.choice((1, 1, 200)), 1)
+        message = gzip.compress(message * random.choice((1, 1, 200)), 1, mtime=0)
     length = random.choice((len(message), len(message), len(message) + 1, 0, 2**31, 2**32 - 1))
     return struct.pack(">BI", flag, length) + message
 
