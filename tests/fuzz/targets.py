@@ -103,7 +103,12 @@ class Grpc:
 
 def _wrong_call(given: GrpcInput, call: raw_calls.Call) -> str | None:
     if "closed" in call.got:
-        return f"the connection ended: {call.got['closed']}"
+        # A service answers HEAD with a message, as it answers POST. h2 does not allow that, which
+        # harms only the caller who chose this method.
+        is_head = dict(given.headers)[b":method"] == b"HEAD"
+        why = call.got["closed"]
+        is_expected = is_head and "InvalidBodyLengthError" in why
+        return None if is_expected else f"the connection ended: {why}"
     if given.end != "end":
         return None
     sent = dict(given.headers)

@@ -40,8 +40,6 @@ _OF_TIME = (
     "DEADLINE_EXCEEDED",
     "slow",
     "below every limit",
-    # The content-length of a refusal differed from its body, once on a machine with a load of 12.
-    "InvalidBodyLengthError",
 )
 
 
