@@ -99,7 +99,7 @@ class TokenSource:
         wait_for_ready: bool = False,
         given_up: Callable[[], bool] = lambda: False,
     ) -> str:
-        """A usable token. Raises TokenError if there is none within `timeout`.
+        """Returns a valid token. Raises TokenError if it cannot be fetched within `timeout`.
 
         Without a timeout it waits for one fetch. With `wait_for_ready` it waits until a fetch
         succeeds or `given_up` returns true.
