@@ -28,6 +28,7 @@ SUITE = (
             "levelgate.upbot.v1.UpbotChecks",
             "levelgate.upbot.v1.Eligibility",
             "levelgate.access.v1.AccessTokens",
+            "levelgate.access.v1.RegisteredApps",
         ),
         internal=("levelgate.upbot.v1.UserFacts",),
         message_mib=4,
@@ -39,6 +40,8 @@ SUITE = (
         public=(
             "levelgate.member.v1.MemberLevel",
             "levelgate.member.v1.MemberHistory",
+            "levelgate.member.v1.RuleBooks",
+            "levelgate.member.v1.Members",
             "levelgate.member.v1.Demotion",
         ),
         internal=("levelgate.member.v1.MemberBulk",),

@@ -69,5 +69,7 @@ return {
     RATE_LIMITED = { code = 8, message = "too many calls a second; call again later" },
     SERVICE_UNAVAILABLE = { code = 14, message = "no instance of the service answers" },
     LIMIT_REACHED = { code = 9, message = "" },
+    RULE_VERSION_MISMATCH = { code = 10, message = "等级规则已变更" },
+    RUN_NOT_FOUND = { code = 5, message = "降级任务不存在" },
   },
 }

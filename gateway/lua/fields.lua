@@ -7,6 +7,10 @@ local messages = {
     ["app_secret"] = { name = "app_secret" },
     ["grant_type"] = { name = "grant_type" },
   },
+  ["levelgate.access.v1.ListAppsRequest"] = {
+    ["page_size"] = { name = "page_size" },
+    ["after"] = { name = "after" },
+  },
   ["levelgate.access.v1.RefreshTokenRequest"] = {
     ["appid"] = { name = "appid" },
     ["refresh_token"] = { name = "refresh_token" },
@@ -20,6 +24,8 @@ local messages = {
     ["bill_no"] = { name = "billNo" },
     ["expectedVersion"] = { name = "expectedVersion" },
     ["expected_version"] = { name = "expectedVersion" },
+  },
+  ["levelgate.member.v1.CountMembersRequest"] = {
   },
   ["levelgate.member.v1.CreateRuleRequest"] = {
     ["vipLevel"] = { name = "vipLevel" },
@@ -44,6 +50,10 @@ local messages = {
     ["user_id"] = { name = "userId" },
     ["time"] = { name = "time" },
   },
+  ["levelgate.member.v1.GetMemberRequest"] = {
+    ["userId"] = { name = "userId" },
+    ["user_id"] = { name = "userId" },
+  },
   ["levelgate.member.v1.GetRuleBookRequest"] = {
     ["version"] = { name = "version" },
   },
@@ -59,11 +69,39 @@ local messages = {
     ["page_size"] = { name = "pageSize" },
     ["cursor"] = { name = "cursor" },
   },
+  ["levelgate.member.v1.ListDemotionRunsRequest"] = {
+    ["pageSize"] = { name = "pageSize" },
+    ["page_size"] = { name = "pageSize" },
+  },
   ["levelgate.member.v1.ListHistoryRequest"] = {
     ["userId"] = { name = "userId" },
     ["user_id"] = { name = "userId" },
   },
+  ["levelgate.member.v1.ListMembersRequest"] = {
+    ["level"] = { name = "level" },
+    ["minPoints"] = { name = "minPoints" },
+    ["min_points"] = { name = "minPoints" },
+    ["pageSize"] = { name = "pageSize" },
+    ["page_size"] = { name = "pageSize" },
+    ["cursor"] = { name = "cursor" },
+  },
+  ["levelgate.member.v1.ListRuleVersionsRequest"] = {
+    ["pageSize"] = { name = "pageSize" },
+    ["page_size"] = { name = "pageSize" },
+    ["before"] = { name = "before" },
+  },
   ["levelgate.member.v1.ListRulesRequest"] = {
+  },
+  ["levelgate.member.v1.NewRule"] = {
+    ["vipLevel"] = { name = "vipLevel" },
+    ["vip_level"] = { name = "vipLevel" },
+    ["name"] = { name = "name" },
+    ["downPoint"] = { name = "downPoint" },
+    ["down_point"] = { name = "downPoint" },
+    ["upPoint"] = { name = "upPoint" },
+    ["up_point"] = { name = "upPoint" },
+    ["picUrl"] = { name = "picUrl" },
+    ["pic_url"] = { name = "picUrl" },
   },
   ["levelgate.member.v1.PlanDemotionRequest"] = {
     ["sampleSize"] = { name = "sampleSize" },
@@ -80,9 +118,34 @@ local messages = {
     ["upPoint"] = { name = "upPoint" },
     ["up_point"] = { name = "upPoint" },
   },
+  ["levelgate.member.v1.ReplaceRulesRequest"] = {
+    ["rules"] = { name = "rules", list = true, of = "levelgate.member.v1.NewRule" },
+    ["expectedVersion"] = { name = "expectedVersion" },
+    ["expected_version"] = { name = "expectedVersion" },
+  },
+  ["levelgate.member.v1.RestoreRulesRequest"] = {
+    ["version"] = { name = "version" },
+    ["expectedVersion"] = { name = "expectedVersion" },
+    ["expected_version"] = { name = "expectedVersion" },
+  },
+  ["levelgate.member.v1.SearchMembersRequest"] = {
+    ["prefix"] = { name = "prefix" },
+    ["pageSize"] = { name = "pageSize" },
+    ["page_size"] = { name = "pageSize" },
+    ["cursor"] = { name = "cursor" },
+  },
   ["levelgate.member.v1.ShowUserRequest"] = {
     ["userId"] = { name = "userId" },
     ["user_id"] = { name = "userId" },
+  },
+  ["levelgate.member.v1.StartDemotionRequest"] = {
+    ["planId"] = { name = "planId" },
+    ["plan_id"] = { name = "planId" },
+    ["rate"] = { name = "rate" },
+  },
+  ["levelgate.member.v1.StopDemotionRequest"] = {
+    ["runId"] = { name = "runId" },
+    ["run_id"] = { name = "runId" },
   },
   ["levelgate.member.v1.UpdateRuleRequest"] = {
     ["id"] = { name = "id" },
@@ -154,6 +217,10 @@ local messages = {
   ["levelgate.upbot.v1.ConditionList"] = {
     ["conditions"] = { name = "conditions", list = true, of = "levelgate.upbot.v1.Condition" },
   },
+  ["levelgate.upbot.v1.CountUsersRequest"] = {
+    ["condition"] = { name = "condition", of = "levelgate.upbot.v1.Condition" },
+    ["estimate"] = { name = "estimate" },
+  },
   ["levelgate.upbot.v1.EligibilityBatchCheckRequest"] = {
     ["openids"] = { name = "openids", list = true },
     ["condition"] = { name = "condition", of = "levelgate.upbot.v1.Condition" },
@@ -166,6 +233,11 @@ local messages = {
     ["condition"] = { name = "condition", of = "levelgate.upbot.v1.Condition" },
     ["explain"] = { name = "explain" },
     ["min_version"] = { name = "min_version" },
+  },
+  ["levelgate.upbot.v1.FindUsersPageRequest"] = {
+    ["condition"] = { name = "condition", of = "levelgate.upbot.v1.Condition" },
+    ["page_size"] = { name = "page_size" },
+    ["cursor"] = { name = "cursor" },
   },
   ["levelgate.upbot.v1.GameInfoIs"] = {
     ["game_code"] = { name = "game_code" },
@@ -197,7 +269,11 @@ end
 return {
   ["POST /upbot/api/auth/GetAccessToken"] = messages["levelgate.access.v1.GetAccessTokenRequest"],
   ["POST /upbot/api/auth/RefreshToken"] = messages["levelgate.access.v1.RefreshTokenRequest"],
+  ["POST /upbot/api/ListApps"] = messages["levelgate.access.v1.ListAppsRequest"],
   ["POST /leveldown/plan"] = messages["levelgate.member.v1.PlanDemotionRequest"],
+  ["POST /leveldown/run"] = messages["levelgate.member.v1.StartDemotionRequest"],
+  ["POST /leveldown/stop"] = messages["levelgate.member.v1.StopDemotionRequest"],
+  ["GET /leveldown/runs"] = messages["levelgate.member.v1.ListDemotionRunsRequest"],
   ["GET /leveldown/atRisk"] = messages["levelgate.member.v1.ListAtRiskRequest"],
   ["GET /userlevel/history/"] = messages["levelgate.member.v1.ListHistoryRequest"],
   ["GET /userlevel/at/"] = messages["levelgate.member.v1.GetLevelAtRequest"],
@@ -214,10 +290,19 @@ return {
   ["POST /userlevel/points/"] = messages["levelgate.member.v1.AddPointsRequest"],
   ["POST /vipBiz/preview"] = messages["levelgate.member.v1.PreviewRulesRequest"],
   ["GET /vipBiz/version"] = messages["levelgate.member.v1.GetRuleBookRequest"],
+  ["GET /members/count"] = messages["levelgate.member.v1.CountMembersRequest"],
+  ["GET /members/list"] = messages["levelgate.member.v1.ListMembersRequest"],
+  ["GET /members/search"] = messages["levelgate.member.v1.SearchMembersRequest"],
+  ["GET /userlevel/summary/"] = messages["levelgate.member.v1.GetMemberRequest"],
+  ["POST /vipBiz/replace"] = messages["levelgate.member.v1.ReplaceRulesRequest"],
+  ["GET /vipBiz/versions"] = messages["levelgate.member.v1.ListRuleVersionsRequest"],
+  ["POST /vipBiz/restore"] = messages["levelgate.member.v1.RestoreRulesRequest"],
   ["GET /shop/member.member-level.index"] = messages["levelgate.shop.v1.GetMemberLevelsRequest"],
   ["POST /upbot/api/CheckUserXYLevel"] = messages["levelgate.upbot.v1.CheckUserXYLevelRequest"],
   ["POST /upbot/api/CheckStarState"] = messages["levelgate.upbot.v1.CheckStarStateRequest"],
   ["POST /upbot/api/CheckGameInfo"] = messages["levelgate.upbot.v1.CheckGameInfoRequest"],
   ["POST /upbot/api/CheckEligibility"] = messages["levelgate.upbot.v1.EligibilityCheckRequest"],
   ["POST /upbot/api/BatchCheckEligibility"] = messages["levelgate.upbot.v1.EligibilityBatchCheckRequest"],
+  ["POST /upbot/api/FindUsers"] = messages["levelgate.upbot.v1.FindUsersPageRequest"],
+  ["POST /upbot/api/CountUsers"] = messages["levelgate.upbot.v1.CountUsersRequest"],
 }

@@ -6,6 +6,11 @@ from levelgate.member.v1.demotion_pb2_grpc import add_DemotionServicer_to_server
 from levelgate.member.v1.member_bulk_pb2_grpc import add_MemberBulkServicer_to_server
 from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryServicer_to_server
 from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
+from levelgate.member.v1.members_pb2_grpc import MembersServicer, add_MembersServicer_to_server
+from levelgate.member.v1.rule_books_pb2_grpc import (
+    RuleBooksServicer,
+    add_RuleBooksServicer_to_server,
+)
 from services.member_level.bulk_servicer import MemberBulk
 from services.member_level.contract import CONTRACT
 from services.member_level.demotion.coordinator import DemotionCoordinator
@@ -55,6 +60,8 @@ def build() -> Service:
     )
     add_MemberHistoryServicer_to_server(history, server)
     add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
+    add_RuleBooksServicer_to_server(RuleBooksServicer(), server)
+    add_MembersServicer_to_server(MembersServicer(), server)
     add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 
     service.add_background(worker.start, partial(worker.join, settings.grace_seconds))

@@ -7,8 +7,11 @@ from google.protobuf.message import Message
 
 from levelgate.member.v1.demotion_pb2 import (
     ListAtRiskRequest,
+    ListDemotionRunsRequest,
     PlanDemotionRequest,
     RunDemotionRequest,
+    StartDemotionRequest,
+    StopDemotionRequest,
 )
 from levelgate.member.v1.member_bulk_pb2 import ExportUsersRequest, ImportUsersRequest
 from levelgate.member.v1.member_history_pb2 import (
@@ -30,6 +33,17 @@ from levelgate.member.v1.member_level_pb2 import (
     UpdateRuleRequest,
     UpdateUserRequest,
     UpgradeUserRequest,
+)
+from levelgate.member.v1.members_pb2 import (
+    CountMembersRequest,
+    GetMemberRequest,
+    ListMembersRequest,
+    SearchMembersRequest,
+)
+from levelgate.member.v1.rule_books_pb2 import (
+    ListRuleVersionsRequest,
+    ReplaceRulesRequest,
+    RestoreRulesRequest,
 )
 from services.runtime.errors import Violation
 from services.runtime.validation import (
@@ -105,11 +119,37 @@ CHECKS: Checks = {
     ],
     PreviewRulesRequest: [entries("rules", *_THRESHOLDS, most=MOST_RULES)],
     GetRuleBookRequest: [integer("version", 0, optional=True)],
+    ReplaceRulesRequest: [
+        entries(
+            "rules",
+            *_THRESHOLDS,
+            text("name", shortest=1),
+            text("pic_url", longest=MAX_URL),
+            most=MOST_RULES,
+        ),
+        integer("expected_version", 0),
+    ],
+    ListRuleVersionsRequest: [
+        integer("page_size", 1, 100, optional=True),
+        integer("before", 1, optional=True),
+    ],
+    RestoreRulesRequest: [integer("version", 1), integer("expected_version", 0)],
+    CountMembersRequest: [],
+    ListMembersRequest: [
+        integer("level", 0),
+        integer("min_points", 0, optional=True),
+        integer("page_size", 1, 1_000, optional=True),
+    ],
+    SearchMembersRequest: [identifier("prefix"), integer("page_size", 1, 100, optional=True)],
+    GetMemberRequest: [identifier("user_id")],
     ListHistoryRequest: [identifier("user_id")],
     GetLevelAtRequest: [identifier("user_id"), required("time")],
     WatchLevelsRequest: [],
     PlanDemotionRequest: [integer("sample_size", 0, 100, optional=True)],
     RunDemotionRequest: [identifier("plan_id")],
+    StartDemotionRequest: [identifier("plan_id"), integer("rate", 1, 100_000, optional=True)],
+    StopDemotionRequest: [identifier("run_id")],
+    ListDemotionRunsRequest: [integer("page_size", 1, 101, optional=True)],
     ListAtRiskRequest: [integer("points", 1), integer("page_size", 1, 1_000, optional=True)],
     ImportUsersRequest: [entries("users")],
     ExportUsersRequest: [],

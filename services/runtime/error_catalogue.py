@@ -411,6 +411,18 @@ REASONS: Mapping[str, Entry] = {
         "There are as many levels of the shop, facts of the user, or rules as there may be.",
         "Delete what is no longer needed.",
     ),
+    "RULE_VERSION_MISMATCH": Entry(
+        StatusCode.ABORTED,
+        "等级规则已变更",
+        "The rules are not at the expected version: somebody else changed them.",
+        "Read the rules and preview the change again; the metadata `version` has their version.",
+    ),
+    "RUN_NOT_FOUND": Entry(
+        StatusCode.NOT_FOUND,
+        "降级任务不存在",
+        "No run has this id, or it is no longer retained.",
+        "Use a run_id that StartDemotion or ListDemotionRuns returned.",
+    ),
 }
 
 

@@ -1,6 +1,10 @@
 """Assembles upbot_checks: its servicers, and the reads that they share."""
 
 from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
+from levelgate.access.v1.registered_apps_pb2_grpc import (
+    RegisteredAppsServicer,
+    add_RegisteredAppsServicer_to_server,
+)
 from levelgate.upbot.v1.eligibility_pb2_grpc import add_EligibilityServicer_to_server
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
 from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
@@ -39,4 +43,5 @@ def build() -> Service:
     add_AccessTokensServicer_to_server(
         AccessTokens(Apps(service.store), Tokens(service.store)), service.server
     )
+    add_RegisteredAppsServicer_to_server(RegisteredAppsServicer(), service.server)
     return service

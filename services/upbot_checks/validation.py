@@ -9,10 +9,14 @@ from levelgate.access.v1.access_tokens_pb2 import (
     IssueMemberTokenRequest,
     RefreshTokenRequest,
 )
+from levelgate.access.v1.registered_apps_pb2 import ListAppsRequest
 from levelgate.upbot.v1.eligibility_pb2 import (
+    CountUsersRequest,
     EligibilityBatchCheckRequest,
     EligibilityCheckRequest,
     EligibilityStreamCheckRequest,
+    FindUsersPageRequest,
+    FindUsersRequest,
     GameInfoIs,
 )
 from levelgate.upbot.v1.upbot_checks_pb2 import (
@@ -152,6 +156,14 @@ CHECKS: Checks = {
     ],
     EligibilityBatchCheckRequest: [*_BATCH, required("condition")],
     EligibilityStreamCheckRequest: _BATCH,
+    FindUsersRequest: [required("condition"), _CONDITION],
+    FindUsersPageRequest: [
+        required("condition"),
+        _CONDITION,
+        integer("page_size", 1, 1_000, optional=True),
+    ],
+    CountUsersRequest: [required("condition"), _CONDITION],
+    ListAppsRequest: [integer("page_size", 1, 1_000, optional=True), text("after")],
     GetAccessTokenRequest: [
         identifier("appid"),
         identifier("app_secret"),

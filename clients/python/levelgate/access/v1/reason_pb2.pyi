@@ -159,6 +159,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
     may be. Delete what is no longer needed.
     """
+    REASON_RULE_VERSION_MISMATCH: _Reason.ValueType  # 40
+    REASON_RUN_NOT_FOUND: _Reason.ValueType  # 41
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -303,4 +305,6 @@ REASON_LIMIT_REACHED: Reason.ValueType  # 39
 """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
 may be. Delete what is no longer needed.
 """
+REASON_RULE_VERSION_MISMATCH: Reason.ValueType  # 40
+REASON_RUN_NOT_FOUND: Reason.ValueType  # 41
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

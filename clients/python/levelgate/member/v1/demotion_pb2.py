@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from levelgate.access.v1 import access_pb2 as levelgate_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"levelgate/member/v1/demotion.proto\x12\x13levelgate.member.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a levelgate/access/v1/access.proto\"=\n\x04Move\x12\x12\n\nfrom_level\x18\x01 \x01(\x05\x12\x10\n\x08to_level\x18\x02 \x01(\x05\x12\x0f\n\x07members\x18\x03 \x01(\x05\"?\n\x13PlanDemotionRequest\x12\x18\n\x0bsample_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_sample_size\"b\n\x14PlanDemotionResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12/\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32!.levelgate.member.v1.DemotionPlan\"\xe7\x01\n\x0c\x44\x65motionPlan\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crule_version\x18\x03 \x01(\x05\x12(\n\x05moves\x18\x04 \x03(\x0b\x32\x19.levelgate.member.v1.Move\x12\x18\n\x10protection_ended\x18\x05 \x01(\x05\x12\x0f\n\x07members\x18\x06 \x01(\x05\x12.\n\x06sample\x18\x07 \x03(\x0b\x32\x1e.levelgate.member.v1.DueMember\"R\n\tDueMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x05\x12\x12\n\nfrom_level\x18\x03 \x01(\x05\x12\x10\n\x08to_level\x18\x04 \x01(\x05\"%\n\x12RunDemotionRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\"\xcc\x01\n\x13RunDemotionResponse\x12=\n\x05state\x18\x01 \x01(\x0e\x32..levelgate.member.v1.RunDemotionResponse.State\x12\x0f\n\x07members\x18\x02 \x01(\x05\x12\x0f\n\x07percent\x18\x03 \x01(\x05\"T\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_RUNNING\x10\x01\x12\x0e\n\nSTATE_DONE\x10\x02\x12\x11\n\rSTATE_STOPPED\x10\x03\"i\n\x11ListAtRiskRequest\x12\x13\n\x06points\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\tB\t\n\x07_pointsB\x0c\n\n_page_size\"^\n\x12ListAtRiskResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x1f.levelgate.member.v1.AtRiskPage\"U\n\nAtRiskPage\x12\x32\n\x07members\x18\x01 \x03(\x0b\x32!.levelgate.member.v1.AtRiskMember\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"N\n\x0c\x41tRiskMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x05\x12\x0e\n\x06points\x18\x03 \x01(\x05\x12\x0e\n\x06margin\x18\x04 \x01(\x05\x32\xa7\x03\n\x08\x44\x65motion\x12\x92\x01\n\x0cPlanDemotion\x12(.levelgate.member.v1.PlanDemotionRequest\x1a).levelgate.member.v1.PlanDemotionResponse\"-\x82\xb1\x19\x0f\n\rmember:demote\x82\xd3\xe4\x93\x02\x14\"\x0f/leveldown/plan:\x01*\x12w\n\x0bRunDemotion\x12\'.levelgate.member.v1.RunDemotionRequest\x1a(.levelgate.member.v1.RunDemotionResponse\"\x13\x82\xb1\x19\x0f\n\rmember:demote0\x01\x12\x8c\x01\n\nListAtRisk\x12&.levelgate.member.v1.ListAtRiskRequest\x1a\'.levelgate.member.v1.ListAtRiskResponse\"-\x82\xb1\x19\r\n\x0bmember:read\x82\xd3\xe4\x93\x02\x16\x12\x11/leveldown/atRisk:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"levelgate/member/v1/demotion.proto\x12\x13levelgate.member.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a levelgate/access/v1/access.proto\"=\n\x04Move\x12\x12\n\nfrom_level\x18\x01 \x01(\x05\x12\x10\n\x08to_level\x18\x02 \x01(\x05\x12\x0f\n\x07members\x18\x03 \x01(\x05\"?\n\x13PlanDemotionRequest\x12\x18\n\x0bsample_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_sample_size\"b\n\x14PlanDemotionResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12/\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32!.levelgate.member.v1.DemotionPlan\"\xe7\x01\n\x0c\x44\x65motionPlan\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crule_version\x18\x03 \x01(\x05\x12(\n\x05moves\x18\x04 \x03(\x0b\x32\x19.levelgate.member.v1.Move\x12\x18\n\x10protection_ended\x18\x05 \x01(\x05\x12\x0f\n\x07members\x18\x06 \x01(\x05\x12.\n\x06sample\x18\x07 \x03(\x0b\x32\x1e.levelgate.member.v1.DueMember\"R\n\tDueMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x05\x12\x12\n\nfrom_level\x18\x03 \x01(\x05\x12\x10\n\x08to_level\x18\x04 \x01(\x05\"%\n\x12RunDemotionRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\"\xcc\x01\n\x13RunDemotionResponse\x12=\n\x05state\x18\x01 \x01(\x0e\x32..levelgate.member.v1.RunDemotionResponse.State\x12\x0f\n\x07members\x18\x02 \x01(\x05\x12\x0f\n\x07percent\x18\x03 \x01(\x05\"T\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_RUNNING\x10\x01\x12\x0e\n\nSTATE_DONE\x10\x02\x12\x11\n\rSTATE_STOPPED\x10\x03\"C\n\x14StartDemotionRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x11\n\x04rate\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_rate\"b\n\x15StartDemotionResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12.\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32 .levelgate.member.v1.DemotionRun\"%\n\x13StopDemotionRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"a\n\x14StopDemotionResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12.\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32 .levelgate.member.v1.DemotionRun\"?\n\x17ListDemotionRunsRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\x0c\n\n_page_size\"f\n\x18ListDemotionRunsResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12/\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32!.levelgate.member.v1.DemotionRuns\">\n\x0c\x44\x65motionRuns\x12.\n\x04runs\x18\x01 \x03(\x0b\x32 .levelgate.member.v1.DemotionRun\"\xbd\x02\n\x0b\x44\x65motionRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12=\n\x05state\x18\x02 \x01(\x0e\x32..levelgate.member.v1.RunDemotionResponse.State\x12\x0f\n\x07members\x18\x03 \x01(\x05\x12\x0f\n\x07percent\x18\x04 \x01(\x05\x12\x14\n\x0crule_version\x18\x05 \x01(\x05\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61pp\x18\x08 \x01(\t\x12\x17\n\nstopped_by\x18\t \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04rate\x18\n \x01(\x05H\x01\x88\x01\x01\x42\r\n\x0b_stopped_byB\x07\n\x05_rate\"i\n\x11ListAtRiskRequest\x12\x13\n\x06points\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\tB\t\n\x07_pointsB\x0c\n\n_page_size\"^\n\x12ListAtRiskResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12-\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x1f.levelgate.member.v1.AtRiskPage\"U\n\nAtRiskPage\x12\x32\n\x07members\x18\x01 \x03(\x0b\x32!.levelgate.member.v1.AtRiskMember\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"N\n\x0c\x41tRiskMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x05\x12\x0e\n\x06points\x18\x03 \x01(\x05\x12\x0e\n\x06margin\x18\x04 \x01(\x05\x32\xf2\x06\n\x08\x44\x65motion\x12\x92\x01\n\x0cPlanDemotion\x12(.levelgate.member.v1.PlanDemotionRequest\x1a).levelgate.member.v1.PlanDemotionResponse\"-\x82\xb1\x19\x0f\n\rmember:demote\x82\xd3\xe4\x93\x02\x14\"\x0f/leveldown/plan:\x01*\x12w\n\x0bRunDemotion\x12\'.levelgate.member.v1.RunDemotionRequest\x1a(.levelgate.member.v1.RunDemotionResponse\"\x13\x82\xb1\x19\x0f\n\rmember:demote0\x01\x12\x94\x01\n\rStartDemotion\x12).levelgate.member.v1.StartDemotionRequest\x1a*.levelgate.member.v1.StartDemotionResponse\",\x82\xb1\x19\x0f\n\rmember:demote\x82\xd3\xe4\x93\x02\x13\"\x0e/leveldown/run:\x01*\x12\x92\x01\n\x0cStopDemotion\x12(.levelgate.member.v1.StopDemotionRequest\x1a).levelgate.member.v1.StopDemotionResponse\"-\x82\xb1\x19\x0f\n\rmember:demote\x82\xd3\xe4\x93\x02\x14\"\x0f/leveldown/stop:\x01*\x12\x9c\x01\n\x10ListDemotionRuns\x12,.levelgate.member.v1.ListDemotionRunsRequest\x1a-.levelgate.member.v1.ListDemotionRunsResponse\"+\x82\xb1\x19\r\n\x0bmember:read\x82\xd3\xe4\x93\x02\x14\x12\x0f/leveldown/runs:\x01*\x12\x8c\x01\n\nListAtRisk\x12&.levelgate.member.v1.ListAtRiskRequest\x1a\'.levelgate.member.v1.ListAtRiskResponse\"-\x82\xb1\x19\r\n\x0bmember:read\x82\xd3\xe4\x93\x02\x16\x12\x11/leveldown/atRisk:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEMOTION'].methods_by_name['PlanDemotion']._serialized_options = b'\202\261\031\017\n\rmember:demote\202\323\344\223\002\024\"\017/leveldown/plan:\001*'
   _globals['_DEMOTION'].methods_by_name['RunDemotion']._loaded_options = None
   _globals['_DEMOTION'].methods_by_name['RunDemotion']._serialized_options = b'\202\261\031\017\n\rmember:demote'
+  _globals['_DEMOTION'].methods_by_name['StartDemotion']._loaded_options = None
+  _globals['_DEMOTION'].methods_by_name['StartDemotion']._serialized_options = b'\202\261\031\017\n\rmember:demote\202\323\344\223\002\023\"\016/leveldown/run:\001*'
+  _globals['_DEMOTION'].methods_by_name['StopDemotion']._loaded_options = None
+  _globals['_DEMOTION'].methods_by_name['StopDemotion']._serialized_options = b'\202\261\031\017\n\rmember:demote\202\323\344\223\002\024\"\017/leveldown/stop:\001*'
+  _globals['_DEMOTION'].methods_by_name['ListDemotionRuns']._loaded_options = None
+  _globals['_DEMOTION'].methods_by_name['ListDemotionRuns']._serialized_options = b'\202\261\031\r\n\013member:read\202\323\344\223\002\024\022\017/leveldown/runs:\001*'
   _globals['_DEMOTION'].methods_by_name['ListAtRisk']._loaded_options = None
   _globals['_DEMOTION'].methods_by_name['ListAtRisk']._serialized_options = b'\202\261\031\r\n\013member:read\202\323\344\223\002\026\022\021/leveldown/atRisk:\001*'
   _globals['_MOVE']._serialized_start=156
@@ -56,14 +62,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNDEMOTIONRESPONSE']._serialized_end=946
   _globals['_RUNDEMOTIONRESPONSE_STATE']._serialized_start=862
   _globals['_RUNDEMOTIONRESPONSE_STATE']._serialized_end=946
-  _globals['_LISTATRISKREQUEST']._serialized_start=948
-  _globals['_LISTATRISKREQUEST']._serialized_end=1053
-  _globals['_LISTATRISKRESPONSE']._serialized_start=1055
-  _globals['_LISTATRISKRESPONSE']._serialized_end=1149
-  _globals['_ATRISKPAGE']._serialized_start=1151
-  _globals['_ATRISKPAGE']._serialized_end=1236
-  _globals['_ATRISKMEMBER']._serialized_start=1238
-  _globals['_ATRISKMEMBER']._serialized_end=1316
-  _globals['_DEMOTION']._serialized_start=1319
-  _globals['_DEMOTION']._serialized_end=1742
+  _globals['_STARTDEMOTIONREQUEST']._serialized_start=948
+  _globals['_STARTDEMOTIONREQUEST']._serialized_end=1015
+  _globals['_STARTDEMOTIONRESPONSE']._serialized_start=1017
+  _globals['_STARTDEMOTIONRESPONSE']._serialized_end=1115
+  _globals['_STOPDEMOTIONREQUEST']._serialized_start=1117
+  _globals['_STOPDEMOTIONREQUEST']._serialized_end=1154
+  _globals['_STOPDEMOTIONRESPONSE']._serialized_start=1156
+  _globals['_STOPDEMOTIONRESPONSE']._serialized_end=1253
+  _globals['_LISTDEMOTIONRUNSREQUEST']._serialized_start=1255
+  _globals['_LISTDEMOTIONRUNSREQUEST']._serialized_end=1318
+  _globals['_LISTDEMOTIONRUNSRESPONSE']._serialized_start=1320
+  _globals['_LISTDEMOTIONRUNSRESPONSE']._serialized_end=1422
+  _globals['_DEMOTIONRUNS']._serialized_start=1424
+  _globals['_DEMOTIONRUNS']._serialized_end=1486
+  _globals['_DEMOTIONRUN']._serialized_start=1489
+  _globals['_DEMOTIONRUN']._serialized_end=1806
+  _globals['_LISTATRISKREQUEST']._serialized_start=1808
+  _globals['_LISTATRISKREQUEST']._serialized_end=1913
+  _globals['_LISTATRISKRESPONSE']._serialized_start=1915
+  _globals['_LISTATRISKRESPONSE']._serialized_end=2009
+  _globals['_ATRISKPAGE']._serialized_start=2011
+  _globals['_ATRISKPAGE']._serialized_end=2096
+  _globals['_ATRISKMEMBER']._serialized_start=2098
+  _globals['_ATRISKMEMBER']._serialized_end=2176
+  _globals['_DEMOTION']._serialized_start=2179
+  _globals['_DEMOTION']._serialized_end=3061
 # @@protoc_insertion_point(module_scope)

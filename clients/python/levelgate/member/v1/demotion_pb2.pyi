@@ -209,7 +209,7 @@ class RunDemotionResponse(_message.Message):
         STATE_RUNNING: RunDemotionResponse._State.ValueType  # 1
         STATE_DONE: RunDemotionResponse._State.ValueType  # 2
         STATE_STOPPED: RunDemotionResponse._State.ValueType  # 3
-        """The run stopped because the rules changed; make a new plan."""
+        """The run stopped because the rules changed, then make a new plan, or because of StopDemotion."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The state of a run."""
@@ -218,7 +218,7 @@ class RunDemotionResponse(_message.Message):
     STATE_RUNNING: RunDemotionResponse.State.ValueType  # 1
     STATE_DONE: RunDemotionResponse.State.ValueType  # 2
     STATE_STOPPED: RunDemotionResponse.State.ValueType  # 3
-    """The run stopped because the rules changed; make a new plan."""
+    """The run stopped because the rules changed, then make a new plan, or because of StopDemotion."""
 
     STATE_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
@@ -242,6 +242,241 @@ class RunDemotionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunDemotionResponse: _TypeAlias = RunDemotionResponse  # noqa: Y015
+
+@_typing.final
+class StartDemotionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """The plan_id that PlanDemotion returned."""
+    rate: _builtins.int
+    """The most members to re-evaluate in a second: 1..100000; if absent, as many as the service allows."""
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        rate: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "plan_id", b"plan_id", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
+    _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
+
+Global___StartDemotionRequest: _TypeAlias = StartDemotionRequest  # noqa: Y015
+
+@_typing.final
+class StartDemotionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___DemotionRun: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___DemotionRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartDemotionResponse: _TypeAlias = StartDemotionResponse  # noqa: Y015
+
+@_typing.final
+class StopDemotionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run_id of the run, which is the plan_id for a run that has a plan."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopDemotionRequest: _TypeAlias = StopDemotionRequest  # noqa: Y015
+
+@_typing.final
+class StopDemotionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___DemotionRun: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___DemotionRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopDemotionResponse: _TypeAlias = StopDemotionResponse  # noqa: Y015
+
+@_typing.final
+class ListDemotionRunsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of runs: 1..101; the default is 20."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListDemotionRunsRequest: _TypeAlias = ListDemotionRunsRequest  # noqa: Y015
+
+@_typing.final
+class ListDemotionRunsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    msg: _builtins.str
+    @_builtins.property
+    def data(self) -> Global___DemotionRuns: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        msg: _builtins.str = ...,
+        data: Global___DemotionRuns | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "data", b"data", "msg", b"msg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDemotionRunsResponse: _TypeAlias = ListDemotionRunsResponse  # noqa: Y015
+
+@_typing.final
+class DemotionRuns(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DemotionRun]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___DemotionRun] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DemotionRuns: _TypeAlias = DemotionRuns  # noqa: Y015
+
+@_typing.final
+class DemotionRun(_message.Message):
+    """A run of a demotion, in progress or ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    RULE_VERSION_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    STOPPED_BY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    state: Global___RunDemotionResponse.State.ValueType
+    members: _builtins.int
+    """Members re-evaluated so far."""
+    percent: _builtins.int
+    """How much of the store has been processed: 0..100."""
+    rule_version: _builtins.int
+    """The version of the rules that the run applies."""
+    app: _builtins.str
+    """The app that started the run; "" for a run of the schedule."""
+    stopped_by: _builtins.str
+    """The app that stopped the run; absent if nobody did."""
+    rate: _builtins.int
+    """The rate of the run; absent if it has none of its own."""
+    @_builtins.property
+    def started(self) -> _timestamp_pb2.Timestamp:
+        """When the run started; absent for a run of an earlier release."""
+
+    @_builtins.property
+    def ended(self) -> _timestamp_pb2.Timestamp:
+        """When the run ended; absent while it is in progress, and for a run of an earlier release."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        state: Global___RunDemotionResponse.State.ValueType = ...,
+        members: _builtins.int = ...,
+        percent: _builtins.int = ...,
+        rule_version: _builtins.int = ...,
+        started: _timestamp_pb2.Timestamp | None = ...,
+        ended: _timestamp_pb2.Timestamp | None = ...,
+        app: _builtins.str = ...,
+        stopped_by: _builtins.str | None = ...,
+        rate: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "_stopped_by", b"_stopped_by", "ended", b"ended", "rate", b"rate", "started", b"started", "stopped_by", b"stopped_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "_stopped_by", b"_stopped_by", "app", b"app", "ended", b"ended", "members", b"members", "percent", b"percent", "rate", b"rate", "rule_version", b"rule_version", "run_id", b"run_id", "started", b"started", "state", b"state", "stopped_by", b"stopped_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
+    _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
+    _WhichOneofReturnType__stopped_by: _TypeAlias = _typing.Literal["stopped_by"]  # noqa: Y015
+    _WhichOneofArgType__stopped_by: _TypeAlias = _typing.Literal["_stopped_by", b"_stopped_by"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stopped_by) -> _WhichOneofReturnType__stopped_by | None: ...
+
+Global___DemotionRun: _TypeAlias = DemotionRun  # noqa: Y015
 
 @_typing.final
 class ListAtRiskRequest(_message.Message):

@@ -45,6 +45,21 @@ class DemotionStub:
                 request_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionRequest.SerializeToString,
                 response_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionResponse.FromString,
                 _registered_method=True)
+        self.StartDemotion = channel.unary_unary(
+                '/levelgate.member.v1.Demotion/StartDemotion',
+                request_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionResponse.FromString,
+                _registered_method=True)
+        self.StopDemotion = channel.unary_unary(
+                '/levelgate.member.v1.Demotion/StopDemotion',
+                request_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionResponse.FromString,
+                _registered_method=True)
+        self.ListDemotionRuns = channel.unary_unary(
+                '/levelgate.member.v1.Demotion/ListDemotionRuns',
+                request_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsRequest.SerializeToString,
+                response_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsResponse.FromString,
+                _registered_method=True)
         self.ListAtRisk = channel.unary_unary(
                 '/levelgate.member.v1.Demotion/ListAtRisk',
                 request_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.ListAtRiskRequest.SerializeToString,
@@ -77,6 +92,33 @@ class DemotionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartDemotion(self, request, context):
+        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
+        the end, returns the same run. `rate` limits this run; the service's own limit
+        (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+        NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
+        RunDemotion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopDemotion(self, request, context):
+        """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
+        run that has ended, nothing changes.
+        NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDemotionRuns(self, request, context):
+        """GET /leveldown/runs: lists the run in progress and the last 100 that ended, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAtRisk(self, request, context):
         """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
         lose it with N points less. For a level that no longer has a rule, these include the members
@@ -100,6 +142,21 @@ def add_DemotionServicer_to_server(servicer, server):
                     servicer.RunDemotion,
                     request_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionRequest.FromString,
                     response_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionResponse.SerializeToString,
+            ),
+            'StartDemotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartDemotion,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionResponse.SerializeToString,
+            ),
+            'StopDemotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopDemotion,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionResponse.SerializeToString,
+            ),
+            'ListDemotionRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDemotionRuns,
+                    request_deserializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsRequest.FromString,
+                    response_serializer=levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsResponse.SerializeToString,
             ),
             'ListAtRisk': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAtRisk,
@@ -162,6 +219,87 @@ class Demotion:
             '/levelgate.member.v1.Demotion/RunDemotion',
             levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionRequest.SerializeToString,
             levelgate_dot_member_dot_v1_dot_demotion__pb2.RunDemotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartDemotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.Demotion/StartDemotion',
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.StartDemotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopDemotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.Demotion/StopDemotion',
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.StopDemotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDemotionRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.member.v1.Demotion/ListDemotionRuns',
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsRequest.SerializeToString,
+            levelgate_dot_member_dot_v1_dot_demotion__pb2.ListDemotionRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

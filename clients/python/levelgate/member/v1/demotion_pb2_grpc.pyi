@@ -46,6 +46,20 @@ class DemotionStub:
     FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
+    StartDemotion: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.StartDemotionRequest, _demotion_pb2.StartDemotionResponse]
+    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
+    the end, returns the same run. `rate` limits this run; the service's own limit
+    (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+    NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
+    RunDemotion.
+    """
+    StopDemotion: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.StopDemotionRequest, _demotion_pb2.StopDemotionResponse]
+    """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
+    run that has ended, nothing changes.
+    NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
+    """
+    ListDemotionRuns: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.ListDemotionRunsRequest, _demotion_pb2.ListDemotionRunsResponse]
+    """GET /leveldown/runs: lists the run in progress and the last 100 that ended, newest first."""
     ListAtRisk: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]
     """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
     lose it with N points less. For a level that no longer has a rule, these include the members
@@ -72,6 +86,20 @@ class DemotionAsyncStub(DemotionStub):
     FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
+    StartDemotion: _aio.UnaryUnaryMultiCallable[_demotion_pb2.StartDemotionRequest, _demotion_pb2.StartDemotionResponse]  # type: ignore[assignment]
+    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
+    the end, returns the same run. `rate` limits this run; the service's own limit
+    (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+    NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
+    RunDemotion.
+    """
+    StopDemotion: _aio.UnaryUnaryMultiCallable[_demotion_pb2.StopDemotionRequest, _demotion_pb2.StopDemotionResponse]  # type: ignore[assignment]
+    """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
+    run that has ended, nothing changes.
+    NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
+    """
+    ListDemotionRuns: _aio.UnaryUnaryMultiCallable[_demotion_pb2.ListDemotionRunsRequest, _demotion_pb2.ListDemotionRunsResponse]  # type: ignore[assignment]
+    """GET /leveldown/runs: lists the run in progress and the last 100 that ended, newest first."""
     ListAtRisk: _aio.UnaryUnaryMultiCallable[_demotion_pb2.ListAtRiskRequest, _demotion_pb2.ListAtRiskResponse]  # type: ignore[assignment]
     """GET /leveldown/atRisk?points=N: returns, in pages, the members who earned their level and would
     lose it with N points less. For a level that no longer has a rule, these include the members
@@ -107,6 +135,38 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION / PLAN_STALE: the rules changed after the plan was made; make a new plan.
         FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
         """
+
+    @_abc_1.abstractmethod
+    def StartDemotion(
+        self,
+        request: _demotion_pb2.StartDemotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_demotion_pb2.StartDemotionResponse, _abc.Awaitable[_demotion_pb2.StartDemotionResponse]]:
+        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
+        the end, returns the same run. `rate` limits this run; the service's own limit
+        (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+        NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
+        RunDemotion.
+        """
+
+    @_abc_1.abstractmethod
+    def StopDemotion(
+        self,
+        request: _demotion_pb2.StopDemotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_demotion_pb2.StopDemotionResponse, _abc.Awaitable[_demotion_pb2.StopDemotionResponse]]:
+        """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
+        run that has ended, nothing changes.
+        NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDemotionRuns(
+        self,
+        request: _demotion_pb2.ListDemotionRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_demotion_pb2.ListDemotionRunsResponse, _abc.Awaitable[_demotion_pb2.ListDemotionRunsResponse]]:
+        """GET /leveldown/runs: lists the run in progress and the last 100 that ended, newest first."""
 
     @_abc_1.abstractmethod
     def ListAtRisk(

@@ -688,3 +688,222 @@ class EligibilityStreamCheckResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EligibilityStreamCheckResponse: _TypeAlias = EligibilityStreamCheckResponse  # noqa: Y015
+
+@_typing.final
+class FindUsersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The cursor of the last message that was processed; empty to start at the beginning."""
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Required."""
+
+    def __init__(
+        self,
+        *,
+        condition: Global___Condition | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindUsersRequest: _TypeAlias = FindUsersRequest  # noqa: Y015
+
+@_typing.final
+class FindUsersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> Global___SearchProgress: ...
+    def __init__(
+        self,
+        *,
+        data: Global___SearchProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindUsersResponse: _TypeAlias = FindUsersResponse  # noqa: Y015
+
+@_typing.final
+class SearchProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENIDS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Continues the search after these users; empty at the end."""
+    percent: _builtins.int
+    """How much of the store has been searched since the beginning, by all calls: 0..100."""
+    @_builtins.property
+    def openids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The users that were found since the previous message, at most 1,000. Messages without users
+        report progress.
+        """
+
+    def __init__(
+        self,
+        *,
+        openids: _abc.Iterable[_builtins.str] | None = ...,
+        next_cursor: _builtins.str = ...,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "openids", b"openids", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchProgress: _TypeAlias = SearchProgress  # noqa: Y015
+
+@_typing.final
+class FindUsersPageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of users on a page: 1..1000; the default is 100."""
+    cursor: _builtins.str
+    """The next_cursor of the previous page; empty for the first page."""
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Required."""
+
+    def __init__(
+        self,
+        *,
+        condition: Global___Condition | None = ...,
+        page_size: _builtins.int | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "condition", b"condition", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "condition", b"condition", "cursor", b"cursor", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___FindUsersPageRequest: _TypeAlias = FindUsersPageRequest  # noqa: Y015
+
+@_typing.final
+class FindUsersPageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RET_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    ret: _builtins.int
+    """Always 0."""
+    msg: _builtins.str
+    """Always ""."""
+    @_builtins.property
+    def data(self) -> Global___SearchProgress: ...
+    def __init__(
+        self,
+        *,
+        ret: _builtins.int = ...,
+        msg: _builtins.str = ...,
+        data: Global___SearchProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "msg", b"msg", "ret", b"ret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindUsersPageResponse: _TypeAlias = FindUsersPageResponse  # noqa: Y015
+
+@_typing.final
+class CountUsersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    estimate: _builtins.bool
+    """Whether to estimate instead of counting every user."""
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Required."""
+
+    def __init__(
+        self,
+        *,
+        condition: Global___Condition | None = ...,
+        estimate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "estimate", b"estimate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountUsersRequest: _TypeAlias = CountUsersRequest  # noqa: Y015
+
+@_typing.final
+class CountUsersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RET_FIELD_NUMBER: _builtins.int
+    MSG_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    ret: _builtins.int
+    """Always 0."""
+    msg: _builtins.str
+    """Always ""."""
+    @_builtins.property
+    def data(self) -> Global___UserCount: ...
+    def __init__(
+        self,
+        *,
+        ret: _builtins.int = ...,
+        msg: _builtins.str = ...,
+        data: Global___UserCount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "msg", b"msg", "ret", b"ret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountUsersResponse: _TypeAlias = CountUsersResponse  # noqa: Y015
+
+@_typing.final
+class UserCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    users: _builtins.int
+    estimated: _builtins.bool
+    """Whether the number is an estimate."""
+    error: _builtins.int
+    """For an estimate, the true number is within users +- error in 95 of 100 cases; otherwise 0."""
+    def __init__(
+        self,
+        *,
+        users: _builtins.int = ...,
+        estimated: _builtins.bool = ...,
+        error: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "estimated", b"estimated", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserCount: _TypeAlias = UserCount  # noqa: Y015

@@ -52,6 +52,21 @@ class EligibilityStub:
                 request_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckRequest.SerializeToString,
                 response_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckResponse.FromString,
                 _registered_method=True)
+        self.FindUsers = channel.unary_stream(
+                '/levelgate.upbot.v1.Eligibility/FindUsers',
+                request_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersRequest.SerializeToString,
+                response_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersResponse.FromString,
+                _registered_method=True)
+        self.FindUsersPage = channel.unary_unary(
+                '/levelgate.upbot.v1.Eligibility/FindUsersPage',
+                request_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageRequest.SerializeToString,
+                response_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageResponse.FromString,
+                _registered_method=True)
+        self.CountUsers = channel.unary_unary(
+                '/levelgate.upbot.v1.Eligibility/CountUsers',
+                request_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersRequest.SerializeToString,
+                response_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersResponse.FromString,
+                _registered_method=True)
 
 
 class EligibilityServicer:
@@ -87,6 +102,35 @@ class EligibilityServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindUsers(self, request, context):
+        """Streams all users who satisfy a condition. If the condition implies certain levels, only the
+        members of these levels are read. A user who changes meanwhile may be missing, but nobody
+        appears twice. Each message contains a cursor, from which another call continues. gRPC only.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from a search with this condition.
+        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindUsersPage(self, request, context):
+        """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+        although later pages have some.
+        INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountUsers(self, request, context):
+        """Counts the users who satisfy a condition. A condition on the level alone is counted from the
+        indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+        DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EligibilityServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -104,6 +148,21 @@ def add_EligibilityServicer_to_server(servicer, server):
                     servicer.StreamCheck,
                     request_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckRequest.FromString,
                     response_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckResponse.SerializeToString,
+            ),
+            'FindUsers': grpc.unary_stream_rpc_method_handler(
+                    servicer.FindUsers,
+                    request_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersRequest.FromString,
+                    response_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersResponse.SerializeToString,
+            ),
+            'FindUsersPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindUsersPage,
+                    request_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageRequest.FromString,
+                    response_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageResponse.SerializeToString,
+            ),
+            'CountUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUsers,
+                    request_deserializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersRequest.FromString,
+                    response_serializer=levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -190,6 +249,87 @@ class Eligibility:
             '/levelgate.upbot.v1.Eligibility/StreamCheck',
             levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckRequest.SerializeToString,
             levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.EligibilityStreamCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/levelgate.upbot.v1.Eligibility/FindUsers',
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersRequest.SerializeToString,
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindUsersPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.upbot.v1.Eligibility/FindUsersPage',
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageRequest.SerializeToString,
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.FindUsersPageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/levelgate.upbot.v1.Eligibility/CountUsers',
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersRequest.SerializeToString,
+            levelgate_dot_upbot_dot_v1_dot_eligibility__pb2.CountUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

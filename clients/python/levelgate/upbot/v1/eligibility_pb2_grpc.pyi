@@ -50,6 +50,23 @@ class EligibilityStub:
     """Checks any number of users: the stream returns one reply for each message, in order. Each
     message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
     """
+    FindUsers: _grpc.UnaryStreamMultiCallable[_eligibility_pb2.FindUsersRequest, _eligibility_pb2.FindUsersResponse]
+    """Streams all users who satisfy a condition. If the condition implies certain levels, only the
+    members of these levels are read. A user who changes meanwhile may be missing, but nobody
+    appears twice. Each message contains a cursor, from which another call continues. gRPC only.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from a search with this condition.
+    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
+    """
+    FindUsersPage: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]
+    """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+    although later pages have some.
+    INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
+    """
+    CountUsers: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]
+    """Counts the users who satisfy a condition. A condition on the level alone is counted from the
+    indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+    DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
+    """
 
 @_typing.type_check_only
 class EligibilityAsyncStub(EligibilityStub):
@@ -72,6 +89,23 @@ class EligibilityAsyncStub(EligibilityStub):
     StreamCheck: _aio.StreamStreamMultiCallable[_eligibility_pb2.EligibilityStreamCheckRequest, _eligibility_pb2.EligibilityStreamCheckResponse]  # type: ignore[assignment]
     """Checks any number of users: the stream returns one reply for each message, in order. Each
     message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
+    """
+    FindUsers: _aio.UnaryStreamMultiCallable[_eligibility_pb2.FindUsersRequest, _eligibility_pb2.FindUsersResponse]  # type: ignore[assignment]
+    """Streams all users who satisfy a condition. If the condition implies certain levels, only the
+    members of these levels are read. A user who changes meanwhile may be missing, but nobody
+    appears twice. Each message contains a cursor, from which another call continues. gRPC only.
+    INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from a search with this condition.
+    RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
+    """
+    FindUsersPage: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]  # type: ignore[assignment]
+    """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+    although later pages have some.
+    INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
+    """
+    CountUsers: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]  # type: ignore[assignment]
+    """Counts the users who satisfy a condition. A condition on the level alone is counted from the
+    indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+    DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
     """
 
 class EligibilityServicer(metaclass=_abc_1.ABCMeta):
@@ -110,6 +144,41 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_eligibility_pb2.EligibilityStreamCheckResponse], _abc.AsyncIterator[_eligibility_pb2.EligibilityStreamCheckResponse]]:
         """Checks any number of users: the stream returns one reply for each message, in order. Each
         message has the limits of BatchCheck, and an invalid one ends the stream. gRPC only.
+        """
+
+    @_abc_1.abstractmethod
+    def FindUsers(
+        self,
+        request: _eligibility_pb2.FindUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_eligibility_pb2.FindUsersResponse], _abc.AsyncIterator[_eligibility_pb2.FindUsersResponse]]:
+        """Streams all users who satisfy a condition. If the condition implies certain levels, only the
+        members of these levels are read. A user who changes meanwhile may be missing, but nobody
+        appears twice. Each message contains a cursor, from which another call continues. gRPC only.
+        INVALID_ARGUMENT / CURSOR_INVALID: the cursor is not from a search with this condition.
+        RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
+        """
+
+    @_abc_1.abstractmethod
+    def FindUsersPage(
+        self,
+        request: _eligibility_pb2.FindUsersPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_eligibility_pb2.FindUsersPageResponse, _abc.Awaitable[_eligibility_pb2.FindUsersPageResponse]]:
+        """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+        although later pages have some.
+        INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
+        """
+
+    @_abc_1.abstractmethod
+    def CountUsers(
+        self,
+        request: _eligibility_pb2.CountUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_eligibility_pb2.CountUsersResponse, _abc.Awaitable[_eligibility_pb2.CountUsersResponse]]:
+        """Counts the users who satisfy a condition. A condition on the level alone is counted from the
+        indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+        DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
         """
 
 def add_EligibilityServicer_to_server(servicer: EligibilityServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
