@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from services.member_level.demotion.coordinator import DemotionCoordinator, Follower
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import LEASE_MILLISECONDS, Run, RunState, RunStore
+from services.member_level.demotion.run import Run, RunState
+from services.member_level.demotion.run_store import LEASE_MILLISECONDS, RunStore
 from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
