@@ -26,14 +26,14 @@ APPS = _ACCESS + "apps"
 EARLIER_APPS = "lg:apps"
 # String: the running or last demotion, as JSON.
 DEMOTION = "lg:{demotion}:run"
-# String: what releases before StopDemotion do not know about that run, as JSON with its id.
-DEMOTION_DETAILS = "lg:{demotion}:details"
-# List: the last runs that ended, newest first, as JSON.
-ENDED_DEMOTIONS = "lg:{demotion}:ended"
 # String: the worker that carries it out, for the time of its lease.
 DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
+# String: what releases before StopDemotion do not know about the running or last demotion, as JSON.
+DEMOTION_DETAILS = "lg:{demotion}:details"
+# List: the last demotions that ended, newest first, as JSON.
+ENDED_DEMOTIONS = "lg:{demotion}:ended"
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress
         assert not instance.runs.acquire_lease("successor")
         store.delete(keys.DEMOTION_LEASE)  # as if it had expired
         assert instance.runs.acquire_lease("successor")
-        assert instance.runs.save_progress("successor", replace(run, bucket=500, users=7))
+        assert instance.runs.save_progress("successor", replace(run, bucket=500))
         noted = store.get(keys.DEMOTION)
         pause.end()
         assert stopped.wait(20)

@@ -17,6 +17,7 @@ from levelgate.member.v1 import demotion_pb2 as demotion
 from levelgate.member.v1 import member_bulk_pb2 as bulk
 from levelgate.member.v1 import member_history_pb2 as history
 from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1 import rule_books_pb2 as rules
 from levelgate.shop.v1 import shop_admin_pb2 as shop_admin
 from levelgate.shop.v1 import shop_level_pb2 as shop
 from levelgate.upbot.v1 import eligibility_pb2 as eligibility
@@ -57,6 +58,11 @@ def game(**fields: object) -> upbot.CheckGameInfoRequest:
 def threshold(**fields: int | None) -> member.ProposedRule:
     rule: dict[str, Any] = {"vip_level": 1, "down_point": 0, "up_point": 5, **fields}
     return member.ProposedRule(**rule)
+
+
+def new_rule(**fields: int | str | None) -> rules.NewRule:
+    rule: dict[str, Any] = {"vip_level": 1, "name": "a", "down_point": 0, "up_point": 5, **fields}
+    return rules.NewRule(**rule)
 
 
 def wrong_fields(message: Message) -> list[str]:
@@ -168,6 +174,27 @@ def test_a_refusal_names_exactly_the_wrong_fields() -> None:
         ),
         (member.PreviewRulesRequest(rules=[threshold(vip_level=-1)]), ["rules[0].vipLevel"]),
         (member.PreviewRulesRequest(rules=[threshold(down_point=-1)]), []),
+        (rules.ReplaceRulesRequest(), ["rules", "expectedVersion"]),
+        (rules.ReplaceRulesRequest(rules=[new_rule()] * 100, expected_version=0), []),
+        (rules.ReplaceRulesRequest(rules=[new_rule()] * 101, expected_version=0), ["rules"]),
+        (rules.ReplaceRulesRequest(rules=[new_rule()], expected_version=-1), ["expectedVersion"]),
+        (
+            rules.ReplaceRulesRequest(
+                rules=[new_rule(), new_rule(name="", down_point=None)], expected_version=0
+            ),
+            ["rules[1].downPoint", "rules[1].name"],
+        ),
+        (
+            rules.ReplaceRulesRequest(
+                rules=[new_rule(vip_level=None, pic_url="x" * 2_049)], expected_version=0
+            ),
+            ["rules[0].vipLevel", "rules[0].picUrl"],
+        ),
+        (rules.RestoreRulesRequest(), ["version", "expectedVersion"]),
+        (rules.RestoreRulesRequest(version=0, expected_version=0), ["version"]),
+        (rules.RestoreRulesRequest(version=1, expected_version=0), []),
+        (rules.ListRuleVersionsRequest(), []),
+        (rules.ListRuleVersionsRequest(page_size=101, before=0), ["pageSize", "before"]),
         (member.GetRuleBookRequest(), []),
         (member.GetRuleBookRequest(version=-1), ["version"]),
         (history.ListHistoryRequest(), ["userId"]),
@@ -176,6 +203,13 @@ def test_a_refusal_names_exactly_the_wrong_fields() -> None:
         (demotion.PlanDemotionRequest(sample_size=101), ["sampleSize"]),
         (demotion.PlanDemotionRequest(sample_size=0), []),
         (demotion.RunDemotionRequest(), ["planId"]),
+        (demotion.StartDemotionRequest(), ["planId"]),
+        (demotion.StartDemotionRequest(plan_id="p", rate=0), ["rate"]),
+        (demotion.StartDemotionRequest(plan_id="p", rate=100_000), []),
+        (demotion.StartDemotionRequest(plan_id="p", rate=100_001), ["rate"]),
+        (demotion.StopDemotionRequest(), ["runId"]),
+        (demotion.ListDemotionRunsRequest(page_size=101), []),
+        (demotion.ListDemotionRunsRequest(page_size=102), ["pageSize"]),
         (demotion.ListAtRiskRequest(), ["points"]),
         (demotion.ListAtRiskRequest(points=0), ["points"]),
         (demotion.ListAtRiskRequest(points=1, page_size=1_001), ["pageSize"]),

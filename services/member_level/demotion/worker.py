@@ -142,7 +142,9 @@ class DemotionWorker:
         return saved
 
     def _end(self, run: Run) -> Run | None:
-        ended = replace(run, users=self._bulk.demoted_by(run.id))
+        # The buckets also count what a crashed worker did not save, but only for a day, and a run
+        # with a low rate may take longer.
+        ended = replace(run, users=max(run.users, self._bulk.demoted_by(run.id)))
         since = time.monotonic()
         finished = self._runs.finish(self._name, ended)
         if finished is None:
