@@ -1,35 +1,21 @@
-"""Runs that are started, stopped and listed, by any instance and with any of them crashing."""
+"""Runs with a rate of their own, and runs that are stopped, by any instance and after a crash."""
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from levelgate.member.v1 import demotion_pb2 as pb
-from levelgate.member.v1 import rule_books_pb2
-from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
-from levelgate.member.v1.rule_books_pb2_grpc import RuleBooksStub
 from operations.commands.demo import prepare
 from services.member_level.demotion import worker as demotion_worker
-from services.member_level.demotion.run import Plan, Run, RunState
-from services.member_level.demotion.run_store import ENDED_KEPT
-from services.rules.rule_book import RuleBook
+from services.member_level.demotion.run import Run, RunState
 from services.store import keys
 from services.store.store import Store
 from services.user_state.bulk import BATCH
 from services.user_state.rows import Row
 from services.user_state.state import UserState
 from tests.stack.waiting import until
-from tests.support.following import Context, Following, Instance
+from tests.support.following import Context, Following, Instance, earlier_run, listed, started
 from tests.support.levels import BUCKETS, same_bucket
-from tests.support.member_calls import due, failure, import_rows, plan
-from tests.support.service import Service, running_service
 
-RUNNING = pb.RunDemotionResponse.STATE_RUNNING
-STOPPED = pb.RunDemotionResponse.STATE_STOPPED
 # One step of a worker re-evaluates this many of them at most, and then waits to respect the rate.
 NAMES = same_bucket(3 * BATCH)
 
@@ -49,10 +35,6 @@ def write_due(instance: Instance) -> None:
     instance.bulk.write([Row(user, 600, 3) for user in NAMES], instance.rules.book().thresholds)
 
 
-def started(instance: Instance, name: str = "run", rate: int | None = None) -> Run:
-    return instance.demotions.start(Run(name, "app", instance.rules.book().version, rate=rate))
-
-
 def ended(instance: Instance, name: str = "run") -> Run:
     until(lambda: instance.runs.ended(name) is not None, "the run ends")
     run = instance.runs.ended(name)
@@ -64,10 +46,6 @@ def demoted(store: Store) -> int:
     users = UserState(store, BUCKETS)
     records = [users.get(name) for name in NAMES]
     return sum(record is not None and record.level == 1 for record in records)
-
-
-def one_run(store: Store) -> list[str]:
-    return [run.id for run in Instance(store).runs.runs(101)]
 
 
 def test_a_run_waits_for_its_own_rate_until_another_instance_stops_it(
@@ -150,7 +128,7 @@ def test_a_run_that_was_stopped_after_its_worker_crashed_is_ended_by_the_next_on
     # The worker that was taken for dead cannot change the end.
     assert crashed.runs.save_progress("crashed", run) is None
     assert crashed.runs.finish("crashed", replace(run, state=RunState.DONE)) is None
-    assert one_run(store) == ["run"]
+    assert listed(store) == ["run"]
 
 
 def test_who_asked_first_stopped_the_run(instance: Instance) -> None:
@@ -215,165 +193,18 @@ def test_a_call_that_follows_does_not_start_again_what_an_app_stopped(
         instance.demotions.run_to_completion("app", follower)
         assert following.ended()
     assert following.states[-1] is RunState.STOPPED
-    assert one_run(store) == ["run"]
-
-
-def test_the_last_hundred_runs_are_retained(instance: Instance, store: Store) -> None:
-    assert instance.runs.acquire_lease("worker")
-    for number in range(ENDED_KEPT + 5):
-        run = instance.runs.start(Run(f"run-{number}", "app", 1))
-        assert instance.runs.finish("worker", replace(run, state=RunState.DONE))
-    newest_first = [f"run-{number}" for number in range(ENDED_KEPT + 4, 4, -1)]
-    assert one_run(store) == newest_first
-    started(instance, "current")
-    assert one_run(store) == ["current", *newest_first]
-    assert [run.id for run in instance.runs.runs(2)] == ["current", newest_first[0]]
-    assert instance.runs.ended("run-4") is None
-    assert instance.runs.stop("run-4", "app") is None
-
-
-def test_the_end_of_a_run_is_saved_everywhere_or_nowhere(instance: Instance, store: Store) -> None:
-    plan = instance.runs.create_plan("app", 1, time.time())
-    run = started(instance, plan.id)
-    done = replace(run, state=RunState.DONE)
-    assert instance.runs.acquire_lease("worker")
-    assert instance.runs.finish("stranger", done) is None
-    assert instance.runs.ended(plan.id) is None
-    assert instance.runs.get_plan(plan.id) == plan
-    finished = instance.runs.finish("worker", done)
-    assert instance.runs.ended(plan.id) == instance.runs.current() == finished
-    found = instance.runs.get_plan(plan.id)
-    assert found == Plan(plan.id, "app", 1, plan.created, replace(done, started=None))
-    # After a hundred other runs only the plan knows the end.
-    store.delete(keys.ENDED_DEMOTIONS)
-    instance.runs.start(Run("next", "app", 1))
-    store.delete(keys.ENDED_DEMOTIONS)
-    assert instance.runs.ended(plan.id) == found.ended
-
-
-def earlier(**fields: object) -> str:
-    """The document of a run as the release before wrote it."""
-    run = {"id": "old", "app": "x", "rule_version": 1, "state": "running", "bucket": 0}
-    return json.dumps({**run, "rounds": 0, "is_more": False, "users": 0, **fields})
+    assert listed(store) == ["run"]
 
 
 def test_a_run_of_the_release_before_continues_and_can_be_stopped(
     instance: Instance, store: Store
 ) -> None:
     write_due(instance)
-    store.set(keys.DEMOTION, earlier(rule_version=instance.rules.book().version))
+    store.set(keys.DEMOTION, earlier_run(rule_version=instance.rules.book().version))
     with instance.working():
         run = ended(instance, "old")
     assert (run.state, run.users, run.started) == (RunState.DONE, len(NAMES), None)
-    store.set(keys.DEMOTION, earlier(id="older"))
+    store.set(keys.DEMOTION, earlier_run(id="older"))
     assert instance.runs.stop("older", "manager") is not None
     with Instance(store).working():
         assert ended(instance, "older").stopped_by == "manager"
-
-
-def test_a_run_that_the_release_before_ended_is_listed_once(
-    instance: Instance, store: Store
-) -> None:
-    store.set(keys.DEMOTION, earlier(state="done", users=4))
-    assert one_run(store) == ["old"]
-    started(instance, "new")
-    assert one_run(store) == ["new", "old"]
-    assert instance.runs.acquire_lease("worker")
-    assert instance.runs.finish("worker", Run("new", "app", 1, RunState.DONE))
-    started(instance, "newest")
-    assert one_run(store) == ["newest", "new", "old"]
-
-
-def test_the_release_before_reads_every_document_that_it_knows(
-    instance: Instance, store: Store
-) -> None:
-    """Its Run fails on any other field."""
-    plan = instance.runs.create_plan("app", 1, 1)
-    run = started(instance, plan.id, rate=5)
-    known = set(json.loads(earlier()))
-    assert instance.runs.acquire_lease("worker")
-    steps: list[Callable[[], object]] = [
-        lambda: instance.runs.stop(plan.id, "manager"),
-        lambda: instance.runs.save_progress("worker", run),
-        lambda: instance.runs.finish("worker", replace(run, state=RunState.STOPPED)),
-    ]
-    for step in steps:
-        assert set(json.loads(store.get(keys.DEMOTION) or b"")) == known
-        step()
-    assert set(json.loads(store.get(keys.DEMOTION) or b"")) == known
-    stored = json.loads(store.get(keys.demotion_plan(plan.id)) or b"")
-    assert set(stored) == set(asdict(plan))
-    assert set(stored["ended"]) == known
-
-
-def test_a_replacement_of_the_rules_stops_a_run_in_progress(
-    address: str, store: Store, tmp_path: Path
-) -> None:
-    demo = prepare(address)
-    with running_service(address, tmp_path / "log") as service:
-        service.token = demo.token
-        service.wait_for("SERVING")
-        import_rows(service, due(1_000))
-        planned = plan(service)
-        stub = DemotionStub(service.channel)
-        start = pb.StartDemotionRequest(plan_id=planned.plan_id, rate=50)
-        run = stub.StartDemotion(start, timeout=5, metadata=service.metadata).data
-        assert (run.run_id, run.state, run.rate) == (planned.plan_id, RUNNING, 50)
-        # Another plan cannot be started meanwhile, and this one is not started twice.
-        other = pb.StartDemotionRequest(plan_id=plan(service).plan_id)
-        wanted = ("FAILED_PRECONDITION", "DEMOTION_RUNNING", "plan_id")
-        call = stub.StartDemotion
-        assert failure(lambda: call(other, timeout=5, metadata=service.metadata)) == wanted
-        again = call(start, timeout=5, metadata=service.metadata).data
-        assert (again.run_id, again.started) == (run.run_id, run.started)
-
-        rules = [
-            rule_books_pb2.NewRule(vip_level=0, name="a", down_point=0, up_point=500),
-            rule_books_pb2.NewRule(vip_level=3, name="b", down_point=500, up_point=900),
-        ]
-        replace_rules = rule_books_pb2.ReplaceRulesRequest(rules=rules, expected_version=1)
-        RuleBooksStub(service.channel).ReplaceRules(
-            replace_rules, timeout=5, metadata=service.metadata
-        )
-        (listed,) = stopped_runs(service)
-        assert (listed.run_id, listed.HasField("stopped_by")) == (planned.plan_id, False)
-        assert RuleBook(store).book().version == 2
-        # 600 points earn level 3 now, so whoever was not reached keeps it.
-        levels = {service.show(f"due-{number}").data.level for number in range(0, 1_000, 100)}
-        assert levels <= {1, 3}
-        again = call(start, timeout=5, metadata=service.metadata).data
-        assert again == listed
-
-
-def stopped_runs(service: Service) -> list[pb.DemotionRun]:
-    stub = DemotionStub(service.channel)
-    request = pb.ListDemotionRunsRequest()
-
-    def runs() -> list[pb.DemotionRun]:
-        reply = stub.ListDemotionRuns(request, timeout=5, metadata=service.metadata)
-        return list(reply.data.runs)
-
-    until(lambda: runs()[0].state == STOPPED, "the run stops")
-    return runs()
-
-
-def test_a_run_is_stopped_through_the_other_instance(address: str, tmp_path: Path) -> None:
-    demo = prepare(address)
-    with (
-        running_service(address, tmp_path / "1.log") as first,
-        running_service(address, tmp_path / "2.log") as second,
-    ):
-        for service in (first, second):
-            service.token = demo.token
-            service.wait_for("SERVING")
-        import_rows(first, due(1_000))
-        planned = plan(first)
-        start = pb.StartDemotionRequest(plan_id=planned.plan_id, rate=50)
-        DemotionStub(first.channel).StartDemotion(start, timeout=5, metadata=first.metadata)
-        stop = pb.StopDemotionRequest(run_id=planned.plan_id)
-        asked = DemotionStub(second.channel).StopDemotion(stop, timeout=5, metadata=second.metadata)
-        assert asked.data.stopped_by == "demo"
-        (run,) = stopped_runs(second)
-        assert (run.run_id, run.stopped_by, run.rate) == (planned.plan_id, "demo", 50)
-        assert run.members < 1_000
-        assert plan(first).members == 1_000 - run.members

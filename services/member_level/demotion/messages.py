@@ -27,7 +27,8 @@ def run_message(run: Run, buckets: Buckets) -> pb.DemotionRun:
         started=None if run.started is None else timestamp(run.started),
         ended=None if run.ended is None else timestamp(run.ended),
         app=run.app,
-        stopped_by=run.stopped_by,
+        # A worker of the release before does not see the request, and brings the run to its end.
+        stopped_by=None if run.state is RunState.DONE else run.stopped_by,
         rate=run.rate,
     )
 
