@@ -137,7 +137,7 @@ requirements: $(INSTALLED) ## Pin the newest versions of the packages in require
 	    --no-header --quiet $$name.in -o $$name.txt || exit 1; done
 
 .PHONY: vendor
-vendor: $(INSTALLED) ## Copy the pinned browser libraries from npm into gateway/web/vendor/
+vendor: $(INSTALLED) ## Copy the pinned browser libraries from npm into the repository
 	$(BIN)/python -m tools.vendor
 
 .PHONY: clean

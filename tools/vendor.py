@@ -2,7 +2,7 @@
 
 The pages of the gateway load nothing from another host, and a clone, an image and `make run` need
 no Node.js. So the files are committed; this command is only needed to update one: change its
-version in gateway/web/vendor/packages.json, run it, and review the new checksums.
+version in gateway/web/vendor.json, run it, and review the new checksums.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ROOT / "gateway/web/vendor/packages.json"
+PACKAGES = ROOT / "gateway/web/vendor.json"
 
 
 def read_packages() -> dict[str, Any]:
