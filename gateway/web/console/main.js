@@ -2,7 +2,7 @@
 import { html, nothing, render } from "./lit.js";
 import { dialogView, openDialog } from "./dialog.js";
 import { currentLanguage, languageName, otherLanguage, setLanguage, t } from "./language.js";
-import { api, onChange, page, readPlace, update } from "./page.js";
+import { api, page, start, update } from "./page.js";
 import { signInView } from "./views/sign_in.js";
 import { views } from "./views/all.js";
 
@@ -78,12 +78,4 @@ function draw() {
   openDialog();
 }
 
-/** Lets the view of the new place load what it shows. */
-export function arrive() {
-  update({ place: readPlace(), notice: null });
-  if (api.isSignedIn) currentView()?.arrive?.(page.place.slice(1));
-}
-
-onChange(draw);
-addEventListener("hashchange", arrive);
-arrive();
+start(draw, (rest) => currentView()?.arrive?.(rest));

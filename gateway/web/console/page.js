@@ -13,11 +13,21 @@ export const page = {
 };
 
 let draw = () => {};
+let load = () => {};
 let isWaiting = false;
 
-/** `drawn` draws the whole page; it is called at most once per frame. */
-export function onChange(drawn) {
+/** `drawn` draws the whole page, `loaded` lets the view of a new place load what it shows. */
+export function start(drawn, loaded) {
   draw = drawn;
+  load = loaded;
+  addEventListener("hashchange", arrive);
+  arrive();
+}
+
+/** Shows the place in the address. Sign-in calls it, too: only then a view can load anything. */
+export function arrive() {
+  update({ place: readPlace(), notice: null });
+  if (api.isSignedIn) load(page.place.slice(1));
 }
 
 export function update(changes = {}) {
@@ -34,7 +44,7 @@ export function goTo(...place) {
   location.hash = `#/${place.map(encodeURIComponent).join("/")}`;
 }
 
-export function readPlace() {
+function readPlace() {
   const place = location.hash.replace(/^#\//, "").split("/").filter(Boolean);
   try {
     return place.map(decodeURIComponent);

@@ -2,8 +2,7 @@
 import { html } from "../lit.js";
 import { run } from "../actions.js";
 import { t } from "../language.js";
-import { api, page } from "../page.js";
-import { arrive } from "../main.js";
+import { api, arrive } from "../page.js";
 
 const model = { busy: false };
 
@@ -13,7 +12,7 @@ async function signIn(event) {
   await run(model, () => api.signIn(form.appid.value.trim(), form.secret.value));
   if (api.isSignedIn) {
     form.reset();
-    arrive(page.place);
+    arrive();
   }
 }
 
