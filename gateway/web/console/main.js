@@ -46,7 +46,7 @@ function skip(event) {
 function navigation(current) {
   return html`
     <nav aria-label=${t("navigation")}>
-      ${allowed().map((view) => html`
+      ${allowed().filter((view) => !view.isHidden).map((view) => html`
         <a href="#/${view.name}" aria-current=${view === current ? "page" : "false"}>${t(`view.${view.name}`)}</a>`)}
     </nav>`;
 }

@@ -142,9 +142,9 @@ function draw() {
     ${conflictView()}
     <section class="card">
       ${picture(model.draft, model.counts, found, api.has("rules:write"))}
-      ${ruleForm(model.draft, found, api.has("rules:write"))}
       ${buttons(found)}
       ${previewView()}
+      ${ruleForm(model.draft, found, api.has("rules:write"))}
     </section>
     ${versionsView({ current: model.base, canRestore: api.has("rules:write") && !isChanged(), restored: load })}`;
 }
