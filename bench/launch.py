@@ -113,7 +113,7 @@ class Processes:
                 raise EndedError(f"{name} ended with {process.returncode}:\n" + "\n".join(lines))
             return is_ready()
 
-        _until(is_ready_or_ended, name)
+        until(is_ready_or_ended, name)
         self.start_cpu_seconds[name] = self.cpu_seconds([name])
 
     def cpu_seconds(self, names: Sequence[str]) -> float:
@@ -148,7 +148,8 @@ def _resident_mebibytes(pid: int) -> float:
     return int(line.split()[1]) / 1_024
 
 
-def _until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits; an error of the store's client counts as not yet."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
