@@ -6,7 +6,10 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from http.client import HTTPResponse, IncompleteRead
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from services.store.batches import batched
 from tests.fuzz.envelopes import HttpReply
@@ -77,38 +80,25 @@ def _is_over(exchange: Exchange, *, is_raw: bool) -> bool:
 
 def parsed(answer: bytes, *, is_head: bool = False) -> HttpReply | None:
     """The first reply in these bytes after informational ones; None if it is incomplete."""
-    while True:
-        head, separator, answer = answer.partition(b"\r\n\r\n")
-        if not separator:
-            return None
-        status, headers = parsed_head(head)
-        if status >= 200:
-            break
-    if is_head:
-        return HttpReply(status, headers, b"")
-    if headers.get("transfer-encoding") == "chunked":
-        body = _unchunked(answer)
-        return None if body is None else HttpReply(status, headers, body)
-    length = int(headers.get("content-length", 0))
-    return HttpReply(status, headers, answer[:length]) if len(answer) >= length else None
+    while answer.startswith(b"HTTP/1.1 1"):
+        answer = answer.partition(b"\r\n\r\n")[2]
+    if b"\r\n\r\n" not in answer:
+        return None
+    received: Any = SimpleNamespace(makefile=lambda _mode: BytesIO(answer))
+    response = HTTPResponse(received, method="HEAD" if is_head else "GET")
+    response.begin()
+    try:
+        body = response.read()
+    except IncompleteRead:
+        return None
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return HttpReply(response.status, headers, body)
 
 
 def parsed_head(head: bytes) -> tuple[int, dict[str, str]]:
     lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines[1:])
     return int(lines[0].split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
-
-
-def _unchunked(rest: bytes) -> bytes | None:
-    body = b""
-    while True:
-        size, separator, rest = rest.partition(b"\r\n")
-        length = int(size, 16) if separator else 0
-        if not separator or len(rest) < length + 2:
-            return None
-        if not length:
-            return body
-        body, rest = body + rest[:length], rest[length + 2 :]
 
 
 def whole(head: bytes, body: bytes, framing: str) -> bytes:
