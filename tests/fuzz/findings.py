@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from tests.fuzz.inputs import Input, from_document, to_document
 
 _CORPUS = Path(__file__).with_name("corpus.jsonl")
+# The path of an RPC, or the first part of any other path.
+_PATH = re.compile(r"/levelgate[\w.]+/\w+|/\w+")
 _VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
@@ -28,8 +30,9 @@ class Finding:
     @property
     def signature(self) -> str:
         """The same for findings that probably have the same cause."""
-        subject = self.given.subject if self.given else ""
-        parts = (self.invariant, subject, self.what[:160])
+        path = _PATH.search(str(self.given))
+        target = self.given.target if self.given else ""
+        parts = (self.invariant, target, path[0] if path else "", self.what[:160])
         return " | ".join(_VARYING.sub("N", part) for part in parts)
 
     def write(self) -> str:

@@ -96,7 +96,7 @@ class Worker:
         """Sends an old input; returns what is wrong with the answer."""
         self.pipe.send(given)
         if not self.pipe.poll(60):
-            raise TimeoutError(f"no answer to {given.subject}")
+            raise TimeoutError(f"no answer to {given}")
         why: str | None = self.pipe.recv()
         return why
 
