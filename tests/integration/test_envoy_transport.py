@@ -2,10 +2,10 @@
 
 from contextlib import ExitStack
 
+from bench.half_open import Call, Connection, half_open
 from levelgate.member.v1 import member_level_pb2
 from tests.stack.waiting import until
 from tests.support.bystanders import message
-from tests.support.half_open import Call, Connection, half_open
 from tests.support.service import Service
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"

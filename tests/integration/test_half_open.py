@@ -15,6 +15,16 @@ import httpx
 import pytest
 from h2.exceptions import ProtocolError
 
+from bench.half_open import (
+    LARGEST,
+    Address,
+    Call,
+    Connection,
+    half_open,
+    reset_calls,
+    unfinished,
+    unread,
+)
 from levelgate.member.v1.member_history_pb2 import WatchLevelsRequest
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.upbot.v1.eligibility_pb2 import Condition, EligibilityBatchCheckRequest
@@ -32,16 +42,6 @@ from tests.support.bystanders import (
     WHOLE,
     calls_of_another,
     message,
-)
-from tests.support.half_open import (
-    LARGEST,
-    Address,
-    Call,
-    Connection,
-    half_open,
-    reset_calls,
-    unfinished,
-    unread,
 )
 from tests.support.running import RunningStack
 
