@@ -17,6 +17,7 @@ from operations.commands.demo import Demo, prepare
 from operations.local_stack.preflight import StackError
 from operations.local_stack.settings import HOST, Settings
 from services.store.client import why_unavailable
+from services.store.layout import LayoutMismatchError
 
 STORE_CONF = Path(__file__).parents[1] / "deployment" / "store.conf"
 
@@ -68,6 +69,8 @@ def load_demo(settings: Settings) -> Demo:
     """Shows that the store is ready. Raises NotReadyError, StackError."""
     try:
         return prepare(settings.store_url)
+    except LayoutMismatchError as error:
+        raise StackError(str(error)) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise NotReadyError(f"the store does not answer: {why_unavailable(error)}") from error
     except ValueError as error:

@@ -21,7 +21,9 @@ from operations.local_stack.preflight import StackError
 STDOUT = 1
 POLL_SECONDS = 0.05
 START_SECONDS = 60.0
+# Even if every byte is escaped, a pipe that is ready takes such a line at once (PIPE_BUF).
 LONGEST_LINE = 1_000
+LINES_AT_A_TIME = 1_000
 
 T = TypeVar("T")
 
@@ -73,7 +75,10 @@ class Child:
         self._new_lines = self.log.open("rb")
 
     def pass_log_on(self) -> None:
-        while _is_read() and (line := self._new_lines.readline(LONGEST_LINE)):
+        # A limited number, so that a log that grows faster than it is shown does not delay a stop.
+        for _ in range(LINES_AT_A_TIME):
+            if not _is_read() or not (line := self._new_lines.readline(LONGEST_LINE)):
+                return
             _say(_printable(line), self.name)
 
     def stop(self, seconds: float) -> None:

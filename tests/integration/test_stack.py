@@ -181,13 +181,20 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_demo_data_that_cannot_be_loaded_ends_the_run(
-    refused: Callable[..., str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("HSET", keys.RULES, "not", "rules"), "the demo data could not be loaded: "),
+        (("SET", keys.LAYOUT, "another"), "the store's layout is another, "),
+    ],
+)
+def test_a_store_with_other_contents_ends_the_run(
+    refused: Callable[..., str], tmp_path: Path, command: tuple[str, ...], message: str
 ) -> None:
     with server(SERVERS["valkey"], tmp_path) as store, redis.Redis(port=store.port) as client:
-        client.hset(keys.RULES, "not", "rules")
+        client.execute_command(*command)
         line = refused(REDIS_URL=store.address)
-    assert line.startswith("the demo data could not be loaded: ")
+    assert line.startswith(message)
 
 
 @pytest.mark.parametrize(
