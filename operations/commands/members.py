@@ -9,6 +9,7 @@ a member who already equals its line stays unchanged. Exit code 0: all lines wer
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TextIO
 
@@ -74,34 +75,27 @@ def _import(options: argparse.Namespace, where: Connection) -> int:
     ):
         done = import_rows(service, file, options.format, rejects)
     hint = f", with reasons in {rejects}" if done.rejected else ""
-    _say(f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected{hint}")
+    counts = f"{done.written} written, {done.unchanged} unchanged, {done.rejected} rejected"
+    print(f"{counts}{hint}", file=sys.stderr)
     return REJECTED if done.rejected else 0
 
 
 def _export(options: argparse.Namespace, where: Connection) -> int:
     if options.format == "csv" and options.with_history:
         sys.exit("CSV cannot hold histories: use NDJSON with --with-history")
-    if options.file == "-":
-        target = sys.stdout.fileno()
-        with open(target, "w", encoding="utf-8", newline="\n", closefd=False) as out:
-            _export_to(out, options, where)
-        return 0
     path = Path(options.file)
-    if path.exists():
+    if options.file == "-":
+        out: AbstractContextManager[TextIO] = open(  # noqa: SIM115 - closed below
+            sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False
+        )
+    elif path.exists():
         sys.exit(f"{path} exists already: delete it, or give another name")
-    with named_when_complete(path) as file:
-        _export_to(file, options, where)
-    return 0
-
-
-def _export_to(file: TextIO, options: argparse.Namespace, where: Connection) -> None:
-    with member_bulk(where) as service:
+    else:
+        out = named_when_complete(path)
+    with out as file, member_bulk(where) as service:
         count = export_rows(service, file, options.format, with_history=options.with_history)
-    _say(f"{count} members")
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    print(f"{count} members", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
