@@ -133,6 +133,14 @@ def test_a_carriage_return_or_an_open_quote_rejects_only_its_own_line(
         assert level_of(user) == 1
 
 
+def test_a_file_without_a_valid_line_changes_nothing(run: Run, file: Path) -> None:
+    file.write_text("user_id,points\na,x\nb\n")
+    code, _, errors = run("import", file)
+    assert (code, errors.partition(",")[0], "2 rejected" in errors) == (2, "0 written", True)
+    file.write_text("user_id,points\n")
+    assert run("import", file)[2] == "0 written, 0 unchanged, 0 rejected\n"
+
+
 class Restarting(MemberBulkServicer):
     """A service that stops during the first calls; another instance then takes over."""
 
