@@ -16,8 +16,14 @@ from gateway.settings import GatewaySettings
 from levelgate.member.v1.member_level_pb2 import ListRulesRequest
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from tests.gateway.families import BUSY, MEMBER
-from tests.gateway.running import Gateway, running_gateway, virtual_hosts, wait_until
-from tests.gateway.test_gateway_streams import channel_to
+from tests.gateway.refusals import list_rules
+from tests.gateway.running import (
+    Gateway,
+    channel_to,
+    running_gateway,
+    virtual_hosts,
+    wait_until,
+)
 from tests.gateway.upstream import Answer, Upstream, failing, raising, slow
 from tests.gateway.wire import Wire
 
@@ -96,7 +102,7 @@ def test_an_instance_is_not_ejected_for_the_short_deadlines_of_a_caller(
     both: Gateway, second: Upstream
 ) -> None:
     second.answers["ListRules"] = in_time
-    with channel_to(both) as channel, ThreadPoolExecutor(8) as pool:
+    with channel_to(both) as channel, ThreadPoolExecutor(24) as pool:
         rules = MemberLevelStub(channel).ListRules
         for seconds in (0.001, 0.01, 0.05):
             for _ in range(20):
@@ -211,6 +217,7 @@ def test_calls_above_the_limit_of_a_service_are_refused_at_once(
     upstream.answers["ListRules"] = slow(1.0)
     with (
         running_gateway(tmp_path, upstream.ports, {"max_requests: 1024": "max_requests: 4"}) as few,
+        channel_to(few) as channel,
         ThreadPoolExecutor(12) as pool,
     ):
 
@@ -219,10 +226,13 @@ def test_calls_above_the_limit_of_a_service_are_refused_at_once(
             reply = few.client.get("/show")
             return reply.status_code, time.monotonic() - started, reply.text
 
-        replies = [task.result() for task in [pool.submit(timed) for _ in range(12)]]
+        tasks = [pool.submit(timed) for _ in range(12)]
+        wait_until(lambda: len(upstream.calls) == 4, "four calls are in progress")
+        assert list_rules(channel) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+        replies = [task.result() for task in tasks]
         assert Counter(status for status, _, _ in replies) == {200: 4, 503: 8}
         assert max(seconds for status, seconds, _ in replies if status == 503) < 0.9
         assert {text for status, _, text in replies if status == 503} == {
             MEMBER.failure(1000, BUSY)
         }
-        assert few.counter("cluster.member_level.upstream_rq_active_overflow") == 8
+        assert few.counter("cluster.member_level.upstream_rq_active_overflow") == 9

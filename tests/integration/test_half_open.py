@@ -48,6 +48,8 @@ from tests.support.running import RunningStack
 CONNECTIONS, CALLS_EACH = 5, 100
 STREAMS = ServerSettings.model_fields["streams"].default
 SERVICES = tuple(WHOLE)
+# Envoy closes a connection after 500 resets, grpcio's library after 1,000.
+RESETS = 3_000
 
 
 def address(target: str) -> Address:
@@ -154,11 +156,11 @@ def test_thousands_of_resets_by_one_caller_end_no_call_of_others(stack: RunningS
     with ThreadPoolExecutor(1) as pool:
         others = pool.submit(call_until_over)
         try:
-            while resets < 8_000:
+            while resets < RESETS:
                 # The gateway closes the connection of such a caller after some hundred resets.
                 with ExitStack() as opened, suppress(OSError, ProtocolError):
                     caller = Connection(address(stack.gateway), opened)
-                    while resets < 8_000:
+                    while resets < RESETS:
                         resets += caller.begin(calls)
                         caller.flush()
                         caller.reset()
@@ -196,9 +198,9 @@ def test_messages_of_unidentified_callers_are_not_decompressed(stack: RunningSta
     before = resident_mib(stack)
     with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
         call: Any = channel.unary_unary(BATCH_CHECK)
-        calls = [call.future(bomb, compression=grpc.Compression.Gzip) for _ in range(80)]
+        calls = [call.future(bomb, compression=grpc.Compression.Gzip) for _ in range(40)]
         codes = Counter(each.code() for each in calls)
-    assert codes == {grpc.StatusCode.UNAUTHENTICATED: 80}
+    assert codes == {grpc.StatusCode.UNAUTHENTICATED: 40}
     assert resident_mib(stack) < before + 50
     assert_others_are_served(stack, "upbot_checks", stack.grpc["upbot_checks"])
 
@@ -209,7 +211,7 @@ def test_refused_messages_of_identified_callers_are_not_kept_in_memory(stack: Ru
     before = resident_mib(stack)
     with grpc.insecure_channel(stack.grpc["upbot_checks"]) as channel:
         call: Any = channel.unary_unary(BATCH_CHECK)
-        for _ in range(3):
+        for _ in range(2):
             calls = [
                 call.future(bomb, metadata=token, compression=grpc.Compression.Gzip)
                 for _ in range(40)
