@@ -86,24 +86,19 @@ ANSWERS: list[Answer] = [
 ]
 
 
-def test_an_instance_is_not_ejected_for_any_answer(both: Gateway, second: Upstream) -> None:
-    with channel_to(both) as channel:
+def test_an_instance_is_not_ejected_for_any_answer_or_short_deadlines_of_a_caller(
+    both: Gateway, second: Upstream
+) -> None:
+    with channel_to(both) as channel, ThreadPoolExecutor(24) as pool:
+        rules = MemberLevelStub(channel).ListRules
         for answer in ANSWERS:
             second.answers["ListRules"] = answer
             second.calls.clear()
             show(both, 16)
             for _ in range(16):
-                MemberLevelStub(channel).ListRules.future(ListRulesRequest()).code()
+                rules.future(ListRulesRequest()).code()
             assert len(second.calls) >= 12
-    assert ejections(both) == 0
-
-
-def test_an_instance_is_not_ejected_for_the_short_deadlines_of_a_caller(
-    both: Gateway, second: Upstream
-) -> None:
-    second.answers["ListRules"] = in_time
-    with channel_to(both) as channel, ThreadPoolExecutor(24) as pool:
-        rules = MemberLevelStub(channel).ListRules
+        second.answers["ListRules"] = in_time
         for seconds in (0.001, 0.01, 0.05):
             for _ in range(20):
                 rules.future(ListRulesRequest(), timeout=seconds).code()
@@ -114,12 +109,26 @@ def test_an_instance_is_not_ejected_for_the_short_deadlines_of_a_caller(
     assert ejections(both) == 0
 
 
-def test_an_instance_that_hangs_gets_no_calls_until_it_answers_again(
+def test_an_instance_that_is_not_serving_or_hangs_gets_no_calls_until_it_answers_again(
     both: Gateway, second: Upstream, wires: dict[str, Wire]
 ) -> None:
+    def is_left_out() -> bool:
+        second.calls.clear()
+        show(both, 10)
+        return not second.calls
+
+    def is_chosen() -> bool:
+        second.calls.clear()
+        return show(both, 4) == {200: 4} and bool(second.calls)
+
+    second.set_healthy("member_level", False)
+    wait_until(is_left_out, "the instance that drains gets nothing")
+    second.set_healthy("member_level", True)
+    wait_until(is_chosen, "it is chosen again")
+
     wire = wires["member_level"]
     wire.is_open.clear()
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(24) as pool:
         # Calls that are sent to this instance get no answer.
         codes = Counter(pool.map(show_once, [both] * 24))
     assert codes[504] >= 5
@@ -127,21 +136,7 @@ def test_an_instance_that_hangs_gets_no_calls_until_it_answers_again(
     wait_until(lambda: show(both, 20) == {200: 20}, "it gets no calls")
     assert ejections(both) >= 1
     wire.is_open.set()
-    second.calls.clear()
-    wait_until(lambda: show(both, 4) == {200: 4} and bool(second.calls), "it is chosen again")
-
-
-def test_an_instance_that_is_not_serving_gets_no_calls(both: Gateway, second: Upstream) -> None:
-    second.set_healthy("member_level", False)
-
-    def is_left_out() -> bool:
-        second.calls.clear()
-        show(both, 10)
-        return not second.calls
-
-    wait_until(is_left_out, "the instance that drains gets nothing")
-    second.set_healthy("member_level", True)
-    wait_until(lambda: bool(show(both, 4)) and bool(second.calls), "it is chosen again")
+    wait_until(is_chosen, "it is chosen again")
 
 
 def test_no_call_fails_when_an_instance_is_gone(both: Gateway, wires: dict[str, Wire]) -> None:
