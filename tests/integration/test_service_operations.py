@@ -43,8 +43,9 @@ def service(
     settings = {
         "APP_RATE_LIMIT": "3",
         "MEMBER_LEVEL_CORE": str(CORE),
-        "REDIS_TIMEOUT_SECONDS": "0.5",
-        "REDIS_CONNECT_SECONDS": "0.5",
+        # It is soon noticed that the store is silent, but not because the machine is busy.
+        "REDIS_TIMEOUT_SECONDS": "1",
+        "REDIS_CONNECT_SECONDS": "1",
     }
     token = prepare(store_server.address).token
     with running_service(store_server.address, log, **settings) as started:
@@ -225,7 +226,7 @@ def test_healthz_has_the_status_of_the_port_for_calls(
     until(lambda: healthz(service) == (200, "SERVING\n"), "healthy")
     store_server.process.send_signal(signal.SIGSTOP)
     until(lambda: healthz(service) == (503, "NOT_SERVING\n"), "the store is silent")
-    assert reasons(service) == ["it does not answer in time"]
+    assert reasons(service)[-1] == "it does not answer in time"
     store_server.process.send_signal(signal.SIGCONT)
     until(lambda: healthz(service)[0] == 200, "healthy again")
     service.process.send_signal(signal.SIGTERM)
