@@ -158,4 +158,4 @@ def test_no_check_after_an_acknowledged_write_is_stale(suite: Suite) -> None:
     # Without Store.confirm about one check a round is stale.
     _run(suite, clients=1, rounds=12)
     # Under load the delay occurs without other readers, too, but in few rounds.
-    _run(suite._replace(others=OtherReaders([])), clients=4, rounds=15)
+    _run(suite._replace(others=OtherReaders([])), clients=4, rounds=25)
