@@ -25,6 +25,8 @@ from tests.support.following import Context, Following, Instance
 from tests.support.member_calls import due, import_rows, plan
 from tests.support.service import Service, running_service
 
+pytestmark = pytest.mark.stores("valkey")
+
 # Longer than any test waits: what ends sooner was woken.
 NEVER = 3_600.0
 DUE = [Row(f"due-{number}", 600, 3) for number in range(300)]

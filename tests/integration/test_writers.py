@@ -35,7 +35,7 @@ from tests.support.store_server import SERVERS, server, store_settings
 WRITERS = 64
 WRITES = 12
 USERS = [f"busy-{number}" for number in range(6)]
-KILLS = 4
+KILLS = 2
 AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 GIVE_UP_SECONDS = 120.0
 
