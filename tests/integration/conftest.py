@@ -60,13 +60,16 @@ class Stores:
         empty(client)
         return client
 
-    def service(self, address: str) -> Service:
-        """A running member_level at this store."""
+    def service(self, address: str, **settings: str) -> Service:
+        """A running member_level at this store, which has the demo data."""
+        demo = prepare(address)
         found = self._services.get(address)
         if found is None or found.process.poll() is not None:
             log = self._folders.mktemp("service") / "service.log"
-            found = self._opened.enter_context(running_service(address, log))
+            found = self._opened.enter_context(running_service(address, log, **settings))
             self._services[address] = found
+        found.token = demo.token
+        found.wait_for("SERVING")
         return found
 
     def _started(self, kind: str) -> StoreSettings:
@@ -87,7 +90,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
 @pytest.fixture
 def any_store(request: pytest.FixtureRequest, stores: Stores) -> StoreSettings:
     """Each kind of store, unless a mark selects some."""
-    return stores.settings(request.param, "service" if "member" in request.fixturenames else "")
+    services = {"member", "slow_member"}.intersection(request.fixturenames)
+    return stores.settings(request.param, "".join(services))
 
 
 @pytest.fixture
@@ -127,11 +131,15 @@ def address(any_store: StoreSettings, store: Store) -> str:
 @pytest.fixture
 def member(address: str, stores: Stores) -> Service:
     """A running member_level with the demo data, which several tests use one after the other."""
-    demo = prepare(address)
-    service = stores.service(address)
-    service.token = demo.token
-    service.wait_for("SERVING")
-    return service
+    return stores.service(address)
+
+
+@pytest.fixture
+def slow_member(address: str, stores: Stores) -> Service:
+    """Another one, which takes a second to demote 50 members."""
+    # More long calls than the tests make at a time, so that none of them is refused.
+    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "50", "MEMBER_LEVEL_LONG_CALLS": "32"}
+    return stores.service(address, **settings)
 
 
 @pytest.fixture

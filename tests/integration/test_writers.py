@@ -33,7 +33,7 @@ from tests.support.service import Service
 from tests.support.store_server import SERVERS, server, store_settings
 
 WRITERS = 64
-WRITES = 12
+WRITES = 8
 USERS = [f"busy-{number}" for number in range(6)]
 KILLS = 2
 AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -110,7 +110,7 @@ def acknowledged(stub: MemberLevelStub, request: pb.AddPointsRequest, token: str
             if error.code() not in AWAY:
                 raise
             assert time.monotonic() < deadline, "never acknowledged"
-            time.sleep(0.02)
+            time.sleep(0.05)
         else:
             return reply.data.version
 
