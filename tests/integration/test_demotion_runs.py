@@ -130,6 +130,7 @@ def test_a_run_outlives_the_instance_that_carries_it_out(
         for progress in stub.RunDemotion(request, timeout=60, metadata=first.metadata):
             if progress.members:
                 first.process.kill()
+                first.process.wait()
                 break
         assert 0 < progress.members < 200
         store.delete(DEMOTION_LEASE)  # as if it had expired

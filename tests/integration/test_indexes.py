@@ -209,6 +209,19 @@ def book(ladder: Ladder) -> Book:
 BOOK = book(LADDER)
 
 
+def at_risk(bulk: BulkUsers, of: Book, points: int, size: int) -> list[AtRiskMember]:
+    """The members of all pages, each of which is full except the last one."""
+    got: list[AtRiskMember] = []
+    cursor = ""
+    while True:
+        page = AtRiskPages(bulk).page(of, points, size, cursor, go_on)
+        got += page.members
+        cursor = page.next_cursor
+        if not cursor:
+            return got
+        assert len(page.members) == size
+
+
 @pytest.mark.stores("valkey", "cluster")
 @pytest.mark.parametrize("size", [1, 3, 50, 1_000])
 def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
@@ -225,15 +238,7 @@ def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
         for row in rows[:-1]
         if row.level in floors and least[row.level] <= row.points - floors[row.level] < 5
     )
-    got: list[AtRiskMember] = []
-    cursor = ""
-    while True:
-        page = AtRiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
-        got += page.members
-        cursor = page.next_cursor
-        if not cursor:
-            break
-        assert len(page.members) == size
+    got = at_risk(bulk, BOOK, 5, size)
     assert [
         (BUCKETS.number_of(each.user_id), each.level, each.points, each.user_id) for each in got
     ] == wanted
@@ -247,14 +252,8 @@ def test_pages_include_all_levels_without_a_rule(store: Store, size: int) -> Non
     levels = range(10, 260)
     rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
     bulk.write(rows, THRESHOLDS)
-    many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
-    while True:
-        page = AtRiskPages(bulk).page(many, 1, size, cursor, go_on)
-        got += [each.level for each in page.members]
-        cursor = page.next_cursor
-        if not cursor:
-            break
-    assert got == list(levels)
+    many = Book(LADDER, levels=frozenset({0, 1, 3, *levels}))
+    assert [each.level for each in at_risk(bulk, many, 1, size)] == list(levels)
 
 
 @pytest.mark.stores("valkey")
