@@ -50,7 +50,8 @@ class ServerSettings(BaseSettings):
         le=256,
         description="Calls that are answered at a time, for each method that may take seconds"
         " (LevelDown, DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk,"
-        " ListRuleVersions, BatchCheck, GetUserFacts), on separate threads. Further calls get RESOURCE_EXHAUSTED.",
+        " ListRuleVersions, BatchCheck, GetUserFacts), on separate threads. Further calls get"
+        " RESOURCE_EXHAUSTED.",
     )
     streams: int = Field(
         16,

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from levelgate.member.v1 import demotion_pb2 as pb
 from levelgate.member.v1 import rule_books_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
@@ -12,6 +14,8 @@ from services.store.store import Store
 from tests.stack.waiting import until
 from tests.support.member_calls import due, failure, import_rows, plan
 from tests.support.service import Service, running_service
+
+pytestmark = pytest.mark.stores("valkey")
 
 RUNNING = pb.RunDemotionResponse.STATE_RUNNING
 STOPPED = pb.RunDemotionResponse.STATE_STOPPED

@@ -16,6 +16,8 @@ from tests.stack.waiting import until
 from tests.support.following import Context, Following, Instance, earlier_run, listed, started
 from tests.support.levels import BUCKETS, same_bucket
 
+pytestmark = pytest.mark.stores("valkey")
+
 # One step of a worker re-evaluates this many of them at most, and then waits to respect the rate.
 NAMES = same_bucket(3 * BATCH)
 

@@ -23,6 +23,8 @@ from tests.support.following import Context
 from tests.support.member_calls import failure
 from tests.support.service import Service
 
+pytestmark = pytest.mark.stores("valkey")
+
 New = rule_books_pb2.NewRule
 
 
@@ -106,6 +108,7 @@ def test_a_level_that_an_earlier_release_stored_without_is_restored(store: Store
     assert ([each.version for each in page.versions], page.has_more) == ([4], False)
 
 
+@pytest.mark.stores
 def test_versions_that_are_no_longer_retained_end_the_list(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
