@@ -86,7 +86,7 @@ class RuleBooksServicer:
         a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
         are those already, nothing changes, whatever the expected version.
         NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-        ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+        ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,7 @@ class RuleBooksStub:
     a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
     are those already, nothing changes, whatever the expected version.
     NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-    ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+    ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
     """
 
 @_typing.type_check_only
@@ -85,7 +85,7 @@ class RuleBooksAsyncStub(RuleBooksStub):
     a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
     are those already, nothing changes, whatever the expected version.
     NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-    ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+    ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
     """
 
 class RuleBooksServicer(metaclass=_abc_1.ABCMeta):
@@ -130,7 +130,7 @@ class RuleBooksServicer(metaclass=_abc_1.ABCMeta):
         a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
         are those already, nothing changes, whatever the expected version.
         NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-        ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+        ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
         """
 
 def add_RuleBooksServicer_to_server(servicer: RuleBooksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
