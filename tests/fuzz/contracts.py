@@ -94,6 +94,7 @@ _RARELY = {
     "ExportUsers": 0.02,
     "PreviewRules": 0.03,
     "ListAtRisk": 0.1,
+    "ListRuleVersions": 0.1,
 }
 
 

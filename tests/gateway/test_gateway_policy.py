@@ -39,6 +39,12 @@ LATER = [
     ("POST", "/vipBiz/preview", "PreviewRules", 10),
     ("GET", "/leveldown/atRisk", "ListAtRisk", 10),
     ("POST", "/leveldown/plan", "PlanDemotion", 10),
+    ("POST", "/vipBiz/replace", "ReplaceRules", 2),
+    ("POST", "/vipBiz/restore", "RestoreRules", 2),
+    ("GET", "/vipBiz/versions", "ListRuleVersions", 10),
+    ("POST", "/leveldown/run", "StartDemotion", 2),
+    ("POST", "/leveldown/stop", "StopDemotion", 2),
+    ("GET", "/leveldown/runs", "ListDemotionRuns", 2),
 ]
 
 

@@ -12,7 +12,8 @@ from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from operations.commands.demo import prepare
 from services.member_level.demotion import progress as run_progress
-from services.member_level.demotion.run_store import Run, RunState, RunStore
+from services.member_level.demotion.run import Run, RunState
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.demotion.servicer import Demotion
 from services.runtime.error_catalogue import REASONS
 from services.runtime.errors import Failure

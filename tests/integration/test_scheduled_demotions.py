@@ -8,7 +8,8 @@ import pytest
 from operations.commands.demo import prepare
 from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import Run, RunStore
+from services.member_level.demotion.run import Run
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.demotion.schedule import Schedule
 from services.member_level.demotion.scheduler import DemotionScheduler
 from services.member_level.demotion.worker import DemotionWorker

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1 import rule_books_pb2 as rules
 from levelgate.upbot.v1 import eligibility_pb2 as eligibility
 from levelgate.upbot.v1 import upbot_checks_pb2 as upbot
 from services.runtime.validation import Checks
@@ -36,6 +37,15 @@ def compared(compare_type: int | None, **bounds: int | None) -> upbot.CheckGameI
 def threshold(**fields: int | None) -> member.ProposedRule:
     rule: dict[str, Any] = {"vip_level": 1, "down_point": 0, "up_point": 5, **fields}
     return member.ProposedRule(**rule)
+
+
+def replacement(*new: rules.NewRule, **fields: Any) -> rules.ReplaceRulesRequest:
+    return rules.ReplaceRulesRequest(**{"rules": new, "expected_version": 0, **fields})
+
+
+def new_rule(**fields: Any) -> rules.NewRule:
+    given = {"vip_level": 1, "name": "a", "down_point": 0, "up_point": 5, **fields}
+    return rules.NewRule(**given)
 
 
 def preview(*rules: member.ProposedRule) -> member.PreviewRulesRequest:

@@ -13,6 +13,7 @@ from levelgate.member.v1 import demotion_pb2 as demotion
 from levelgate.member.v1 import member_bulk_pb2 as bulk
 from levelgate.member.v1 import member_history_pb2 as history
 from levelgate.member.v1 import member_level_pb2 as member
+from levelgate.member.v1 import rule_books_pb2 as rules
 from levelgate.shop.v1 import shop_admin_pb2 as shop_admin
 from levelgate.shop.v1 import shop_level_pb2 as shop
 from levelgate.upbot.v1 import eligibility_pb2 as eligibility
@@ -21,7 +22,18 @@ from levelgate.upbot.v1 import user_facts_pb2 as facts
 from services.access.scopes import services
 from services.runtime.validation import violations
 from services.user_state.record import MAX_VERSION
-from tests.unit.messages import CHECKS, LEVEL, batch, compared, game, preview, threshold, wide
+from tests.unit.messages import (
+    CHECKS,
+    LEVEL,
+    batch,
+    compared,
+    game,
+    new_rule,
+    preview,
+    replacement,
+    threshold,
+    wide,
+)
 
 # Values of these parameters that are accepted, and that are refused.
 Values = Sequence[Any]
@@ -51,6 +63,10 @@ def points(**fields: Any) -> member.AddPointsRequest:
 
 def min_version(version: int) -> eligibility.MinVersion:
     return eligibility.MinVersion(openid="u", version=version)
+
+
+def restoration(**fields: Any) -> rules.RestoreRulesRequest:
+    return rules.RestoreRulesRequest(**{"version": 1, "expected_version": 0, **fields})
 
 
 def at_risk(**fields: Any) -> demotion.ListAtRiskRequest:
@@ -88,6 +104,42 @@ RANGES: list[tuple[str, Callable[[Any], Message], Values, Values]] = [
     # A rule that cannot be is a conflict, which is an answer.
     ("rules[0].downPoint", lambda v: preview(threshold(down_point=v)), (-1, 0), (None,)),
     ("version", lambda v: member.GetRuleBookRequest(version=v), (None, 0), (-1,)),
+    ("rules", lambda v: replacement(*[new_rule()] * v), (1, 100), (0, 101)),
+    ("rules[0].name", lambda v: replacement(new_rule(name=v)), ("x" * 128,), ("", "x" * 129)),
+    ("rules[0].downPoint", lambda v: replacement(new_rule(down_point=v)), (-1, 0), (None,)),
+    (
+        "rules[0].picUrl",
+        lambda v: replacement(new_rule(pic_url=v)),
+        (None, "", "x" * 2_048),
+        ("x" * 2_049,),
+    ),
+    (
+        "expectedVersion",
+        lambda v: replacement(new_rule(), expected_version=v),
+        (0, 2**31 - 1),
+        (None, -1),
+    ),
+    ("version", lambda v: restoration(version=v), (1, 2**31 - 1), (None, 0)),
+    ("expectedVersion", lambda v: restoration(expected_version=v), (0,), (None, -1)),
+    (
+        "pageSize",
+        lambda v: rules.ListRuleVersionsRequest(page_size=v),
+        (None, 1, 100),
+        (0, 101),
+    ),
+    ("before", lambda v: rules.ListRuleVersionsRequest(before=v), (None, 1), (0,)),
+    (
+        "rate",
+        lambda v: demotion.StartDemotionRequest(plan_id="p", rate=v),
+        (None, 1, 100_000),
+        (0, 100_001),
+    ),
+    (
+        "pageSize",
+        lambda v: demotion.ListDemotionRunsRequest(page_size=v),
+        (None, 1, 101),
+        (0, 102),
+    ),
     ("sampleSize", lambda v: demotion.PlanDemotionRequest(sample_size=v), (0, 100), (101,)),
     ("points", lambda v: at_risk(points=v), (1,), (None, 0)),
     ("pageSize", lambda v: at_risk(page_size=v), (1, 1_000), (1_001,)),
@@ -144,7 +196,11 @@ def test_a_parameter_out_of_its_range_is_refused_by_its_name(
         (history.ListHistoryRequest(), ["userId"]),
         (history.GetLevelAtRequest(user_id="u"), ["time"]),
         (history.WatchLevelsRequest(), []),
+        (rules.ReplaceRulesRequest(), ["rules", "expectedVersion"]),
+        (rules.RestoreRulesRequest(), ["version", "expectedVersion"]),
         (demotion.RunDemotionRequest(), ["planId"]),
+        (demotion.StartDemotionRequest(), ["planId"]),
+        (demotion.StopDemotionRequest(), ["runId"]),
         (bulk.ImportUsersRequest(), ["users"]),
         (bulk.ExportUsersRequest(), []),
         (shop.GetMemberLevelsRequest(), []),
