@@ -115,9 +115,12 @@ local function upbot(handle, headers, values)
   -- A body that is not JSON is refused, whatever its content type.
   if values["content-type"] ~= "application/json" then headers:replace("content-type", "application/json") end
   local body, refusal = read_body(handle)
-  if refusal or body == "" or json.is_plain(body) then return refusal end
+  local read = fields["POST " .. path]
+  if refusal or body == "" or json.is_plain(body, read) then return refusal end
   local members = parameters.from_json(body, MOST_VALUES[path])
-  if not members or odd_field(members, fields["POST " .. path]) then return bad() end
+  if not members then return bad() end
+  local odd = odd_field(members, read)
+  if odd then return bad(odd .. ": not what the contract has") end
 end
 
 local SHOP_ROUTE = "member.member-level.index"

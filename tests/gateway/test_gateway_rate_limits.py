@@ -9,7 +9,7 @@ import httpx
 
 from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
-from tests.gateway.families import FAMILIES, TOO_MANY, UPBOT, Family, answered
+from tests.gateway.families import FAMILIES, TOO_MANY, UPBOT, Family, answered, told
 from tests.gateway.running import running_gateway
 from tests.gateway.upstream import Upstream
 
@@ -26,6 +26,7 @@ def test_too_many_requests_are_429(upstream: Upstream, tmp_path: Path) -> None:
             reply = until_limited(limited.client, family, family.url)
             assert answered(reply) == (429, family.failure(1006, TOO_MANY))
             assert not [name for name in reply.headers if name.startswith("x-envoy")]
+            assert told(reply) == {"x-levelgate-reason": "RATE_LIMITED", "retry-after": "1"}
         reply = until_limited(limited.client, UPBOT, "/nowhere")
         assert answered(reply)[0] == 429
         # A flood does not make the gateway unhealthy.
