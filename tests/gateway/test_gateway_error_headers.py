@@ -10,6 +10,7 @@ from grpc import StatusCode
 from levelgate.member.v1.member_level_pb2 import CreateRuleResponse
 from services.runtime.error_catalogue import OUTCOME_OF_CODE, REASONS
 from tests.gateway.families import (
+    BUSY,
     FAMILIES,
     FORM,
     MEMBER,
@@ -22,6 +23,7 @@ from tests.gateway.families import (
 )
 from tests.gateway.running import Gateway, running_gateway, wait_until
 from tests.gateway.upstream import Upstream, bare, failing, slow
+from tests.gateway.wire import Wire
 
 REASON, FIELD, RETRY = "x-levelgate-reason", "x-levelgate-field", "retry-after"
 family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -183,3 +185,19 @@ def test_an_outcome_that_the_document_lists_is_no_failure(
     upstream.answers[MEMBER.rpc] = CreateRuleResponse(code="success", data="levelConflict")
     reply = MEMBER.call(gateway)
     assert (reply.json()["data"], told(reply)) == ("levelConflict", {})
+
+
+def test_an_instance_that_dies_after_its_headers_is_a_reason(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    # Such an answer does not pass Lua.
+    upstream.answers[MEMBER.rpc] = slow(2, headers_first=True)
+    wire = Wire(upstream.ports["member_level"])
+    ports = {**upstream.ports, "member_level": wire.port}
+    with running_gateway(tmp_path, ports) as running, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(MEMBER.call, running)
+        wait_until(lambda: bool(upstream.calls), "the call is in progress")
+        wire.cut()
+        reply = call.result()
+    assert answered(reply) == (503, MEMBER.failure(1000, BUSY))
+    assert told(reply) == {REASON: "SERVICE_UNAVAILABLE", RETRY: "2"}
