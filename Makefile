@@ -136,6 +136,10 @@ requirements: $(INSTALLED) ## Pin the newest versions of the packages in require
 	  ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-header --quiet $$name.in -o $$name.txt || exit 1; done
 
+.PHONY: vendor
+vendor: $(INSTALLED) ## Copy the pinned browser libraries from npm into the repository
+	$(BIN)/python -m tools.vendor
+
 .PHONY: clean
 clean: ## Delete the virtual environment, all data and all logs
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis

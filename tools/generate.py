@@ -3,7 +3,8 @@
 From protos/: the Python stubs in clients/python/, the descriptor set that Envoy transcodes with,
 the fields that its Lua checks, and the table of routes in docs/. From the classes of the settings:
 their table in docs/. From the error catalogue: the table that the gateway's Lua reads, a page in
-docs/, a table in README.md and the comments of reason.proto. All of it is committed, so that a
+docs/, a table in README.md and the comments of reason.proto. From all of them and the contract
+cases: the OpenAPI document. All of it is committed, so that a
 clone and an image need no compiler; `make check` fails if a file differs from what this run writes.
 """
 
@@ -21,6 +22,7 @@ from grpc_tools import protoc
 from services.runtime.error_lua import error_table
 from tools.errors_page import errors_page, with_comments, with_table
 from tools.fields import field_module
+from tools.openapi.document import as_text, openapi
 from tools.routes import read_routes, route_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,7 @@ PACKAGE = STUBS / "levelgate"
 DESCRIPTORS = Path("gateway/levelgate.binpb")
 FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
+OPENAPI = Path("gateway/web/openapi.json")
 SETTINGS = Path("docs/settings.md")
 ERROR_TABLE = Path("gateway/lua/error_table.lua")
 ERRORS = Path("docs/errors.md")
@@ -89,6 +92,13 @@ def write_descriptors(path: Path, *, source_info: bool) -> None:
     )
 
 
+def image_with_comments() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        image = Path(directory) / "image.binpb"
+        write_descriptors(image, source_info=True)
+        return image.read_bytes()
+
+
 def write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -110,6 +120,7 @@ def write_all_but_settings(root: Path) -> None:
     descriptors = (root / DESCRIPTORS).read_bytes()
     write(root / FIELDS, field_module(descriptors))
     write(root / ROUTES, route_table(read_routes(descriptors)))
+    write(root / OPENAPI, as_text(openapi(image_with_comments())))
 
 
 def write_settings(root: Path) -> None:
@@ -120,7 +131,7 @@ def write_settings(root: Path) -> None:
 
 
 def generated(root: Path) -> set[Path]:
-    files = {DESCRIPTORS, FIELDS, ROUTES, SETTINGS, ERROR_TABLE, ERRORS}
+    files = {DESCRIPTORS, FIELDS, ROUTES, OPENAPI, SETTINGS, ERROR_TABLE, ERRORS}
     return {path.relative_to(root) for path in stubs(root)} | files
 
 

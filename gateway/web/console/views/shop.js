@@ -1,0 +1,64 @@
+// The levels of a shop and their benefits, as a member sees them.
+import { run } from "../actions.js";
+import { t } from "../language.js";
+import { html, nothing } from "../lit.js";
+import { api } from "../page.js";
+
+const ROUTE = "member.member-level.index";
+
+const model = { busy: false, shop: "", member: "", found: null };
+
+async function load() {
+  await run(model, async () => {
+    model.found = null;
+    // Without a member the call is refused, so an id that nobody has stands for a visitor.
+    const uid = model.member.trim() || "-";
+    model.found = await api.get("/", { route: ROUTE, i: model.shop.trim(), uid });
+  });
+}
+
+function show(event) {
+  event.preventDefault();
+  load();
+}
+
+function levels({ data }) {
+  return html`
+    <div class="scroll"><table>
+      <thead><tr><th>${t("level")}</th><th>${t("shop.discount")}</th><th>${t("shop.freight")}</th><th>${t("shop.rent_free")}</th>
+        <th>${t("shop.deposit_free")}</th><th>${t("shop.upgrade")}</th></tr></thead>
+      <tbody>${data.map((each) => html`
+        <tr><td>${each.level_name}</td><td>${each.discount || "–"}</td><td>${each.freight_reduction || "–"}</td>
+          <td>${each.rent_free ?? "–"}</td><td>${each.deposit_free ?? "–"}</td><td>${upgradeText(each)}</td></tr>`)}</tbody>
+    </table></div>`;
+}
+
+function upgradeText(level) {
+  if (level.order_money) return t("shop.order_money", { money: level.order_money });
+  if (level.order_count) return t("shop.order_count", { count: level.order_count });
+  if (level.goods?.title) return t("shop.goods", { title: level.goods.title });
+  return "–";
+}
+
+function ownLevel({ member_data: own }) {
+  if (!model.member.trim()) return nothing;
+  return html`<p><strong>${own.nickname || model.member}: ${own.level_name}</strong>
+    ${own.validity ? t("shop.validity", { days: own.validity }) : ""}</p>`;
+}
+
+function draw() {
+  return html`
+    <h1>${t("view.shop")}</h1>
+    <section class="card">
+      <form @submit=${show}>
+        <label>${t("shop.shop")} <input maxlength="128" .value=${model.shop} placeholder=${t("shop.default")} @input=${(event) => { model.shop = event.target.value; }}></label>
+        <label>${t("shop.member")} <input maxlength="128" autocapitalize="none" .value=${model.member} @input=${(event) => { model.member = event.target.value; }}></label>
+        <button class="main" ?disabled=${model.busy}>${t("shop.show")}</button>
+      </form>
+    </section>
+    ${model.found ? html`<section class="card" aria-live="polite">
+      <h2>${model.found.shop_set.name}</h2><p>${model.found.shop_description}</p>
+      ${ownLevel(model.found)}${levels(model.found)}</section>` : nothing}`;
+}
+
+export const shopView = { name: "shop", scopes: ["shop:read"], arrive: load, draw };

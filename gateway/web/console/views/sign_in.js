@@ -1,0 +1,28 @@
+// Sign-in with an app's id and secret, which stay in this page's memory.
+import { html } from "../lit.js";
+import { run } from "../actions.js";
+import { t } from "../language.js";
+import { api, arrive } from "../page.js";
+
+const model = { busy: false };
+
+async function signIn(event) {
+  event.preventDefault();
+  const form = event.target;
+  await run(model, () => api.signIn(form.appid.value.trim(), form.secret.value));
+  if (api.isSignedIn) {
+    form.reset();
+    arrive();
+  }
+}
+
+export function signInView() {
+  return html`
+    <form class="card narrow" @submit=${signIn}>
+      <h1>${t("sign_in")}</h1>
+      <p>${t("sign_in.why")}</p>
+      <label>${t("appid")} <input name="appid" required maxlength="128" autocomplete="off" autocapitalize="none"></label>
+      <label>${t("secret")} <input name="secret" type="password" required maxlength="128" autocomplete="off"></label>
+      <button class="main" ?disabled=${model.busy}>${t("sign_in")}</button>
+    </form>`;
+}

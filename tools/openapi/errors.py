@@ -1,0 +1,98 @@
+"""The error responses of each family, from the error catalogue."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.runtime.error_catalogue import OUTCOMES, REASONS, Outcome, body
+
+FAMILIES = ("upbot", "member", "shop")
+
+_HEADERS = {
+    "x-request-id": {"$ref": "#/components/headers/RequestId"},
+    "x-levelgate-reason": {"$ref": "#/components/headers/Reason"},
+    "x-levelgate-field": {"$ref": "#/components/headers/Field"},
+}
+_RETRIED = (429, 503)
+
+HEADERS: Mapping[str, Any] = {
+    "RequestId": {
+        "description": "The id of the request, which finds it in the logs. "
+        "A caller may send its own.",
+        "schema": {"type": "string"},
+    },
+    "Reason": {
+        "description": "The reason of a failure, for programs. docs/errors.md lists them.",
+        "schema": {"type": "string", "examples": list(REASONS)[:3]},
+    },
+    "Field": {
+        "description": "The field that caused the failure, if one is known.",
+        "schema": {"type": "string"},
+    },
+    "RetryAfter": {
+        "description": "How many seconds to wait before the next attempt.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+
+
+def error_schemas() -> dict[str, Any]:
+    """The body of a failure in each family."""
+    text = {"type": "string"}
+    return {
+        "UpbotError": _object(ret={"type": "integer", "not": {"const": 0}}, msg=text),
+        "MemberError": _object(code={"const": "error"}, msg=text, data={"type": "null"}),
+        "ShopError": _object(result={"const": 0}, msg=text, data={"type": "array", "maxItems": 0}),
+    }
+
+
+def error_reference(family: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{family.capitalize()}Error"}
+
+
+def error_responses() -> dict[str, Any]:
+    """One response for each family and HTTP status other than 200."""
+    found: dict[str, Any] = {}
+    for family in FAMILIES:
+        for status, outcomes in _by_status().items():
+            found[response_name(family, status)] = _response(family, status, outcomes)
+    return found
+
+
+def statuses() -> list[int]:
+    return list(_by_status())
+
+
+def response_name(family: str, status: int) -> str:
+    return f"{family.capitalize()}{status}"
+
+
+def response_headers(status: int) -> dict[str, Any]:
+    if status not in _RETRIED:
+        return dict(_HEADERS)
+    return {**_HEADERS, "Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+
+
+def _by_status() -> dict[int, list[Outcome]]:
+    found: dict[int, list[Outcome]] = {}
+    for outcome in OUTCOMES:
+        if outcome.http != 200:
+            found.setdefault(outcome.http, []).append(outcome)
+    return found
+
+
+def _response(family: str, status: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    sentences = [text for each in outcomes for text in (each.when, each.action)]
+    media = {
+        "schema": error_reference(family),
+        "example": json.loads(body(family, outcomes[0])),
+    }
+    return {
+        "description": " ".join(sentences),
+        "headers": response_headers(status),
+        "content": {"application/json": media},
+    }
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}

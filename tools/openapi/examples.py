@@ -1,0 +1,91 @@
+"""Examples of requests and replies, from the contract cases, which the tests run."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.contract.cases import Case, JsonRequest, all_cases
+
+_MOST_OF_ONE_CALL = 3
+_ELISION = "…"
+# A reply may show these without their value.
+_TOKENS = {"access_token", "refresh_token"}
+# What a case gets when it runs; the other placeholders stand for values that are too long to show.
+_PLACEHOLDERS = {
+    "$appid": "my-app",
+    "$app_secret": "the-secret-of-my-app",
+    "$given_1.data.refresh_token": "the-refresh-token",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that succeeds, and its reply."""
+
+    summary: str
+    request: JsonRequest
+    reply: Any
+
+    def parameters(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.request.target).query, keep_blank_values=True))
+
+
+def examples_by_rpc() -> dict[str, list[Example]]:
+    """The first few cases of each call that need no explanation of what was done before."""
+    found: dict[str, list[Example]] = {}
+    for case in all_cases():
+        examples = found.setdefault(case.rpc, [])
+        if len(examples) < _MOST_OF_ONE_CALL and _is_clear(case):
+            examples.append(_example(case))
+    return {rpc: examples for rpc, examples in found.items() if examples}
+
+
+def _is_clear(case: Case) -> bool:
+    if case.json is None or case.reply is None or case.is_open or case.json.headers:
+        return False
+    if case.json.kind not in {"", "body"}:
+        return False
+    sent = _filled(json.dumps([case.json.target, case.json.content]))
+    return "$" not in sent and not any(_is_elided(value) for value in case.reply.values())
+
+
+def _is_elided(value: Any) -> bool:
+    return isinstance(value, dict) and any(
+        inner == _ELISION and name not in _TOKENS for name, inner in value.items()
+    )
+
+
+def _example(case: Case) -> Example:
+    assert case.json is not None  # noqa: S101  (narrows the type)
+    request = JsonRequest(
+        case.json.method,
+        _filled(case.json.target),
+        kind=case.json.kind,
+        content=json.loads(_filled(json.dumps(case.json.content))),
+    )
+    return Example(case.detail or case.name, request, case.reply)
+
+
+def _filled(text: str) -> str:
+    # The longest name first: one may begin like another.
+    for name, value in sorted(_PLACEHOLDERS.items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(name, value)
+    return text
+
+
+def as_media(examples: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The examples of a body, by number."""
+    return {
+        f"{number}": {"summary": summary, "value": value}
+        for number, (summary, value) in enumerate(examples, 1)
+    }
+
+
+def bodies(examples: Iterable[Example]) -> list[tuple[str, Any]]:
+    return [(each.summary, each.request.content) for each in examples if each.request.kind]
+
+
+def replies(examples: Iterable[Example]) -> list[tuple[str, Any]]:
+    return [(each.summary, each.reply) for each in examples]
