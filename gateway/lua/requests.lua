@@ -4,6 +4,7 @@
 local fields = require("fields")
 local json = require("json")
 local parameters = require("parameters")
+local spellings = require("spellings")
 local text = require("text")
 
 local requests = {}
@@ -97,6 +98,7 @@ function odd_field(members, fields)
   if twice then return twice end
   for _, member in ipairs(members) do
     local field = fields[member.name]
+    if field and field.name ~= member.name then spellings.note(member.name) end
     local part = field and odd_part(field, member.value)
     if part then return field.name .. part end
   end
@@ -115,12 +117,17 @@ local function upbot(handle, headers, values)
   -- A body that is not JSON is refused, whatever its content type.
   if values["content-type"] ~= "application/json" then headers:replace("content-type", "application/json") end
   local body, refusal = read_body(handle)
+  if refusal or body == "" then return refusal end
   local read = fields["POST " .. path]
-  if refusal or body == "" or json.is_plain(body, read) then return refusal end
-  local members = parameters.from_json(body, MOST_VALUES[path])
-  if not members then return bad() end
-  local odd = odd_field(members, read)
-  if odd then return bad(odd .. ": not what the contract has") end
+  spellings.reset()
+  if not json.is_plain(body, read, spellings.note) then
+    local members = parameters.from_json(body, MOST_VALUES[path])
+    if not members then return bad() end
+    local odd = odd_field(members, read)
+    if odd then return bad(odd .. ": not what the contract has") end
+  end
+  local words = spellings.words()
+  if words then handle:headers():replace(spellings.HEADER, words) end
 end
 
 local SHOP_ROUTE = "member.member-level.index"
@@ -159,17 +166,20 @@ end
 -- too.
 local USER = { userId = true, useId = true, user_id = true, use_id = true }
 
--- Returns the list without parameters that name the user, or nil if one of them names another user than `user`.
+-- Returns the list without parameters that name the user, or nil if one of them names another user than `user`, and the
+-- name by which the list names the user.
 local function without_user(list, user)
-  local others = {}
+  local others, name = {}, nil
   for _, parameter in ipairs(list) do
     if not USER[parameter.name] then
       others[#others + 1] = parameter
     elseif user and parameter.value ~= user then
       return nil
+    else
+      name = parameter.name
     end
   end
-  return others
+  return others, name
 end
 
 local function is_form(content_type)
@@ -177,10 +187,11 @@ local function is_form(content_type)
 end
 
 -- `curl -d` sends JSON with the content type of a form. A form cannot begin with `{`, which would be escaped there.
+-- Returns the parameters, and "form" or "json".
 local function read_parameters(body, content_type)
   if body == "" then return {} end
-  if is_form(content_type) and not body:find("^[ \t\r\n]*{") then return parameters.from_form(body) end
-  return parameters.from_json(body)
+  if is_form(content_type) and not body:find("^[ \t\r\n]*{") then return parameters.from_form(body), "form" end
+  return parameters.from_json(body), "json"
 end
 
 local function has(list, name)
@@ -214,24 +225,33 @@ local function member(handle, headers, values)
 
   local in_query = parameters.from_form(query)
   if not in_query then return bad() end
-  in_query = without_user(in_query, user)
+  local user_in_query, user_in_body, kind
+  in_query, user_in_query = without_user(in_query, user)
   if not in_query then return bad("userId: not the user of the path") end
   local body, refusal = read_body(handle)
   if refusal then return refusal end
-  local in_body = read_parameters(body, values["content-type"])
+  local in_body
+  in_body, kind = read_parameters(body, values["content-type"])
   if not in_body then return bad() end
-  in_body = without_user(in_body)
+  in_body, user_in_body = without_user(in_body)
   if prefix == "/userlevel/" and values[":method"] == "GET" and (has(in_query, "point") or has(in_body, "point")) then
     prefix = "/upgrade/userlevel/"
   end
   local read = fields[values[":method"] .. " " .. (prefix or path)]
   local twice = parameters.repeated(read, in_query, in_body)
   if twice then return bad(twice .. ": given twice") end
+  spellings.reset()
+  for _, name in ipairs({ user_in_query or "userId", user_in_body or "userId" }) do
+    if name ~= "userId" then spellings.note(name) end
+  end
+  if kind then spellings.note(kind) end
   local odd = odd_field(in_query, read) or odd_field(in_body, read)
   if odd then return bad(odd .. ": not what the contract has") end
 
   headers = handle:headers() -- Taken again: reading the body has invalidated the old object.
   if user then path = prefix .. text.escape(user) end
+  local words = spellings.words()
+  if words then headers:replace(spellings.HEADER, words) end
   headers:replace(":path", path)
   headers:replace("content-type", "application/json")
   handle:body(true):setBytes(to_json(read, in_query, in_body))
