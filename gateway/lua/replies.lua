@@ -29,10 +29,10 @@ local ENVELOPES = {
 ENVELOPES.health = ENVELOPES.none
 
 -- The field that a refusal of the transcoder or of this filter names: "rules[1].vipLevel".
--- For a value in a list the transcoder always says that it is the first one, so that index is left out.
+-- For a number or a text in a list, the transcoder always says that it is the first one, so that index is left out.
 local function refused_field(detail)
   local field = detail:match("^([%a_][%w_.%[%]]*): ")
-  if field and detail:find("]: invalid value", #field, true) == #field then field = field:gsub("%[%d+%]$", "") end
+  if field and detail:find(" for type TYPE_[%u%d]+$") then field = field:gsub("%[0%]$", "") end
   return field
 end
 
