@@ -111,6 +111,15 @@ def counted(service: Service, method: str, code: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if all(each in line for each in labels))
 
 
+def test_the_spellings_that_the_gateway_noted_are_counted(service: Service) -> None:
+    noted = (*service.metadata, ("x-levelgate-spellings", "useId,form"))
+    request = member_level_pb2.ListRulesRequest()
+    service.members.ListRules(request, timeout=5, metadata=noted)
+    text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
+    for spelling in ("useId", "form"):
+        assert f'spelling="{spelling}"}} 1.0' in text
+
+
 TOO_LARGE = b"\0" * 2_000_000
 
 
