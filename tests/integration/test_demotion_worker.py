@@ -21,6 +21,8 @@ from tests.stack.waiting import until
 from tests.support.following import Instance
 from tests.support.levels import BUCKETS, same_bucket
 
+pytestmark = pytest.mark.stores("valkey")
+
 
 @pytest.fixture
 def instance(store: Store, address: str) -> Instance:
@@ -84,6 +86,7 @@ def released(monkeypatch: pytest.MonkeyPatch, instance: Instance) -> Iterator[th
     yield stopped
 
 
+@pytest.mark.stores("valkey", "cluster")
 def test_a_bucket_with_more_members_than_a_step_processes_is_processed_again(
     instance: Instance, store: Store
 ) -> None:
@@ -140,6 +143,7 @@ def test_a_run_stops_when_the_rules_change(
         assert wait_until_ended(instance).state is RunState.STOPPED
 
 
+@pytest.mark.stores
 def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress(
     instance: Instance, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +190,7 @@ def test_a_worker_that_waits_to_respect_its_rate_keeps_its_lease(
         until(lambda: notes.count(BATCH) > 10, "the lease is kept while it waits")
 
 
+@pytest.mark.stores
 def test_a_worker_that_was_paused_for_longer_than_its_lease_demotes_no_member(
     store: Store, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

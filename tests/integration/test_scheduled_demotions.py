@@ -21,6 +21,8 @@ from tests.support.levels import BUCKETS
 from tests.support.member_calls import due, import_rows
 from tests.support.service import running_service
 
+pytestmark = pytest.mark.stores("valkey")
+
 HOURLY = Schedule.parse("every 1h")
 
 
