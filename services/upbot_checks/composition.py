@@ -19,12 +19,12 @@ from services.store.reads import StoreReads
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots
-from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.facts_servicer import UserFacts
 from services.upbot_checks.servicer import UpbotChecks
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.upbot_checks.tokens_servicer import AccessTokens
 from services.upbot_checks.validation import CHECKS
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 
 

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.store.store import Store
-from services.upbot_checks.fact import (
+from services.user_facts.fact import (
     ANDROID,
     DEVICES,
     IOS,
@@ -14,7 +14,7 @@ from services.upbot_checks.fact import (
     GameKey,
     Star,
 )
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact_store import FactStore
 from tests.support.levels import BUCKETS
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)

@@ -24,8 +24,8 @@ from services.shop_level.messages import read_level
 from services.shop_level.shop import MAX_LEVEL_TEXT, MAX_LEVELS, LevelsFullError, Shop, ShopSet
 from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
-from services.upbot_checks.fact import GameFact, GameKey
-from services.upbot_checks.fact_store import MOST_FACTS, FactStore
+from services.user_facts.fact import GameFact, GameKey
+from services.user_facts.fact_store import MOST_FACTS, FactStore
 from tests.support.running import RunningStack
 
 # A character of one byte that takes six in JSON, and two of four bytes: printable and unprintable.

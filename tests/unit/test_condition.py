@@ -24,7 +24,7 @@ from services.upbot_checks.eligibility.condition import (
     points_needed,
     unmet_leaves,
 )
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
 
 KEY, OTHER_KEY = GameKey("cfm", "1", "2", "0", "bbb", 1), GameKey("cfm", "1", "2", "0", "bbb", 2)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from services.rules.ladder import Ladder
 from services.upbot_checks.compare import Comparison
-from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
+from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
 
 
 class Snapshot(NamedTuple):

@@ -9,7 +9,7 @@ from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
 from services.store.scripts import NamedScript
 from services.store.store import Store
-from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
+from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
 
 _STAR, _GAME = "star", "game"
 # A game fact may have 3.1 KB, and a reply of GetUserFacts contains all of them in 4 MiB.
