@@ -57,7 +57,7 @@ class UserFacts(UserFactsServicer):
     def GetUserFacts(
         self, request: pb.GetUserFactsRequest, _context: grpc.ServicerContext
     ) -> pb.GetUserFactsResponse:
-        stars, games = self._facts.all_of(request.openid)
+        stars, games, _ = self._facts.all_of(request.openid)
         return pb.GetUserFactsResponse(
             stars=[pb.StarState(gid=star.gid, device=star.device, lit=True) for star in stars],
             game_infos=[_game_info(key, fact) for key, fact in games],

@@ -67,9 +67,10 @@ def test_all_facts_of_a_user_are_read_and_deleted(facts: FactStore) -> None:
     facts.put_star("u", Star(1, IOS), lit=True)
     facts.put_game_fact("u", KEY, GameFact("1"))
     facts.put_game_fact("u", other, GameFact(None, 2))
-    stars, games = facts.all_of("u")
+    stars, games, total = facts.all_of("u")
+    assert total == 3
     assert stars == [Star(1, IOS)]
     assert dict(games) == {KEY: GameFact("1"), other: GameFact(None, 2)}
     facts.delete("u")
     facts.delete("u")
-    assert facts.all_of("u") == ([], [])
+    assert facts.all_of("u") == ([], [], 0)
