@@ -74,3 +74,24 @@ def test_all_facts_of_a_user_are_read_and_deleted(facts: FactStore) -> None:
     facts.delete("u")
     facts.delete("u")
     assert facts.all_of("u") == ([], [], 0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 300])
+@pytest.mark.parametrize("length", [1, 500], ids=["short values", "long values"])
+def test_some_facts_of_a_user_are_at_most_as_many_as_asked(
+    facts: FactStore, count: int, length: int
+) -> None:
+    facts.put_star("u", Star(1, IOS), lit=True)
+    written = {KEY._replace(game_check_info_id=number) for number in range(count)}
+    for key in written:
+        facts.put_game_fact("u", key, GameFact("x" * length, key.game_check_info_id))
+    stars, games, total = facts.some_of("u", 100)
+    assert total == count + 1
+    assert len(stars) + len(games) == min(100, count + 1)
+    assert stars in ([], [Star(1, IOS)])
+    assert games == sorted(games, key=lambda each: each[0])
+    keys = {key for key, _ in games}
+    assert len(keys) == len(games)
+    assert keys <= written
+    assert all(fact == GameFact("x" * length, key.game_check_info_id) for key, fact in games)
+    assert facts.some_of("nobody", 100) == ([], [], 0)
