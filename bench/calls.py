@@ -12,10 +12,11 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bench.processes import Bench, running
-from levelgate.member.v1 import demotion_pb2, member_history_pb2, member_level_pb2
+from levelgate.member.v1 import demotion_pb2, member_history_pb2, member_level_pb2, members_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.member.v1.members_pb2_grpc import MembersStub
 
 TIMES = 100
 USER = "3dfg4df"
@@ -27,6 +28,7 @@ _BESIDE = {"ping", "info", "hello", "client|setinfo", "client|setname"}
 def calls(bench: Bench) -> Mapping[str, Callable[[int], object]]:
     members = MemberLevelStub(bench.channel)
     history, demotion = MemberHistoryStub(bench.channel), DemotionStub(bench.channel)
+    finding = MembersStub(bench.channel)
     pb = member_level_pb2
     along: Any = {"metadata": bench.metadata}
     rules = [pb.ProposedRule(vip_level=1, down_point=0, up_point=5)]
@@ -55,6 +57,16 @@ def calls(bench: Bench) -> Mapping[str, Callable[[int], object]]:
         ),
         "ListAtRisk": lambda _n: demotion.ListAtRisk(
             demotion_pb2.ListAtRiskRequest(points=1), **along
+        ),
+        "CountMembers": lambda _n: finding.CountMembers(members_pb2.CountMembersRequest(), **along),
+        "ListMembers": lambda _n: finding.ListMembers(
+            members_pb2.ListMembersRequest(level=3), **along
+        ),
+        "SearchMembers": lambda _n: finding.SearchMembers(
+            members_pb2.SearchMembersRequest(prefix="~"), **along
+        ),
+        "GetMember": lambda _n: finding.GetMember(
+            members_pb2.GetMemberRequest(user_id=USER), **along
         ),
         "DeleteUser": lambda n: members.DeleteUser(pb.DeleteUserRequest(user_id=f"u{n}"), **along),
     }
