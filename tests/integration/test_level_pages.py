@@ -141,6 +141,26 @@ def test_a_page_reads_few_of_many_members(bulk: BulkUsers, monkeypatch: pytest.M
     assert max(read) <= 1_000
 
 
+def test_a_round_trip_reads_few_members_even_if_few_buckets_have_many(
+    bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"m{number}" for number in range(220_000)]
+    rows = [row(name, 5) for name in names if BUCKETS.number_of(name) < 15]
+    bulk.write(rows, THRESHOLDS)
+    read: list[int] = []
+    pages = bulk.indexes.pages
+
+    def noted(places: Sequence[Any], limit: int) -> Any:
+        answers = pages(places, limit)
+        read.append(sum(map(len, answers)))
+        return answers
+
+    monkeypatch.setattr(bulk.indexes, "pages", noted)
+    page = pages_of(bulk).page(LEVEL, 0, 1_000, "", go_on)
+    assert list(page.members) == wanted(rows)[:1_000]
+    assert max(read) <= 1_000
+
+
 def test_a_page_ends_when_its_caller_has_left(bulk: BulkUsers) -> None:
     calls: list[None] = []
 

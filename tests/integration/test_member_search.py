@@ -79,6 +79,7 @@ def expected(rows: Iterable[Row], prefix: str) -> list[IndexedUser]:
 
 
 @example(prefix="a*[", made=[("a*[b", 1, 0, False), ("axb", 1, 0, False)], size=3, most=1)
+@example(prefix="a", made=[("ba", 1, 0, False), ("ab", 1, 0, False)], size=3, most=500)
 @example(prefix="?", made=[("?", 1, 0, False), ("a", 1, 0, False)], size=1, most=1)
 @settings(
     max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
@@ -123,6 +124,21 @@ def test_a_bucket_with_many_members_is_searched_in_parts(
     prefix = names[-1][:3]
     found = Searching(store, users, most).all(prefix, size)
     assert sorted(found) == expected(rows, prefix)
+
+
+def test_one_script_examines_at_most_500_members(bulk: BulkUsers, store: Store) -> None:
+    bulk.write([row(name, n, 0) for n, name in enumerate(same_bucket(1_000))], THRESHOLDS)
+    bucket, stops = BUCKETS.of("u"), []
+    after: IndexedUser | None = START
+    while after is not None:
+        (searched,) = PrefixSearch(store).search([(bucket, after)], LEVELS, "~", 20)
+        after = searched.stopped
+        stops.append(None if after is None else after.points)
+    assert stops == [499, 999, None]
+    # It also ends after the users that it may return.
+    (searched,) = PrefixSearch(store).search([(bucket, START)], LEVELS, "u", 20)
+    assert searched.stopped == searched.found[-1]
+    assert [each.points for each in searched.found] == list(range(20))
 
 
 def test_every_page_but_the_last_ends_with_its_size_or_its_time(
