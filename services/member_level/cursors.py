@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.user_state.record import MAX_VERSION
+from services.user_state.search import IndexedUser
 
 _LONGEST = 16_384
-_WATCH, _AT_RISK, _EXPORT = "W", "R", "E"
+_WATCH, _AT_RISK, _EXPORT, _LIST, _SEARCH = "W", "R", "E", "L", "S"
 _AT_RISK_LAYOUT = struct.Struct(">HII")
 _EXPORT_LAYOUT = struct.Struct(">H")
+_LIST_LAYOUT = struct.Struct(">II")
+_SEARCH_LAYOUT = struct.Struct(">IHIBI")
 
 
 class CursorError(Exception):
@@ -37,6 +40,22 @@ class ExportCursor(NamedTuple):
 
     bucket: int
     user: str
+
+
+class ListCursor(NamedTuple):
+    """The last member on a page of a level."""
+
+    level: int
+    points: int
+    user: str
+
+
+class SearchCursor(NamedTuple):
+    """Where a search for a prefix continues."""
+
+    prefix: str
+    bucket: int
+    after: IndexedUser
 
 
 def watch_cursor(versions: Sequence[int]) -> str:
@@ -80,6 +99,32 @@ def read_export_cursor(text: str) -> ExportCursor:
     """Raises CursorError."""
     (bucket,), user = _position(_EXPORT_LAYOUT, _decoded(_EXPORT, text))
     return ExportCursor(bucket, user)
+
+
+def list_cursor(cursor: ListCursor) -> str:
+    return _encoded(_LIST, _LIST_LAYOUT.pack(*cursor[:2]) + cursor.user.encode())
+
+
+def read_list_cursor(text: str) -> ListCursor:
+    """Raises CursorError."""
+    (level, points), user = _position(_LIST_LAYOUT, _decoded(_LIST, text))
+    return ListCursor(level, points, user)
+
+
+def search_cursor(cursor: SearchCursor) -> str:
+    level, manual, points, user = cursor.after
+    prefix = zlib.crc32(cursor.prefix.encode())
+    packed = _SEARCH_LAYOUT.pack(prefix, cursor.bucket, level, manual, points)
+    return _encoded(_SEARCH, packed + user.encode())
+
+
+def read_search_cursor(text: str, prefix: str) -> SearchCursor:
+    """Raises CursorError, also for a cursor of a search for another prefix."""
+    numbers, user = _position(_SEARCH_LAYOUT, _decoded(_SEARCH, text))
+    searched, bucket, level, manual, points = numbers
+    if searched != zlib.crc32(prefix.encode()):
+        raise CursorError
+    return SearchCursor(prefix, bucket, IndexedUser(level, bool(manual), points, user))
 
 
 def _position(layout: struct.Struct, packed: bytes) -> tuple[tuple[int, ...], str]:

@@ -22,6 +22,8 @@ PAST_RULES = "{lg:rules}:past"
 _ACCESS = "lg:{access}:"
 # Set: the ids of all apps, revoked ones included.
 APPS = _ACCESS + "apps"
+# Hash: by appid, when an app last got a token: "generation seconds".
+LAST_TOKENS = _ACCESS + "last"
 # Set: the ids of the apps that were created by a release before docs/adr/0011.
 EARLIER_APPS = "lg:apps"
 # String: the running or last demotion, as JSON.

@@ -1,10 +1,7 @@
 """Assembles upbot_checks: its servicers, and the reads that they share."""
 
 from levelgate.access.v1.access_tokens_pb2_grpc import add_AccessTokensServicer_to_server
-from levelgate.access.v1.registered_apps_pb2_grpc import (
-    RegisteredAppsServicer,
-    add_RegisteredAppsServicer_to_server,
-)
+from levelgate.access.v1.registered_apps_pb2_grpc import add_RegisteredAppsServicer_to_server
 from levelgate.upbot.v1.eligibility_pb2_grpc import add_EligibilityServicer_to_server
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import add_UpbotChecksServicer_to_server
 from levelgate.upbot.v1.user_facts_pb2_grpc import add_UserFactsServicer_to_server
@@ -16,15 +13,16 @@ from services.runtime.service import Service
 from services.runtime.settings import load
 from services.store.client import connect_reads
 from services.store.reads import StoreReads
+from services.upbot_checks.apps_servicer import RegisteredApps
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots
-from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.facts_servicer import UserFacts
 from services.upbot_checks.servicer import UpbotChecks
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.upbot_checks.tokens_servicer import AccessTokens
 from services.upbot_checks.validation import CHECKS
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 
 
@@ -40,8 +38,8 @@ def build() -> Service:
     eligibility = Eligibility(snapshots, RuleBook(service.store), service.validator)
     add_EligibilityServicer_to_server(eligibility, service.server)
     add_UserFactsServicer_to_server(UserFacts(facts, service.validator), service.server)
-    add_AccessTokensServicer_to_server(
-        AccessTokens(Apps(service.store), Tokens(service.store)), service.server
-    )
-    add_RegisteredAppsServicer_to_server(RegisteredAppsServicer(), service.server)
+    apps = Apps(service.store)
+    access_tokens = AccessTokens(apps, Tokens(service.store))
+    add_AccessTokensServicer_to_server(access_tokens, service.server)
+    add_RegisteredAppsServicer_to_server(RegisteredApps(apps), service.server)
     return service

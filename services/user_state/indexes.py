@@ -111,7 +111,7 @@ class Indexes:
         )
         self._page_script = NamedScript(
             store,
-            script_text("page"),
+            script_text("rank") + script_text("page"),
             keys="*indexes",
             arguments="limit:int after *bounds",
             writes=False,

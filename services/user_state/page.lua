@@ -1,28 +1,7 @@
--- A page of several indexes of one bucket, one index after the other, each in its own order. `indexes` are their keys.
--- The page has at most `limit` entries and starts after the user `after` in the first index ('' starts with the first
--- user). `bounds` holds for each index the lowest points and the points before which it ends. Returns the number of
--- the index (from 0), the user and the points, in turns. A rank could not serve as a position: ranks change meanwhile.
-
--- The index orders equal scores by bytes. Lua's own comparison would depend on the locale.
-local function comes_after(one, other)
-  for i = 1, math.min(#one, #other) do
-    local a, b = one:byte(i), other:byte(i)
-    if a ~= b then return a > b end
-  end
-  return #one > #other
-end
-
-local function rank_after(index, points, user)
-  local low, high = 0, redis.call('ZCARD', index)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local found = redis.call('ZRANGE', index, middle, middle, 'WITHSCORES')
-    local score = tonumber(found[2])
-    if score > points or (score == points and comes_after(found[1], user)) then high = middle else low = middle + 1 end
-  end
-  return low
-end
-
+-- A page of several indexes of one bucket, one index after the other, each in its own order. Comes after rank.lua.
+-- `indexes` are their keys. The page has at most `limit` entries and starts after the user `after` in the first index
+-- ('' starts with the first user). `bounds` holds for each index the lowest points and the points before which it
+-- ends. Returns the number of the index (from 0), the user and the points, in turns.
 local page, left = {}, limit
 for i, index in ipairs(indexes) do
   if left == 0 then break end

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from levelgate.member.v1 import demotion_pb2 as pb
 from services.member_level import cursors, failures
 from services.member_level.cursors import AtRiskCursor, CursorError
+from services.member_level.standing import margin
 from services.rules.rule_book import Book
 from services.store.batches import batched
 from services.store.keys import Bucket
 from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
 
-# The margin of a member whom the next demotion lowers even if the points stay the same.
-_ALREADY_LOST = -1
 # One call of the script searches this many levels of a bucket.
 _SPANS_AT_A_TIME = 100
 # A bucket, its spans, and the user after whom the first span starts.
@@ -47,8 +46,8 @@ class AtRiskPages:
             for (bucket, asked, _), entries in zip(places, found, strict=True):
                 for span, user, has in entries:
                     level = asked[span].level
-                    margin = max(_ALREADY_LOST, has - lowest_points[level])
-                    page.members.add(user_id=user, level=level, points=has, margin=margin)
+                    left = margin(has, lowest_points[level])
+                    page.members.add(user_id=user, level=level, points=has, margin=left)
                     if len(page.members) == size:
                         last = AtRiskCursor(bucket.number, level, has, user)
                         page.next_cursor = cursors.at_risk_cursor(last)

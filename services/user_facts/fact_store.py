@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
+from operator import itemgetter
+from typing import NamedTuple
 
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
 from services.store.scripts import NamedScript
 from services.store.store import Store
-from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
+from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
 
 _STAR, _GAME = "star", "game"
 # A game fact may have 3.1 KB, and a reply of GetUserFacts contains all of them in 4 MiB.
@@ -22,9 +24,35 @@ redis.call('HSET', facts, field, value)
 return 1
 """
 
+# Reads up to `most` facts and how many there are, without the values of the others.
+_SOME = """
+local found, known, cursor = {}, {}, '0'
+repeat
+  local page = redis.call('HSCAN', facts, cursor, 'COUNT', 20)
+  cursor = page[1]
+  for i = 1, #page[2], 2 do
+    local field = page[2][i]
+    if #found < 2 * most and not known[field] then
+      known[field] = true
+      found[#found + 1], found[#found + 2] = field, page[2][i + 1]
+    end
+  end
+until cursor == '0' or #found == 2 * most
+return { redis.call('HLEN', facts), found }
+"""
+
 
 class FactsFullError(Exception):
     """The user already has the maximum number of facts."""
+
+
+class Facts(NamedTuple):
+    """Facts of one user."""
+
+    stars: list[Star]
+    games: list[tuple[GameKey, GameFact]]
+    total: int
+    """How many facts are stored, read or not."""
 
 
 class FactStore:
@@ -35,6 +63,7 @@ class FactStore:
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
         self._put = NamedScript(store, _PUT, keys="facts", arguments="field value")
+        self._some = NamedScript(store, _SOME, keys="facts", arguments="most:int", writes=False)
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
         """Whether the star of at least one of the games is lit on one of the devices."""
@@ -59,16 +88,16 @@ class FactStore:
         packed = json.dumps({"code": fact.code, "number": fact.number})
         self._put_fact(user, game_field(key), packed)
 
-    def all_of(self, user: str) -> tuple[list[Star], list[tuple[GameKey, GameFact]]]:
+    def all_of(self, user: str) -> Facts:
         """All facts of a user."""
-        stars, games = [], []
-        for field, packed in self._store.hgetall(self._buckets.of(user).facts(user)).items():
-            kind, *rest = json.loads(field)
-            if kind == _STAR:
-                stars.append(Star(*rest))
-            else:
-                games.append((GameKey(*rest), unpack_fact(packed)))
-        return stars, games
+        found = self._store.hgetall(self._buckets.of(user).facts(user))
+        return _facts(found.items(), len(found))
+
+    def some_of(self, user: str, most: int) -> Facts:
+        """Up to `most` facts of a user, each kind in its order."""
+        total, found = self._some(facts=self._buckets.of(user).facts(user), most=most)
+        stars, games, _ = _facts(zip(found[::2], found[1::2], strict=True), total)
+        return Facts(sorted(stars), sorted(games, key=itemgetter(0)), total)
 
     def delete(self, user: str) -> None:
         self._store.delete(self._buckets.of(user).facts(user))
@@ -78,6 +107,17 @@ class FactStore:
         facts = self._buckets.of(user).facts(user)
         if not self._put(facts=facts, field=field, value=value):
             raise FactsFullError
+
+
+def _facts(found: Iterable[tuple[bytes, bytes]], total: int) -> Facts:
+    stars, games = [], []
+    for field, packed in found:
+        kind, *rest = json.loads(field)
+        if kind == _STAR:
+            stars.append(Star(*rest))
+        else:
+            games.append((GameKey(*rest), unpack_fact(packed)))
+    return Facts(stars, games, total)
 
 
 # JSON arrays, because the strings may contain any separator.
