@@ -19,6 +19,8 @@ ALLOWED: dict[str, set[str]] = {
 PURE = (
     "upbot_checks/compare.py",
     "upbot_checks/eligibility/condition.py",
+    "upbot_checks/eligibility/estimate.py",
+    "upbot_checks/eligibility/visited.py",
     "upbot_checks/fact.py",
     "rules/ladder.py",
     "rules/thresholds.py",

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.member_level import cursors
-from services.member_level.cursors import AtRiskCursor, CursorError, ExportCursor
+from services.member_level.cursors import AtRiskCursor, ExportCursor
+from services.runtime.cursor_text import CursorError
 from services.user_state.record import MAX_VERSION
 
 BUCKETS = 4

@@ -1,7 +1,7 @@
--- A page of several indexes of one bucket, one index after the other, each in its own order. `indexes` are their keys.
+-- Reads `page`: a page of several indexes of one bucket, one index after the other, each in its own order. `indexes` are their keys.
 -- The page has at most `limit` entries and starts after the user `after` in the first index ('' starts with the first
--- user). `bounds` holds for each index the lowest points and the points before which it ends. Returns the number of
--- the index (from 0), the user and the points, in turns. A rank could not serve as a position: ranks change meanwhile.
+-- user). `bounds` holds for each index the lowest points and the points before which it ends. `page` gets the number
+-- of the index (from 0), the user and the points, in turns, and `left` how many more it could have. A rank could not serve as a position: ranks change meanwhile.
 
 -- The index orders equal scores by bytes. Lua's own comparison would depend on the locale.
 local function comes_after(one, other)
@@ -39,4 +39,3 @@ for i, index in ipairs(indexes) do
     left = left - 1
   end
 end
-return page
