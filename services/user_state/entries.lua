@@ -23,7 +23,7 @@ local function rank_after(index, points, user)
   return low
 end
 
-local page, left = {}, limit
+local page, entries, left = {}, 0, limit
 for i, index in ipairs(indexes) do
   if left == 0 then break end
   local least, before, found = tonumber(bounds[2 * i - 1]), tonumber(bounds[2 * i]), nil
@@ -35,7 +35,7 @@ for i, index in ipairs(indexes) do
   end
   for k = 1, #found, 2 do
     if tonumber(found[k + 1]) >= before then break end
-    page[#page + 1], page[#page + 2], page[#page + 3] = i - 1, found[k], found[k + 1]
-    left = left - 1
+    page[entries + 1], page[entries + 2], page[entries + 3] = i - 1, found[k], found[k + 1]
+    entries, left = entries + 3, left - 1
   end
 end

@@ -21,8 +21,10 @@ from services.upbot_checks.fact_store import game_field, star_field, unpack_fact
 from services.user_state.indexes import Span, bounds_of, index_key
 from services.user_state.scripts import script_text
 
-# Values that are read in one round trip. The store serves nobody else meanwhile.
-_VALUES_AT_A_TIME = 1_000
+# What one round trip may cost, because the store serves nobody else meanwhile: 1 to 2 ms. A user
+# costs as much as ten stars. A game fact does too, because it may be long.
+_COST_AT_A_TIME = 5_000
+_USER, _STAR, _GAME = 10, 1, 10
 # Indexes in one call of the script.
 _SPANS_AT_A_TIME = 100
 # Intervals of points that are visited separately; the script reads each in its own step.
@@ -83,12 +85,15 @@ class Visits:
         self._fields = json.dumps(self._values.fields)
         self._has_points = reads_points(condition)
         self._remembered: dict[tuple[int | None, bytes, bytes], bool] = {}
-        self._limit = max(1, _VALUES_AT_A_TIME // (1 + len(self._values.fields)))
+        cost = _USER + _STAR * len(needs.stars) + _GAME * len(needs.games)
+        self._limit = max(1, _COST_AT_A_TIME // cost)
+        self._left_out = "".join(map(self._is_left_out, range(len(visited.spans) + 1)))
         self._script = NamedScript(
             store,
             lua_constants({"VALUE": _VALUE}) + script_text("entries") + _text(),
             keys="*indexes",
-            arguments="limit:int after fields facts_prefix record_prefix with_points:int *bounds",
+            arguments="limit:int after fields facts_prefix record_prefix left_out with_points:int"
+            " *bounds",
             writes=False,
         )
 
@@ -116,6 +121,7 @@ class Visits:
             "fields": self._fields,
             "facts_prefix": bucket.facts(""),
             "record_prefix": bucket.record("") if has_others else "",
+            "left_out": self._left_out[place.span :],
             "with_points": int(self._has_points),
             "bounds": bounds,
         }
@@ -140,6 +146,12 @@ class Visits:
             return Place(place.bucket, place.span + int(index), int(points), user.decode())
         following = place.span + _SPANS_AT_A_TIME
         return Place(place.bucket, following) if following < len(self.visited.spans) else None
+
+    def _is_left_out(self, number: int) -> str:
+        """1 if nobody of this span satisfies the condition without facts, whatever the points."""
+        level = self._level_of(number)
+        is_decided = level is None or not self._has_points
+        return "1" if is_decided and not self._holds(level, b"0", b"") else "0"
 
     def _level_of(self, number: int) -> int | None:
         spans = self.visited.spans
