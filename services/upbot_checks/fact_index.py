@@ -1,4 +1,4 @@
-"""Completes the index of users who have facts: earlier releases and archives have none.
+"""Completes the index of users who have facts, which earlier releases did not write.
 
 Each instance does this once, some time after it started, when the instances of an earlier release
 have stopped (docs/adr/0014).

@@ -185,6 +185,7 @@ def test_a_call_during_which_its_instance_died_is_sent_again_only_if_it_reads(
 # /show reads too, but shares its route settings with calls that write.
 SENT_AGAIN = {
     "POST /upbot/api/Check",
+    "POST /upbot/api/FindUsers|CountUsers",
     "GET /userlevel/history|at/{userId}",
     "GET /vipBiz/version",
     "POST /vipBiz/preview",

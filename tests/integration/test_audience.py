@@ -326,3 +326,13 @@ def test_the_index_of_facts_forgets_users_without_facts(
     assert found_by(searches, condition) == []
     facts.index(["a", "b"])
     assert found_by(searches, condition) == []
+
+
+def test_a_condition_that_reads_too_many_values_of_each_user_is_refused(audience: Audience) -> None:
+    parts = [
+        pb.Condition(star=pb.StarLit(gids=range(100 * part, 100 * part + 100)))
+        for part in range(10)
+    ]
+    condition = pb.Condition(any=pb.ConditionList(conditions=parts))
+    with pytest.raises(Failure, match="condition: must need at most 2000 values per user"):
+        streamed(audience, condition)
