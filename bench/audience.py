@@ -98,7 +98,9 @@ def load(address: str, members: int) -> None:
 def running(directory: Path, members: int) -> Iterator[Running]:
     processes = Processes(directory)
     try:
-        options = ("--slowlog-max-len", "10000", "--slowlog-log-slower-than", "1000")
+        # Searches only read, so the members need not be on disk.
+        options = ["--appendonly", "no", "--save", ""]
+        options += ["--slowlog-max-len", "10000", "--slowlog-log-slower-than", "1000"]
         processes.start("store", lambda port: launch_store(port, directory, *options))
         prefer(processes.running["store"].pid)
         address = f"redis://{HOST}:{processes.ports['store']}/0"
@@ -115,6 +117,7 @@ def running(directory: Path, members: int) -> Iterator[Running]:
 def _upbot_checks(port: int, store: str) -> Launch:
     names = {
         "REDIS_URL": store,
+        "REDIS_TIMEOUT_SECONDS": "5",
         "UPBOT_CHECKS_PORT": str(port),
         "UPBOT_CHECKS_METRICS_PORT": str(port + 1),
     }

@@ -23,6 +23,9 @@ from levelgate.upbot.v1.eligibility_pb2 import (
     BatchResult,
     EligibilityStreamCheckRequest,
     EligibilityStreamCheckResponse,
+    FindUsersRequest,
+    FindUsersResponse,
+    SearchProgress,
 )
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.families import BAD, MEMBER, UNKNOWN_PATH, none_failure
@@ -44,9 +47,14 @@ def run_demotion(channel: grpc.Channel, seconds: float | None = None) -> Any:
     return DemotionStub(channel).RunDemotion(RunDemotionRequest(plan_id="p"), timeout=seconds)
 
 
+def find_users(channel: grpc.Channel, seconds: float | None = None) -> Any:
+    return EligibilityStub(channel).FindUsers(FindUsersRequest(cursor="c"), timeout=seconds)
+
+
 STREAMS = [
     (watch, WatchLevelsResponse(cursor="d")),
     (run_demotion, RunDemotionResponse(percent=7)),
+    (find_users, FindUsersResponse(data=SearchProgress(percent=7))),
 ]
 streams = pytest.mark.parametrize(
     ("call", "message"), STREAMS, ids=[call.__name__ for call, _ in STREAMS]

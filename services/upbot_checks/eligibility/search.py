@@ -16,6 +16,9 @@ from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.visits import Place, Visited, Visits
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 
+# Buckets in one round trip. Those without users cost the store about 30 us each.
+_MOST_BUCKETS = 32
+
 
 class Searched(NamedTuple):
     """A bucket that has been read."""
@@ -55,12 +58,16 @@ class Searches:
         left, size = list(buckets), BUCKETS_AT_A_TIME
         while left:
             some, left = left[:size], left[size:]
-            rounds = 0
+            rounds = 1
             for each in self._search(visits, some, proceed):
                 rounds += each is None
                 yield each
-            # Large buckets are read one by one, because their users are in memory meanwhile.
-            size = 1 if rounds > BUCKETS_AT_A_TIME else BUCKETS_AT_A_TIME
+            # Large buckets are read one by one, because their users are in memory meanwhile. Of
+            # small ones many fit into a round trip.
+            if rounds > size:
+                size = max(1, size // 2)
+            elif rounds == 1:
+                size = min(2 * size, _MOST_BUCKETS)
 
     def _search(
         self, visits: Visits, buckets: Sequence[Bucket], proceed: Callable[[], None]
