@@ -217,11 +217,16 @@ def test_a_long_search_reports_progress(audience: Audience, clock: Clock, bulk: 
     assert (percents[-1], messages[-1].next_cursor) == (100, "")
     assert all(each.next_cursor for each in messages[:-1])
     assert sorted(user for each in messages for user in each.openids) == sorted(OTHERS)
-    # A page ends after a second, too, and always leads further.
+    # A page ends after a second, too, and always leads further, to all users.
     clock.step = 2
-    page = page_of(audience, LEVEL, 1_000)
-    assert page.percent < 100
-    assert page.next_cursor
+    pages = [page_of(audience, LEVEL, 1_000)]
+    assert pages[0].percent < 100
+    while cursor := pages[-1].next_cursor:
+        pages.append(page_of(audience, LEVEL, 1_000, cursor))
+    assert [user for page in pages for user in page.openids] == [
+        user for each in messages for user in each.openids
+    ]
+    assert len(pages) > 10
 
 
 def test_a_search_ends_when_its_caller_leaves(

@@ -63,6 +63,11 @@ def points(kind: CompareType, value: int, upper: int = 0) -> Condition:
         (All((STAR, LevelIn(frozenset({1, 3})), LevelAtLeast(3))), 3, ALL),
         (AnyOf((LevelIn(frozenset({1})), All((LevelIn(frozenset({3})), STAR)))), 5, ()),
         (AnyOf((points(CompareType.LESS, 5), points(CompareType.EQUAL, 5))), 1, ((0, 6),)),
+        (
+            AnyOf((points(CompareType.LESS, 9), points(CompareType.BETWEEN, 2, 3))),
+            1,
+            ((0, 9),),
+        ),
         (All((points(CompareType.LESS, 9), points(CompareType.GREATER, 5))), 1, ((6, 9),)),
     ],
 )

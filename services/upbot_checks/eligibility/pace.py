@@ -10,7 +10,7 @@ from services.store import deadline
 # The pause after a round trip, as a multiple of its duration. Checks are answered meanwhile, by the
 # store and by this process. In seconds, the longest pause:
 _PAUSE = 1.0
-_LONGEST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.01
 # How often a search that waits for its turn looks whether its caller has left.
 _LOOKS_SECONDS = 0.1
 

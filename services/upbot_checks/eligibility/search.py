@@ -17,7 +17,7 @@ from services.upbot_checks.eligibility.visits import Place, Visited, Visits
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 
 # Buckets in one round trip. Those without users cost the store about 30 us each.
-_MOST_BUCKETS = 32
+_MOST_BUCKETS = 64
 
 
 class Searched(NamedTuple):
