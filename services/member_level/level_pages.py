@@ -7,8 +7,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from services.member_level import cursors, failures
-from services.member_level.cursors import CursorError, ListCursor
+from services.member_level.cursors import ListCursor
 from services.rules.ladder import ABOVE_ALL_POINTS
+from services.runtime.cursor_text import CursorError
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Indexes, Span

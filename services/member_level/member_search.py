@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.member_level import cursors, failures
-from services.member_level.cursors import CursorError, SearchCursor
+from services.member_level.cursors import SearchCursor
+from services.runtime.cursor_text import CursorError
 from services.store.keys import Bucket, Buckets
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source

@@ -93,6 +93,11 @@ class Bucket:
         """Hash: the lit stars and the game facts of a user."""
         return f"{self.prefix}facts:{user}"
 
+    @property
+    def fact_users(self) -> str:
+        """Sorted set: the users who have facts, whether they are members or not, all scored 0."""
+        return self.prefix + "factusers"
+
     def shop_profile(self, shop: str, user: str) -> str:
         """String: nickname and avatar of a member in a shop, as JSON.
 
@@ -177,8 +182,8 @@ def refresh_token(digest: str) -> str:
     return f"{_ACCESS}refresh:{digest}"
 
 
-# What a bucket derives from its users' records: indexes, and the feed with its counters.
-_DERIVED_KINDS = {"versions", "level", "hand", "manual", "feed", "demoted"}
+# What a bucket derives from its users' records and facts: indexes, and the feed with its counters.
+_DERIVED_KINDS = {"versions", "level", "hand", "manual", "feed", "demoted", "factusers"}
 _BUCKET_KEY = re.compile(r"lg:\{\d+\}:(\w+):?(.*)", re.DOTALL)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.store.keys import Buckets
 from services.store.reads import Reads, StoreReads
-from services.store.scripts import NamedScript
+from services.store.scripts import NamedScript, NamedValues
 from services.store.store import Store
 from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
 
@@ -21,8 +21,17 @@ _PUT = f"""
 local is_new = redis.call('HEXISTS', facts, field) == 0
 if is_new and redis.call('HLEN', facts) >= {MOST_FACTS} then return 0 end
 redis.call('HSET', facts, field, value)
+redis.call('ZADD', fact_users, 0, user)
 return 1
 """
+_REMOVE = """
+if #fields > 0 then redis.call('HDEL', facts, unpack(fields)) else redis.call('DEL', facts) end
+if redis.call('EXISTS', facts) == 0 then redis.call('ZREM', fact_users, user) end
+"""
+_INDEX = """
+if redis.call('EXISTS', facts) == 1 then redis.call('ZADD', fact_users, 0, user) end
+"""
+_KEYS = "facts fact_users"
 
 # Reads up to `most` facts and how many there are, without the values of the others.
 _SOME = """
@@ -62,7 +71,9 @@ class FactStore:
         self._store = store
         self._reads: Reads = reads or StoreReads(store)
         self._buckets = buckets
-        self._put = NamedScript(store, _PUT, keys="facts", arguments="field value")
+        self._put = NamedScript(store, _PUT, keys=_KEYS, arguments="user field value")
+        self._remove = NamedScript(store, _REMOVE, keys=_KEYS, arguments="user *fields")
+        self._index = NamedScript(store, _INDEX, keys=_KEYS, arguments="user")
         self._some = NamedScript(store, _SOME, keys="facts", arguments="most:int", writes=False)
 
     def is_any_lit(self, user: str, gids: Iterable[int], devices: Sequence[int]) -> bool:
@@ -75,8 +86,7 @@ class FactStore:
         if lit:
             self._put_fact(user, star_field(star), "1")
         else:
-            self._store.hdel(self._buckets.of(user).facts(user), star_field(star))
-            self._store.confirm()
+            self._remove(self._of(user), fields=[star_field(star)])
 
     def game_fact(self, user: str, key: GameKey) -> GameFact:
         """The fact, or NO_FACT if it is not stored."""
@@ -100,13 +110,19 @@ class FactStore:
         return Facts(sorted(stars), sorted(games, key=itemgetter(0)), total)
 
     def delete(self, user: str) -> None:
-        self._store.delete(self._buckets.of(user).facts(user))
-        self._store.confirm()
+        self._remove(self._of(user), fields=[])
+
+    def index(self, users: Iterable[str]) -> None:
+        """Adds those of the users who have facts to the index of their bucket."""
+        self._index.many([self._of(user) for user in users])
 
     def _put_fact(self, user: str, field: str, value: str) -> None:
-        facts = self._buckets.of(user).facts(user)
-        if not self._put(facts=facts, field=field, value=value):
+        if not self._put(self._of(user), field=field, value=value):
             raise FactsFullError
+
+    def _of(self, user: str) -> NamedValues:
+        bucket = self._buckets.of(user)
+        return {"facts": bucket.facts(user), "fact_users": bucket.fact_users, "user": user}
 
 
 def _facts(found: Iterable[tuple[bytes, bytes]], total: int) -> Facts:

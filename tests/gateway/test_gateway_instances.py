@@ -186,6 +186,7 @@ def test_a_call_during_which_its_instance_died_is_sent_again_only_if_it_reads(
 # /show reads too, but shares its route settings with calls that write.
 SENT_AGAIN = {
     "POST /upbot/api/Check",
+    "POST /upbot/api/FindUsers|CountUsers",
     "POST /upbot/api/ListApps",
     "GET /userlevel/history|at|summary/{userId}",
     "GET /members/count|list|search",
@@ -194,7 +195,6 @@ SENT_AGAIN = {
     "GET /leveldown/atRisk",
     "GET /leveldown/runs",
     "GET /vipBiz/versions",
-    "POST /upbot/api/FindUsers|CountUsers",
     "GET shop member.member-level.index",
 }
 

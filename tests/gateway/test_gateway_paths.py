@@ -22,6 +22,8 @@ DOCUMENTED = [
     ("POST", "/upbot/api/CheckUserXYLevel", "CheckUserXYLevel"),
     ("POST", "/upbot/api/CheckStarState", "CheckStarState"),
     ("POST", "/upbot/api/CheckGameInfo", "CheckGameInfo"),
+    ("POST", "/upbot/api/FindUsers", "FindUsersPage"),
+    ("POST", "/upbot/api/CountUsers", "CountUsers"),
     ("GET", "/userlevel/7", "InitUser"),
     ("GET", "/userlevel/7?point=3", "UpgradeUser"),
     ("GET", "/userlevel/show", "InitUser"),
@@ -152,6 +154,8 @@ def test_any_other_path_is_404(
 
 ALLOWED: list[tuple[str, Family, str]] = [
     ("/upbot/api/CheckGameInfo", UPBOT, "POST"),
+    ("/upbot/api/FindUsers", UPBOT, "POST"),
+    ("/upbot/api/CountUsers", UPBOT, "POST"),
     ("/upbot/api/auth/GetAccessToken", UPBOT, "POST"),
     ("/userlevel/7", MEMBER, "GET, POST, DELETE"),
     ("/userlevel/show/7", MEMBER, "POST"),

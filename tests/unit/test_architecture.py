@@ -23,6 +23,8 @@ ALLOWED: dict[str, set[str]] = {
 PURE = (
     "upbot_checks/compare.py",
     "upbot_checks/eligibility/condition.py",
+    "upbot_checks/eligibility/estimate.py",
+    "upbot_checks/eligibility/visited.py",
     "user_facts/fact.py",
     "rules/ladder.py",
     "rules/replacement.py",

@@ -12,13 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.member_level import cursors
-from services.member_level.cursors import (
-    AtRiskCursor,
-    CursorError,
-    ExportCursor,
-    ListCursor,
-    SearchCursor,
-)
+from services.member_level.cursors import AtRiskCursor, ExportCursor, ListCursor, SearchCursor
+from services.runtime.cursor_text import CursorError
 from services.user_state.record import MAX_VERSION
 from services.user_state.search import IndexedUser
 
