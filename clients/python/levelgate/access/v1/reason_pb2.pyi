@@ -160,7 +160,13 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     may be. Delete what is no longer needed.
     """
     REASON_RULE_VERSION_MISMATCH: _Reason.ValueType  # 40
+    """ABORTED: The rules are not at the expected version: somebody else changed them. Read the rules
+    and preview the change again; the metadata `version` has their version.
+    """
     REASON_RUN_NOT_FOUND: _Reason.ValueType  # 41
+    """NOT_FOUND: No run has this id, or it is no longer retained. Use a run_id that StartDemotion or
+    ListDemotionRuns returned.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed: the `reason` of the google.rpc.ErrorInfo (domain "levelgate") on every
@@ -306,5 +312,11 @@ REASON_LIMIT_REACHED: Reason.ValueType  # 39
 may be. Delete what is no longer needed.
 """
 REASON_RULE_VERSION_MISMATCH: Reason.ValueType  # 40
+"""ABORTED: The rules are not at the expected version: somebody else changed them. Read the rules
+and preview the change again; the metadata `version` has their version.
+"""
 REASON_RUN_NOT_FOUND: Reason.ValueType  # 41
+"""NOT_FOUND: No run has this id, or it is no longer retained. Use a run_id that StartDemotion or
+ListDemotionRuns returned.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
