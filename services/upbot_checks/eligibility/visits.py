@@ -90,7 +90,10 @@ class Visits:
         self._left_out = "".join(map(self._is_left_out, range(len(visited.spans) + 1)))
         self._script = NamedScript(
             store,
-            lua_constants({"VALUE": _VALUE}) + script_text("entries") + _text(),
+            lua_constants({"VALUE": _VALUE})
+            + script_text("rank")
+            + script_text("entries")
+            + _text(),
             keys="*indexes",
             arguments="limit:int after fields facts_prefix record_prefix left_out with_points:int"
             " *bounds",
