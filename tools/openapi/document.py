@@ -21,8 +21,8 @@ A failure has the body of its family; the headers `x-levelgate-reason` and `x-le
 tell programs what was wrong. Many failures have HTTP status 200, because the original documents \
 know no other.
 
-Unknown parameters are ignored. A parameter that is null counts as absent, and a number may be sent \
-as a string. Numbers of 64 bits, such as versions, are strings in replies.
+Unknown parameters are ignored. A parameter that is null counts as absent, and a number may be \
+sent as a string. Numbers of 64 bits, such as versions, are strings in replies.
 """
 _TAGS = (
     ("upbot", "Checks of users, searches, and tokens. Bodies are JSON: `ret` is 0 for a reply."),
@@ -30,8 +30,9 @@ _TAGS = (
         "member",
         "Members, their levels and points, and the rules. `code` is `success` for a reply.\n\n"
         "The path names the user; `userId` or `useId` in the query may repeat it. The names of the "
-        "gRPC contracts, such as `user_id` and `vip_level`, are accepted as well. JSON is recognised "
-        "by its first character, too, because `curl -d` sends it with the content type of a form.",
+        "gRPC contracts, such as `user_id` and `vip_level`, are accepted as well. JSON is "
+        "recognised by its first character, too, because `curl -d` sends it with the content "
+        "type of a form.",
     ),
     ("shop", "The levels of a shop with their benefits. `result` is 1 for a reply."),
 )

@@ -16,6 +16,7 @@ _HEADERS = {
 _RETRIED = (429, 503)
 # Refusals of the gateway for which no service has a reason.
 _OF_THE_GATEWAY = {405: "WRONG_METHOD", 408: "REQUEST_TIMEOUT"}
+_ONLY_GRPC = {"COMPRESSION_UNSUPPORTED", "TOO_MANY_STREAMS", "CANCELLED"}
 # The gateway refuses this with another status than a service does.
 _ALSO = {503: ("TOO_MANY_CALLS",)}
 
@@ -91,7 +92,11 @@ def _by_status() -> dict[int, list[Outcome]]:
 
 def reasons_of(status: int) -> list[str]:
     """The reasons with which JSON callers can get this status."""
-    named = [name for name, entry in REASONS.items() if entry.outcome.http == status]
+    named = [
+        name
+        for name, entry in REASONS.items()
+        if entry.outcome.http == status and name not in _ONLY_GRPC
+    ]
     own = [_OF_THE_GATEWAY[status]] if status in _OF_THE_GATEWAY else []
     return [*own, *named, *_ALSO.get(status, ())]
 

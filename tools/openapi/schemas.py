@@ -26,7 +26,7 @@ _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Value": {"type": ["string", "array", "null"]},
 }
-_CONSTANT = re.compile(r'^(?:Always )?(?:"(\w*)"|(\d+))(?:\.$|[.,] )')
+_CONSTANT = re.compile(r'^(?:Always (?="\w*"[.,]|\d+[.,])|(?="\w*"\.$))(?:"(\w*)"|(\d+))')
 # Messages of which one of these fields is enough, and the message says so in words.
 _ONE_OF = {
     "UpdateRuleRequest": ("id", "vipLevel"),

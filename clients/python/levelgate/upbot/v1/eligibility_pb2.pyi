@@ -92,7 +92,7 @@ class ConditionList(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """1-64 conditions."""
+        """1-63 conditions; the one that contains them counts, too."""
 
     def __init__(
         self,
