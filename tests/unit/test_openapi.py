@@ -10,7 +10,8 @@ from openapi_spec_validator import validate
 from tests.contract.cases import Case, all_cases
 from tests.contract.failures import failure
 from tests.contract.replies import ANYTHING
-from tests.unit.openapi import document, operation_of, operations, routes, validator
+from tests.unit.openapi import ROOT, document, operation_of, operations, routes, validator
+from tools.openapi.chinese import TranslationError, in_chinese
 from tools.openapi.errors import FAMILIES
 
 JSON = "application/json"
@@ -111,3 +112,25 @@ def _is_valid(component: str, value: Any) -> bool:
 
 def _is_left_open(value: Any) -> bool:
     return isinstance(value, str) and (value == ANYTHING or value.startswith("$"))
+
+
+def test_the_chinese_document_describes_the_same_calls() -> None:
+    chinese = json.loads((ROOT / "gateway/web/openapi.zh.json").read_text())
+    validate(chinese)
+    assert _without_texts(chinese) == _without_texts(document())
+
+
+def test_a_sentence_without_a_translation_and_a_translation_without_a_sentence_are_named() -> None:
+    with pytest.raises(TranslationError) as error:
+        in_chinese({"info": {"description": "One. Two."}}, {"One.": "一。", "Three.": "三。"})
+    assert str(error.value).splitlines() == [
+        "chinese.yaml lacks: Two.",
+        "chinese.yaml has, but nothing uses: Three.",
+    ]
+
+
+def _without_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        texts = {"description", "summary"}
+        return {key: _without_texts(each) for key, each in value.items() if key not in texts}
+    return [_without_texts(each) for each in value] if isinstance(value, list) else value

@@ -69,7 +69,7 @@ def _for_json(comment: str, names: Mapping[str, str]) -> str:
     text = _NOT_FOR_JSON.sub("", comment)
     for words, others in _FOR_JSON.items():
         text = text.replace(words, others)
-    kept = [each for each in _SENTENCE_END.split(text) if not _INTERNAL.search(each)]
+    kept = [each for each in sentences(text) if not _INTERNAL.search(each)]
     return _SNAKE_CASE.sub(lambda word: names.get(word[0], word[0]), " ".join(kept))
 
 
@@ -81,8 +81,12 @@ def with_reasons(text: str, reasons: Mapping[str, str]) -> str:
     return "\n".join((text, "", "What `x-levelgate-reason` says of a failure of this call:", *rows))
 
 
+def sentences(text: str) -> list[str]:
+    return _SENTENCE_END.split(text)
+
+
 def first_sentence(text: str) -> str:
-    sentence = _SENTENCE_END.split(text)[0].rstrip(".")
+    sentence = sentences(text)[0].rstrip(".")
     return sentence.partition(": ")[0].partition("; ")[0] + "."
 
 
