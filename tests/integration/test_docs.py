@@ -20,7 +20,8 @@ PAGES = {
 BLOCK = re.compile(
     r"^```(sh|python)\n(.*?)^```\n(?:```(json|text)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
-ASSIGNMENT = re.compile(r"^([A-Z]+)=.*\n", re.MULTILINE)
+ASSIGNMENT = re.compile(r"^([A-Z]+)=", re.MULTILINE)
+VARIABLES = "variables"
 # The tests may run outside the virtual environment of the checkout.
 SHELL = f"""make() {{ python -m "operations.commands.$1" ${{2#ARGS=}}; }}
 python() {{ {sys.executable} "$@"; }}
@@ -73,16 +74,15 @@ def without_varying_values(reply: str) -> object:
     "page", [page for page, text in sorted(PAGES.items()) if BLOCK.search(text)]
 )
 def test_examples_do_what_the_page_says(page: str, stack: RunningStack, directory: Path) -> None:
-    variables: dict[str, str] = {}
+    names = {"IFS"}
+    (directory / VARIABLES).touch()
     for language, text, form, reply in BLOCK.findall(PAGES[page]):
         there = text.replace("127.0.0.1:8080", stack.gateway.removeprefix("http://"))
         there = there.replace(".venv/bin/python ", "python ")
         if language == "sh":
             # The reader runs all commands of a page in one terminal, where variables stay set.
-            own = {found[1]: found[0] for found in ASSIGNMENT.finditer(there)}
-            kept = [line for name, line in variables.items() if name not in own]
-            variables |= own
-            there = "".join(kept) + there
+            names |= set(ASSIGNMENT.findall(there))
+            there = f"source {VARIABLES}\n{there}\ndeclare -p {' '.join(names)} > {VARIABLES}\n"
         said = run(directory, language, there)
         if form == "json":
             assert without_varying_values(said) == without_varying_values(reply)
