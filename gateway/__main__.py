@@ -18,7 +18,7 @@ from services.runtime.settings import load
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"gateway {__version__}")
     parser.add_argument("--render", action="store_true", help="print the configuration")
     parser.add_argument("--validate", action="store_true", help="let Envoy check the configuration")
     options = parser.parse_args()

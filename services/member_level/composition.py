@@ -7,10 +7,7 @@ from levelgate.member.v1.member_bulk_pb2_grpc import add_MemberBulkServicer_to_s
 from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryServicer_to_server
 from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
 from levelgate.member.v1.members_pb2_grpc import MembersServicer, add_MembersServicer_to_server
-from levelgate.member.v1.rule_books_pb2_grpc import (
-    RuleBooksServicer,
-    add_RuleBooksServicer_to_server,
-)
+from levelgate.member.v1.rule_books_pb2_grpc import add_RuleBooksServicer_to_server
 from services.member_level.bulk_servicer import MemberBulk
 from services.member_level.contract import CONTRACT
 from services.member_level.demotion.coordinator import DemotionCoordinator
@@ -21,6 +18,7 @@ from services.member_level.demotion.scheduler import DemotionScheduler
 from services.member_level.demotion.servicer import Demotion
 from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.history_servicer import MemberHistory
+from services.member_level.rule_books_servicer import RuleBooks
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
@@ -60,7 +58,7 @@ def build() -> Service:
     )
     add_MemberHistoryServicer_to_server(history, server)
     add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
-    add_RuleBooksServicer_to_server(RuleBooksServicer(), server)
+    add_RuleBooksServicer_to_server(RuleBooks(rules), server)
     add_MembersServicer_to_server(MembersServicer(), server)
     add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 

@@ -30,6 +30,10 @@ DEMOTION = "lg:{demotion}:run"
 DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
+# String: what releases before StopDemotion do not know about the running or last demotion, as JSON.
+DEMOTION_DETAILS = "lg:{demotion}:details"
+# List: the last demotions that ended, newest first, as JSON.
+ENDED_DEMOTIONS = "lg:{demotion}:ended"
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 
 from tests.stack.waiting import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS = 20.0
+# Changes of the configuration: a short value for every time limit of a call, and health checks
+# that soon notice a change.
+SHORT_SECONDS = 0.5
+SHORT = {
+    "stream_idle_timeout: 75s": f"stream_idle_timeout: {SHORT_SECONDS}s",
+    "max_stream_duration: 10s": f"max_stream_duration: {SHORT_SECONDS}s",
+    "request_timeout: 30s": f"request_timeout: {SHORT_SECONDS}s",
+    "request_headers_timeout: 5s": f"request_headers_timeout: {SHORT_SECONDS}s",
+    "common_http_protocol_options: {idle_timeout: 300s}": (
+        f"common_http_protocol_options: {{idle_timeout: {SHORT_SECONDS}s}}"
+    ),
+    " interval: 1s": " interval: 0.2s",
+}
 
 
 @dataclass
@@ -65,6 +79,12 @@ class Gateway:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT_SECONDS)
+
+
+@contextmanager
+def channel_to(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        yield channel
 
 
 def _is_complete(answer: bytes) -> bool:

@@ -18,6 +18,8 @@ from services.store.store import Store
 from tests.integration.test_earlier_apps import store_as_earlier
 from tests.stack.waiting import free_ports
 
+pytestmark = pytest.mark.stores("valkey")
+
 
 @pytest.fixture(autouse=True)
 def address(any_store: StoreSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:

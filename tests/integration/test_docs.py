@@ -34,6 +34,7 @@ def directory(stack: RunningStack, tmp_path: Path) -> Path:
     """A directory that looks like a checkout in which `make run` is running."""
     stack.reset()
     summary = {
+        "gateway": stack.gateway,
         "redis": stack.redis,
         "grpc": stack.grpc,
         "token": stack.token,

@@ -49,6 +49,7 @@ def test_a_fact_comes_back_as_it_was_put(facts: FactStore, fact: GameFact) -> No
     assert facts.game_fact("u", KEY) == fact
 
 
+@pytest.mark.stores("valkey")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     one=st.builds(GameKey, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0, 9)),

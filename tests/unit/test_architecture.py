@@ -21,6 +21,7 @@ PURE = (
     "upbot_checks/eligibility/condition.py",
     "upbot_checks/fact.py",
     "rules/ladder.py",
+    "rules/replacement.py",
     "rules/thresholds.py",
     "shop_level/catalogue.py",
     "shop_level/shop.py",
