@@ -1,13 +1,15 @@
 """The reference page at /docs/, in a browser and with the real suite."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import PATIENCE_MS, Seen, serious_problems
-from tests.support.running import RunningStack
+from tests.support.running import ROOT, RunningStack
 
+WEB = ROOT / "gateway" / "web" / "docs"
 FIRST = "#operations-upbot-CheckUserXYLevel"
 LANGUAGES = {"en-GB": ("Get a token", "The first call"), "zh-CN": ("获取令牌", "第一次调用")}
 PHONE = {"width": 360, "height": 740}
@@ -112,6 +114,14 @@ def test_the_language_changes_the_page_and_the_document_and_keeps_the_token(
     expect(
         page.locator(f"{FIRST} .authorization__btn.locked, {FIRST} .locked").first
     ).to_be_visible()
+
+
+def test_every_text_is_used_and_has_the_same_places_in_both_languages(page: Page) -> None:
+    texts = page.evaluate("import('/docs/texts.js').then(module => module.texts)")
+    used = "".join((WEB / name).read_text() for name in ("index.html", "docs.js", "texts.js"))
+    for name, (english, chinese) in texts.items():
+        assert re.findall(r"{\w+}", english) == re.findall(r"{\w+}", chinese), name
+        assert used.count(f'"{name}"') > ("." in name), name
 
 
 def test_a_phone_needs_no_scrolling_to_the_side(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.contract.cases import Case, JsonRequest, all_cases
 
@@ -27,6 +27,10 @@ class Example:
     summary: str
     request: JsonRequest
     reply: Any
+
+    def last_of_path(self) -> str:
+        """The user, in paths that end with one."""
+        return unquote(urlsplit(self.request.target).path.rpartition("/")[2])
 
     def parameters(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.request.target).query, keep_blank_values=True))

@@ -129,7 +129,9 @@ class Operations:
                 "description": schema.pop("description", ""),
                 "schema": schema,
             }
-            if field.json_name in sample and not _has_body(route):
+            if in_path and examples:
+                parameter["example"] = examples[0].last_of_path()
+            elif field.json_name in sample and not _has_body(route):
                 parameter["example"] = _typed(sample[field.json_name], schema)
             parameters.append(parameter)
         return parameters
