@@ -16,9 +16,11 @@ from bench.processes import Bench, running
 from levelgate.member.v1 import demotion_pb2 as demotion_pb
 from levelgate.member.v1 import member_history_pb2 as history_pb
 from levelgate.member.v1 import member_level_pb2 as pb
+from levelgate.member.v1 import members_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.member.v1.members_pb2_grpc import MembersStub
 
 TIMES = 100
 USER = "3dfg4df"
@@ -32,6 +34,7 @@ def calls(bench: Bench) -> Mapping[str, tuple[Any, Callable[[int], Message]]]:
     members: Any = MemberLevelStub(bench.channel)
     history: Any = MemberHistoryStub(bench.channel)
     demotion: Any = DemotionStub(bench.channel)
+    finding: Any = MembersStub(bench.channel)
     show = pb.ShowUserRequest(user_id=USER)
     manual = pb.UpdateUserRequest(user_id=USER, vip_level=2, partner_id="p")
     preview = pb.PreviewRulesRequest(rules=[pb.ProposedRule(vip_level=1, down_point=0, up_point=5)])
@@ -56,6 +59,13 @@ def calls(bench: Bench) -> Mapping[str, tuple[Any, Callable[[int], Message]]]:
         "PreviewRules": (members.PreviewRules, lambda _n: preview),
         "PlanDemotion": (demotion.PlanDemotion, lambda _n: plan),
         "ListAtRisk": (demotion.ListAtRisk, lambda _n: at_risk),
+        "CountMembers": (finding.CountMembers, lambda _n: members_pb2.CountMembersRequest()),
+        "ListMembers": (finding.ListMembers, lambda _n: members_pb2.ListMembersRequest(level=3)),
+        "SearchMembers": (
+            finding.SearchMembers,
+            lambda _n: members_pb2.SearchMembersRequest(prefix="~"),
+        ),
+        "GetMember": (finding.GetMember, lambda _n: members_pb2.GetMemberRequest(user_id=USER)),
         "DeleteUser": (members.DeleteUser, lambda n: pb.DeleteUserRequest(user_id=f"u{n}")),
     }
 

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from gateway.process import refusal, run
-from gateway.render import render
+from gateway.render import render, web_directory
 from gateway.settings import CommonSettings, GatewaySettings
+from gateway.web_files import web_files, write
 from levelgate import __version__
 from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import load
@@ -42,6 +43,8 @@ def _write(settings: CommonSettings) -> Path:
     try:
         settings.run_dir.mkdir(parents=True, exist_ok=True)
         config.write_text(render(settings))
+        if not settings.directory:
+            write(web_files(), web_directory(settings))
     except OSError as error:
         sys.exit(f"wrong setting GATEWAY_RUN_DIR: {error}")
     return config

@@ -6,6 +6,7 @@ local odd_field = require("odd_values")
 local parameters = require("parameters")
 local reading = require("reading")
 local refusals = require("refusals")
+local spellings = require("spellings")
 local text = require("text")
 
 local bad, read_body, split = refusals.bad, reading.read_body, reading.split
@@ -14,17 +15,20 @@ local bad, read_body, split = refusals.bad, reading.read_body, reading.split
 -- too.
 local USER = { userId = true, useId = true, user_id = true, use_id = true }
 
--- Returns the list without parameters that name the user, or nil if one of them names another user than `user`.
+-- Returns the list without parameters that name the user, or nil if one of them names another user than `user`, and the
+-- name by which the list names the user.
 local function without_user(list, user)
-  local others = {}
+  local others, name = {}, nil
   for _, parameter in ipairs(list) do
     if not USER[parameter.name] then
       others[#others + 1] = parameter
     elseif user and parameter.value ~= user then
       return nil
+    else
+      name = parameter.name
     end
   end
-  return others
+  return others, name
 end
 
 local function is_form(content_type)
@@ -32,10 +36,18 @@ local function is_form(content_type)
 end
 
 -- `curl -d` sends JSON with the content type of a form. A form cannot begin with `{`, which would be escaped there.
+-- Returns the parameters, and "form" or "json".
 local function read_parameters(body, content_type)
   if body == "" then return {} end
-  if is_form(content_type) and not body:find("^[ \t\r\n]*{") then return parameters.from_form(body) end
-  return parameters.from_json(body)
+  if is_form(content_type) and not body:find("^[ \t\r\n]*{") then return parameters.from_form(body), "form" end
+  return parameters.from_json(body), "json"
+end
+
+local function note_spellings(user_in_query, user_in_body, kind)
+  spellings.reset()
+  if user_in_query and user_in_query ~= "userId" then spellings.note(user_in_query) end
+  if user_in_body and user_in_body ~= "userId" then spellings.note(user_in_body) end
+  if kind then spellings.note(kind) end
 end
 
 local function has(list, name)
@@ -67,24 +79,28 @@ return function(handle, headers, values)
 
   local in_query = parameters.from_form(query)
   if not in_query then return bad() end
-  in_query = without_user(in_query, user)
+  local user_in_query, user_in_body
+  in_query, user_in_query = without_user(in_query, user)
   if not in_query then return bad("userId: not the user of the path") end
   local body, refusal = read_body(handle)
   if refusal then return refusal end
-  local in_body = read_parameters(body, values["content-type"])
+  local in_body, kind = read_parameters(body, values["content-type"])
   if not in_body then return bad() end
-  in_body = without_user(in_body)
+  in_body, user_in_body = without_user(in_body)
   if prefix == "/userlevel/" and values[":method"] == "GET" and (has(in_query, "point") or has(in_body, "point")) then
     prefix = "/upgrade/userlevel/"
   end
   local read = fields[values[":method"] .. " " .. (prefix or path)]
   local twice = parameters.repeated(read, in_query, in_body)
   if twice then return bad(twice .. ": given twice") end
+  note_spellings(user_in_query, user_in_body, kind)
   local odd = odd_field(in_query, read) or odd_field(in_body, read)
   if odd then return bad(odd .. ": not what the contract has") end
 
   headers = handle:headers() -- Taken again: reading the body has invalidated the old object.
   if user then path = prefix .. text.escape(user) end
+  local words = spellings.words()
+  if words then headers:replace(spellings.HEADER, words) end
   headers:replace(":path", path)
   headers:replace("content-type", "application/json")
   handle:body(true):setBytes(to_json(read, in_query, in_body))

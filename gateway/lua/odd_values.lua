@@ -2,6 +2,7 @@
 -- null in an array, and reads an object as a list of one object or as a time. A string that is longer than any
 -- service accepts is odd too, because the transcoder and the service would spend time on it.
 local parameters = require("parameters")
+local spellings = require("spellings")
 
 local odd_field
 
@@ -34,6 +35,7 @@ function odd_field(members, fields)
   if twice then return twice end
   for _, member in ipairs(members) do
     local field = fields[member.name]
+    if field and field.name ~= member.name then spellings.note(member.name) end
     local part = field and odd_part(field, member.value)
     if part then return field.name .. part end
   end

@@ -5,6 +5,7 @@ local odd_field = require("odd_values")
 local parameters = require("parameters")
 local reading = require("reading")
 local refusals = require("refusals")
+local spellings = require("spellings")
 
 local bad, read_body, split = refusals.bad, reading.read_body, reading.split
 
@@ -20,7 +21,15 @@ return function(handle, headers, values)
   -- A body that is not JSON is refused, whatever its content type.
   if values["content-type"] ~= "application/json" then headers:replace("content-type", "application/json") end
   local body, refusal = read_body(handle)
-  if refusal or body == "" or json.is_plain(body) then return refusal end
-  local members = parameters.from_json(body, MOST_VALUES[path])
-  if not members or odd_field(members, fields["POST " .. path]) then return bad() end
+  if refusal or body == "" then return refusal end
+  local read = fields["POST " .. path]
+  spellings.reset()
+  if not json.is_plain(body, read, spellings.note) then
+    local members = parameters.from_json(body, MOST_VALUES[path])
+    if not members then return bad() end
+    local odd = odd_field(members, read)
+    if odd then return bad(odd .. ": not what the contract has") end
+  end
+  local words = spellings.words()
+  if words then handle:headers():replace(spellings.HEADER, words) end
 end

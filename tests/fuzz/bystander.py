@@ -15,8 +15,8 @@ from services.shop_level.shop import Shop, ShopSet
 from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.upbot_checks.fact import ANDROID, Star
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID, Star
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 from tests.fuzz.findings import Finding
 from tests.fuzz.place import Place, bystander_token

@@ -76,6 +76,11 @@ class Gateway:
         url = f"http://127.0.0.1:{self.admin_port}/stats?filter=^{name}$"
         return int(httpx.get(url).text.rpartition(":")[2])
 
+    @property
+    def heap_mib(self) -> float:
+        """The memory that Envoy has allocated."""
+        return self.counter("server.memory_allocated") / 2**20
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT_SECONDS)
@@ -102,14 +107,18 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-# Runs the gateway with texts of its configuration replaced, for example to shorten a limit.
+# Runs the gateway with texts of its configuration replaced, for example to shorten a limit, or with
+# other pages.
 _CHANGED = """
 import sys
+from pathlib import Path
 import gateway.__main__ as program
+import gateway.web_files as pages
+pages.ROOT = Path({web!r}) if {web!r} else pages.ROOT
 rendered = program.render
 def render(settings):
     config = rendered(settings)
-    for text, other in {changes!r}.items():
+    for text, other in ({changes!r} or {{}}).items():
         assert text in config, text
         config = config.replace(text, other)
     return config
@@ -140,7 +149,7 @@ def command(*arguments: str) -> list[str]:
 
 def virtual_hosts(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The virtual hosts of a rendered configuration."""
-    (listener,) = config["static_resources"]["listeners"]
+    listener = config["static_resources"]["listeners"][0]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     hosts: list[dict[str, Any]] = manager["route_config"]["virtual_hosts"]
     return hosts
@@ -151,15 +160,19 @@ def running_gateway(
     directory: Path,
     upstream: dict[str, int],
     changes: dict[str, str] | None = None,
+    web: Path | None = None,
     /,
     **settings: str,
 ) -> Iterator[Gateway]:
+    """`changes` replaces texts of the configuration; `web` has other pages than gateway/web/."""
     port, admin_port = free_ports(2)
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_ADMIN_PORT": str(admin_port)}
     log = directory / "gateway.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CHANGED.format(changes=changes)] if changes else command(),
+            [sys.executable, "-c", _CHANGED.format(changes=changes, web=str(web or ""))]
+            if changes or web
+            else command(),
             cwd=ROOT,
             env=environment(directory, upstream, **ports, **settings),
             stdout=out,

@@ -25,6 +25,7 @@ from tests.gateway.families import (
     Family,
     answered,
     none_failure,
+    told,
 )
 from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream, failing, raising, slow
@@ -187,6 +188,7 @@ def test_a_service_that_is_too_slow_is_504(gateway: Gateway, upstream: Upstream)
         )
     for (family, _), reply in zip(calls, replies, strict=True):
         assert answered(reply) == (504, family.failure(1000, BUSY))
+        assert told(reply) == {"x-levelgate-reason": "DEADLINE_EXCEEDED"}
 
 
 REFUSED_EARLY = {
@@ -226,6 +228,8 @@ def test_a_request_that_is_refused_before_its_path_is_known_gets_a_body(
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"content-type: application/json; charset=utf-8" in head
     assert body.decode() == none_failure(status, UNKNOWN_PATH if status == 404 else BAD)
+    reason = {404: b"METHOD_UNKNOWN", 408: b"REQUEST_TIMEOUT"}.get(status, b"INVALID_PARAMETER")
+    assert b"x-levelgate-reason: " + reason + b"\r\n" in head
 
 
 def test_http_1_0_is_answered(gateway: Gateway) -> None:

@@ -47,13 +47,14 @@ class Half:
         self._h2.initiate_connection()
         self.statuses: dict[int, status_pb2.Status] = {}
         self.resets = 0
+        self._ended: set[int | None] = set()
 
     def begin(self, path: str, sent: bytes = UNFINISHED) -> None:
         stream = self._h2.get_next_available_stream_id()
         headers = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", path)]
         headers += [("content-type", "application/grpc"), ("te", "trailers")]
         self._h2.send_headers(stream, [*headers, ("x-request-id", str(stream))])
-        while sent:
+        while sent and stream not in self._ended:
             size = min(len(sent), self._h2.local_flow_control_window(stream), 16_384)
             if size == 0:
                 self._read()
@@ -78,8 +79,10 @@ class Half:
                 fields = {str(name): str(value) for name, value in event.headers or ()}
                 details = base64.b64decode(fields["grpc-status-details-bin"] + "==")
                 self.statuses[event.stream_id or 0] = status_pb2.Status.FromString(details)
+                self._ended.add(event.stream_id)
             elif isinstance(event, StreamReset) and event.stream_id not in self.statuses:
                 self.resets += 1
+                self._ended.add(event.stream_id)
         self._flush()
 
 

@@ -186,15 +186,15 @@ def test_a_call_during_which_its_instance_died_is_sent_again_only_if_it_reads(
 # /show reads too, but shares its route settings with calls that write.
 SENT_AGAIN = {
     "POST /upbot/api/Check",
+    "POST /upbot/api/FindUsers|CountUsers",
+    "POST /upbot/api/ListApps",
     "GET /userlevel/history|at|summary/{userId}",
+    "GET /members/count|list|search",
     "GET /vipBiz/version",
     "POST /vipBiz/preview",
     "GET /leveldown/atRisk",
     "GET /leveldown/runs",
     "GET /vipBiz/versions",
-    "GET /members/count|list|search",
-    "POST /upbot/api/FindUsers|CountUsers",
-    "POST /upbot/api/ListApps",
     "GET shop member.member-level.index",
 }
 

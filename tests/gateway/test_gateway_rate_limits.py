@@ -11,7 +11,7 @@ import pytest
 
 from levelgate.access.v1.access_tokens_pb2 import GetAccessTokenRequest
 from levelgate.access.v1.access_tokens_pb2_grpc import AccessTokensStub
-from tests.gateway.families import FAMILIES, TOO_MANY, UPBOT, Family, answered
+from tests.gateway.families import FAMILIES, TOO_MANY, UPBOT, Family, answered, told
 from tests.gateway.refusals import refusal
 from tests.gateway.running import Gateway, channel_to, running_gateway
 from tests.gateway.upstream import Upstream
@@ -44,6 +44,7 @@ def test_too_many_requests_are_429(limited: Gateway) -> None:
         reply = until_limited(limited.client, family, family.url)
         assert answered(reply) == (429, family.failure(1006, TOO_MANY))
         assert not [name for name in reply.headers if name.startswith("x-envoy")]
+        assert told(reply) == {"x-levelgate-reason": "RATE_LIMITED", "retry-after": "1"}
     reply = until_limited(limited.client, UPBOT, "/nowhere")
     assert answered(reply)[0] == 429
     # A flood does not make the gateway unhealthy.

@@ -20,6 +20,9 @@ from levelgate.upbot.v1.eligibility_pb2 import (
     BatchResult,
     EligibilityStreamCheckRequest,
     EligibilityStreamCheckResponse,
+    FindUsersRequest,
+    FindUsersResponse,
+    SearchProgress,
 )
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.families import BAD, MEMBER, UNKNOWN_PATH, none_failure
@@ -43,9 +46,16 @@ def run_demotion(channel: grpc.Channel, seconds: float | None = None) -> Any:
 
 # Longer than any limit of the impatient gateway.
 LONGER = 1.5 * SHORT_SECONDS
+
+
+def find_users(channel: grpc.Channel, seconds: float | None = None) -> Any:
+    return EligibilityStub(channel).FindUsers(FindUsersRequest(cursor="c"), timeout=seconds)
+
+
 STREAMS = [
     (watch, WatchLevelsResponse(cursor="d")),
     (run_demotion, RunDemotionResponse(percent=7)),
+    (find_users, FindUsersResponse(data=SearchProgress(percent=7))),
 ]
 
 

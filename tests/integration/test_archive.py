@@ -19,8 +19,8 @@ from services.store import keys, layout
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from services.upbot_checks.fact import ANDROID
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID
+from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.history import changes_of
 from services.user_state.scripts import Retention

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from levelgate.member.v1 import member_bulk_pb2, member_level_pb2
@@ -45,6 +46,15 @@ def raw(service: Service, path: str, message: bytes) -> Any:
 def refusals(service: Service) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in service.lines.splitlines()]
     return [line for line in lines if line["event"] in {"call refused", "call failed"}]
+
+
+def test_the_spellings_that_the_gateway_noted_are_counted(service: Service) -> None:
+    noted = (*service.metadata, ("x-levelgate-spellings", "useId,form"))
+    request = member_level_pb2.ListRulesRequest()
+    service.members.ListRules(request, timeout=5, metadata=noted)
+    text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
+    for spelling in ("useId", "form"):
+        assert f'spelling="{spelling}"}} 1.0' in text
 
 
 TOO_LARGE = b"\0" * 2_000_000

@@ -22,7 +22,7 @@ from services.upbot_checks.eligibility.condition import (
     Snapshot,
     points_needed,
 )
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
 
 KEY, OTHER_KEY = GameKey("cfm", "1", "2", "0", "bbb", 1), GameKey("cfm", "1", "2", "0", "bbb", 2)
 NOBODY = Snapshot()

@@ -18,7 +18,7 @@ from services.upbot_checks.eligibility.condition import (
 )
 from services.upbot_checks.eligibility.explanations import Explanations
 from services.upbot_checks.eligibility.parse import parse_condition
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
 
 KEYS = [GameKey("cfm", "1", "2", "0", "bbb", number) for number in range(2)]

@@ -42,6 +42,11 @@ def test_rules_are_half_open(points: int, level: int) -> None:
     assert EXAMPLE.level_for(points) == level
 
 
+@given(ladders(), st.integers(-1, 60))
+def test_the_rules_above_a_level_are_those_of_higher_levels(ladder: Ladder, level: int) -> None:
+    assert list(ladder.above(level)) == [rule for rule in ladder.rules if rule.level > level]
+
+
 def test_without_rules_there_is_no_level() -> None:
     assert Ladder().level_for(0) is None
 

@@ -14,8 +14,6 @@ _HEADERS = {
     "x-levelgate-field": {"$ref": "#/components/headers/Field"},
 }
 _RETRIED = (429, 503)
-# Refusals of the gateway for which no service has a reason.
-_OF_THE_GATEWAY = {405: "WRONG_METHOD", 408: "REQUEST_TIMEOUT"}
 _ONLY_GRPC = {"COMPRESSION_UNSUPPORTED", "TOO_MANY_STREAMS", "CANCELLED"}
 # The gateway refuses this with another status than a service does.
 _ALSO = {503: ("TOO_MANY_CALLS",)}
@@ -97,7 +95,10 @@ def reasons_of(status: int) -> list[str]:
         for name, entry in REASONS.items()
         if entry.outcome.http == status and name not in _ONLY_GRPC
     ]
-    own = [_OF_THE_GATEWAY[status]] if status in _OF_THE_GATEWAY else []
+    # Of refusals of the gateway for which no service has a reason.
+    own = [
+        outcome.reason for outcome in _by_status().get(status, ()) if outcome.reason not in REASONS
+    ]
     return [*own, *named, *_ALSO.get(status, ())]
 
 
