@@ -81,6 +81,10 @@ def test_the_gateway_answers_as_the_document_says(
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def call(case: Case[Any]) -> None:
+        # A parameter that is sent twice is refused, and then nothing else is tested.
+        if isinstance(case.body, dict):
+            kept = {name: value for name, value in case.query.items() if name not in case.body}
+            case.query = kept
         case.call_and_validate(
             headers={"Authorization": stack.token},
             checks=[*CHECKS, refused_with_the_envelope],
