@@ -29,8 +29,13 @@ def test_every_json_call_is_described() -> None:
     assert described | {"levelgate.member.v1.MemberLevel/UpgradeUser"} == CALLS
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.reply is not None], ids=str)
-def test_replies_are_those_of_the_document(case: Case) -> None:
+def test_replies_are_those_of_the_document() -> None:
+    cases = [case for case in CASES if case.reply is not None]
+    assert len(cases) > 300
+    assert [(str(case), found) for case in cases if (found := _errors_in_reply(case))] == []
+
+
+def _errors_in_reply(case: Case) -> list[str]:
     operation = operation_of(case.rpc)
     reply = f"{case.rpc.split('/')[1]}Response"
     (component,) = (
@@ -38,25 +43,24 @@ def test_replies_are_those_of_the_document(case: Case) -> None:
         for schema in operation.fields["responses"]["200"]["content"][JSON]["schema"]["oneOf"]
         if (name := schema["$ref"].rpartition("/")[2]).endswith(reply)
     )
-    errors = [
-        error
+    return [
+        error.message
         for error in validator(component).iter_errors(case.reply)
         if not _is_left_open(error.instance)
     ]
-    assert not errors, errors[0].message
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.fails], ids=str)
-def test_failures_are_those_of_the_document(case: Case) -> None:
-    wanted = failure(case.fails)
-    if case.json is None or case.family not in wanted.bodies:
-        return
-    operation = operation_of(case.rpc)
-    assert str(wanted.http) in operation.fields["responses"]
-    validator(f"{case.family.capitalize()}Error").validate(wanted.body(case.family))
-    if wanted.http == 200 and wanted.reason:
-        header = operation.fields["responses"]["200"]["headers"]["x-levelgate-reason"]
-        assert wanted.reason in header["schema"]["enum"]
+def test_failures_are_those_of_the_document() -> None:
+    for case in (case for case in CASES if case.fails and case.json):
+        wanted = failure(case.fails)
+        if case.family not in wanted.bodies:
+            continue
+        responses = operation_of(case.rpc).fields["responses"]
+        assert str(wanted.http) in responses, str(case)
+        validator(f"{case.family.capitalize()}Error").validate(wanted.body(case.family))
+        if wanted.http == 200 and wanted.reason:
+            header = responses["200"]["headers"]["x-levelgate-reason"]
+            assert wanted.reason in header["schema"]["enum"], str(case)
 
 
 def test_every_example_is_one_of_the_schema() -> None:

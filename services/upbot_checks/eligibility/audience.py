@@ -27,8 +27,10 @@ from services.upbot_checks.eligibility.search_cursor import (
 # Users in a message of a stream.
 _MOST_USERS = 1_000
 _DEFAULT_PAGE_SIZE = 100
-# How long a page reads, and how often a stream sends a message at least.
-_SECONDS = 1.0
+# How long a page reads; JSON callers have a deadline of 10 s.
+_PAGE_SECONDS = 3.0
+# How often a stream sends a message at least.
+_PROGRESS_SECONDS = 1.0
 
 
 class _Found(NamedTuple):
@@ -67,14 +69,15 @@ class Audience:
         message = request.condition
         condition, start = _parsed(message), self._start(message, request.cursor)
         with self._streams.slot():
-            for found in self._found(condition, start, _MOST_USERS, proceed):
+            for found in self._found(condition, start, _MOST_USERS, _PROGRESS_SECONDS, proceed):
                 yield pb.FindUsersResponse(data=self._progress(message, found))
 
     def page(self, request: pb.FindUsersPageRequest, context: Context) -> pb.FindUsersPageResponse:
         message = request.condition
         condition, start = _parsed(message), self._start(message, request.cursor)
         size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
-        pages = self._found(condition, start, size, partial(require_caller, context))
+        proceed = partial(require_caller, context)
+        pages = self._found(condition, start, size, _PAGE_SECONDS, proceed)
         # A page that ended where it began would be the same again, without end.
         page = next(each for each in pages if each.position != start)
         return pb.FindUsersPageResponse(data=self._progress(message, page))
@@ -87,9 +90,14 @@ class Audience:
         return pb.CountUsersResponse(data=data)
 
     def _found(
-        self, condition: Condition, start: Position, size: int, proceed: Callable[[], None]
+        self,
+        condition: Condition,
+        start: Position,
+        size: int,
+        seconds: float,
+        proceed: Callable[[], None],
     ) -> Iterator[_Found]:
-        """Yields up to `size` users at a time, and what there is after about a second."""
+        """Yields up to `size` users at a time, and what there is after about so many seconds."""
         users: list[str] = []
         position, since = start, self._now()
         buckets = self._searches.buckets.all()[start.bucket :]
@@ -106,7 +114,7 @@ class Audience:
                         yield _Found(users, Position(number, user))
                         users, since = [], self._now()
                 position = Position(number + 1)
-            if self._now() - since >= _SECONDS and position.bucket < self._searches.buckets.count:
+            if self._now() - since >= seconds and position.bucket < self._searches.buckets.count:
                 yield _Found(users, position)
                 users, since = [], self._now()
         yield _Found(users, None)

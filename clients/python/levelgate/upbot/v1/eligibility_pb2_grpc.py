@@ -114,8 +114,8 @@ class EligibilityServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindUsersPage(self, request, context):
-        """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
-        although later pages have some.
+        """Returns all users who satisfy a condition, in pages. A call reads for about 3 seconds: a page
+        may have few users, or none, although later pages have some.
         INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

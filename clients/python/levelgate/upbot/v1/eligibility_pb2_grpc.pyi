@@ -58,8 +58,8 @@ class EligibilityStub:
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
     FindUsersPage: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]
-    """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
-    although later pages have some.
+    """Returns all users who satisfy a condition, in pages. A call reads for about 3 seconds: a page
+    may have few users, or none, although later pages have some.
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
     CountUsers: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]
@@ -98,8 +98,8 @@ class EligibilityAsyncStub(EligibilityStub):
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
     FindUsersPage: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]  # type: ignore[assignment]
-    """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
-    although later pages have some.
+    """Returns all users who satisfy a condition, in pages. A call reads for about 3 seconds: a page
+    may have few users, or none, although later pages have some.
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
     CountUsers: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]  # type: ignore[assignment]
@@ -165,8 +165,8 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.FindUsersPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.FindUsersPageResponse, _abc.Awaitable[_eligibility_pb2.FindUsersPageResponse]]:
-        """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
-        although later pages have some.
+        """Returns all users who satisfy a condition, in pages. A call reads for about 3 seconds: a page
+        may have few users, or none, although later pages have some.
         INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
         """
 
