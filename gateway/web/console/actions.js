@@ -63,7 +63,7 @@ export function pause(milliseconds) {
 
 export function report(error) {
   const input = error.field ? inputOf(error.field) : null;
-  const { text, detail } = explain(error, input?.labels?.[0]?.textContent.trim());
+  const { text, detail } = explain(error, input ? labelOf(input) : undefined);
   if (error.reason === "SESSION_ENDED" || error.reason === "TOKEN_MISSING") {
     // The views keep what was typed: signing in again continues where the session ended.
     api.signOut();
@@ -76,6 +76,12 @@ export function report(error) {
 /** The input for a field that the service names, if this view has one. */
 function inputOf(field) {
   return document.querySelector(`main [data-field="${CSS.escape(field)}"]`);
+}
+
+/** Without the options of a list, which is inside of its label. */
+function labelOf(input) {
+  const texts = [...input.labels[0].childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+  return texts.map((node) => node.textContent).join("").trim();
 }
 
 export function done(text) {

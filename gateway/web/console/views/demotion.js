@@ -29,8 +29,11 @@ function running() {
 /** Reads the progress again every second for as long as a run is in progress and this view is shown. */
 function follow() {
   clearTimeout(timer);
-  if (!running() || page.place[0] !== demotionView.name || !api.isSignedIn) return;
-  timer = setTimeout(load, POLL_MS);
+  if (running() && isShown()) timer = setTimeout(() => { if (isShown()) load(); }, POLL_MS);
+}
+
+function isShown() {
+  return page.place[0] === demotionView.name && api.isSignedIn;
 }
 
 async function makePlan() {
