@@ -192,6 +192,7 @@ export const texts = {
   "kind.CHANGE_KIND_POINTS_ADDED": ["Points added", "增减积分"],
   "kind.CHANGE_KIND_SET_BY_HAND": ["Level set by hand", "手动设置等级"],
   "kind.CHANGE_KIND_DEMOTED": ["Demoted", "降级"],
+  "kind.CHANGE_KIND_DELETED": ["Deleted", "删除"],
   "kind.CHANGE_KIND_IMPORTED": ["Imported", "导入"],
 
   "check.title": ["Does the member qualify?", "是否满足条件？"],

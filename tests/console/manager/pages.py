@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from services.rules.rule_book import RuleBook
 from services.user_state.state import UserState
@@ -59,10 +59,17 @@ class Console:
         )
         return seen
 
+    def hold(self, url: str | re.Pattern[str]) -> list[Route]:
+        """The next request to this URL waits in the list until the test lets it go on."""
+        held: list[Route] = []
+        # Not the method of the list itself, to which Playwright cannot add an attribute.
+        self.page.route(url, lambda route: held.insert(0, route), times=1)
+        return held
+
     def lose_answer(self, path: str) -> None:
         """The next call of this path is made, but its answer does not arrive."""
 
-        def lose(route: Any) -> None:
+        def lose(route: Route) -> None:
             route.fetch()
             route.abort()
 

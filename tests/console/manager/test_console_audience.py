@@ -92,7 +92,9 @@ def test_one_user_is_explained(audience: Console) -> None:
     _level_is(audience, "3")
     audience.field("User id").fill("lit-1")
     audience.button("Check").click()
-    expect(audience.main).to_contain_text("Has level 1 and 600 points; this does not hold: Level is one of 3")
+    expect(audience.main).to_contain_text(
+        "Has level 1 and 600 points; this does not hold: Level is one of 3"
+    )
     audience.field("User id").fill("3dfg4df")
     audience.button("Check").click()
     expect(audience.main).to_contain_text("Yes.")
@@ -154,8 +156,7 @@ def test_an_interrupted_download_continues_where_it_was(audience: Console, tmp_p
 
 
 def test_a_download_can_be_cancelled(audience: Console) -> None:
-    held: list[Route] = []
-    audience.page.route(FIND, lambda route: held.append(route), times=1)
+    held = audience.hold(FIND)
     _level_is(audience, "1")
     audience.button("Download CSV").click()
     audience.button("Cancel").click()

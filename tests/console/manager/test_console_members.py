@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from services.user_state.state import UserState
 from tests.console.manager.pages import Console, add_members
@@ -37,7 +37,9 @@ def test_the_members_of_a_level_are_listed_by_points_in_pages(console: Console) 
     add_members(console.stack, {f"page-{n:03}": 500 + n for n in range(130)})
     console.open("members")
     levels = console.field("All members of a level, by points")
-    expect(levels.locator("option")).to_contain_text(["Choose…", "Level 0", "Level 1 · members: 130"])
+    expect(levels.locator("option")).to_contain_text(
+        ["Choose…", "Level 0", "Level 1 · members: 130"]
+    )
     levels.select_option("1")
     console.button("List").click()
     rows = console.main.locator(".list li")
@@ -171,8 +173,7 @@ def test_a_level_is_set_by_hand(console: Console) -> None:
 
 
 def test_an_answer_that_arrives_late_is_not_shown_for_another_member(console: Console) -> None:
-    held: list[Route] = []
-    console.page.route("**/userlevel/summary/joe", lambda route: held.append(route), times=1)
+    held = console.hold("**/userlevel/summary/joe")
     console.open("member/joe")
     expect(console.page.locator("h1")).to_have_text("joe")
     console.open("member/3dfg4df")
@@ -184,9 +185,8 @@ def test_an_answer_that_arrives_late_is_not_shown_for_another_member(console: Co
 
 
 def test_a_new_search_replaces_one_whose_answer_is_late(console: Console) -> None:
-    held: list[Route] = []
+    held = console.hold(re.compile("prefix=joe"))
     console.open("members")
-    console.page.route(re.compile("prefix=joe"), lambda route: held.append(route), times=1)
     console.field("Id, or its beginning").fill("joe")
     console.button("Search").click()
     expect(console.main).to_contain_text("The search goes on…")
@@ -204,6 +204,8 @@ def test_a_double_click_changes_once(console: Console) -> None:
     console.field("Points to add (negative to remove)").fill("100")
     console.button("Add points").dblclick()
     dialog = console.page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Add points").evaluate("each => { each.click(); each.click(); }")
+    dialog.get_by_role("button", name="Add points").evaluate(
+        "each => { each.click(); each.click(); }"
+    )
     console.says("3dfg4df now has 1,600 points")
     assert len(sent) == 1

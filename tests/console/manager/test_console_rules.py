@@ -36,13 +36,18 @@ def _row(console: Console, level: int) -> Locator:
 
 
 def test_the_picture_shows_bands_gaps_members_and_icons(console: Console) -> None:
-    _put(console, [*RULES[:-1], Rule(6, 5, "five", 3000, 5000, "data:image/gif;base64,R0lGODlhAQABAAAAACw=")])
+    _put(
+        console,
+        [*RULES[:-1], Rule(6, 5, "five", 3000, 5000, "data:image/gif;base64,R0lGODlhAQABAAAAACw=")],
+    )
     console.page.reload()
     console.sign_in()
     page = console.page
     expect(page.locator(".band")).to_have_count(5)
     expect(page.locator(".bar")).to_have_text(["1", "0", "0", "2", "1"])
-    expect(page.locator(".gap").first).to_have_attribute("title", "No level begins between 2,000 and 3,000; members keep the level below.")
+    expect(page.locator(".gap").first).to_have_attribute(
+        "title", "No level begins between 2,000 and 3,000; members keep the level below."
+    )
     expect(page.locator(".band img")).to_have_count(1)
     # The bands have their widths although the policy forbids styles in attributes.
     box = page.locator(".band").last.bounding_box()
@@ -162,7 +167,9 @@ def test_a_draft_can_be_discarded_for_the_rules_of_another_editor(console: Conso
     _row(console, 0).get_by_label("Name").fill("My name")
     _put(console, [Rule(1, 0, "Their name", 0, 100)])
     console.button("Preview who moves").click()
-    console.main.get_by_role("region", name="Somebody else").get_by_role("button", name="Discard the draft").click()
+    console.main.get_by_role("region", name="Somebody else").get_by_role(
+        "button", name="Discard the draft"
+    ).click()
     console.confirm("Discard the draft")
     expect(console.field("Name")).to_have_value("Their name")
 
@@ -217,7 +224,9 @@ def test_a_field_that_the_service_refuses_is_named_and_focused(console: Console)
 
 def test_a_hundred_levels_and_strange_names_are_shown(console: Console) -> None:
     names = ["<b>bold</b>", "مستوى", f"{OVERRIDE}right", "long " * 25]
-    many = [Rule(n + 1, n, names[n] if n < 4 else f"n{n}", 100 * n, 100 * n + 100) for n in range(100)]
+    many = [
+        Rule(n + 1, n, names[n] if n < 4 else f"n{n}", 100 * n, 100 * n + 100) for n in range(100)
+    ]
     _put(console, many)
     console.page.set_viewport_size({"width": 390, "height": 844})
     console.page.reload()

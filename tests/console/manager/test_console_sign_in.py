@@ -114,7 +114,10 @@ def _expire(console: Console, pair: dict[str, Any], *stored: str) -> None:
     """Deletes tokens, and waits until member_level, which knows them for a second, has noticed."""
     console.stack.store.delete(*stored)
     request = console.page.request
-    url, headers = f"{console.stack.gateway}/vipBiz/version", {"authorization": pair["access_token"]}
+    url, headers = (
+        f"{console.stack.gateway}/vipBiz/version",
+        {"authorization": pair["access_token"]},
+    )
     until(lambda: request.get(url, headers=headers).status == 401, "the token is refused")
 
 

@@ -30,6 +30,7 @@ async function start(path, query) {
 async function more(found) {
   if (found.isSearching) return;
   found.isSearching = true;
+  update();
   const before = found.members.length;
   await refresh(found, async () => {
     while (!found.isEnd && found.members.length === before && isWanted(found)) await readPage(found);
