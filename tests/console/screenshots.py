@@ -10,6 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
+from operations.commands.demo import RULES
+from services.rules.ladder import Ladder, Rule
+from services.rules.rule_book import Book, RuleBook
 from tests.console.conftest import CHROMIUM, FLAGS
 from tests.console.manager.pages import CHINESE, ENGLISH, PHONE, Console, add_members, opened
 from tests.support.running import running_stack
@@ -31,8 +34,12 @@ def _rules(console: Console) -> None:
 
 
 def _demotion(console: Console) -> None:
+    higher = [*RULES[:3], Rule(4, 3, RULES[3].name, 1600, 2000), RULES[4]]
+    book = Book(Ladder(higher), next_id=7)
+    RuleBook(console.stack.store).change(lambda _book: book, "demo")
     console.button("Count who would be demoted").click()
     expect(console.main.get_by_role("heading", level=3)).to_be_visible()
+    RuleBook(console.stack.store).change(lambda _book: Book(Ladder(RULES), next_id=7), "demo")
 
 
 def _members(console: Console) -> None:
@@ -62,7 +69,7 @@ def _audience(console: Console) -> None:
 PICTURES: list[tuple[str, str, Callable[[Console], None], str, dict[str, int]]] = [
     ("console-rules", "rules", _rules, ENGLISH, {"width": WIDTH, "height": 760}),
     ("console-rules-phone", "rules", _rules, CHINESE, PHONE),
-    ("console-demotion", "demotion", _demotion, ENGLISH, {"width": WIDTH, "height": 620}),
+    ("console-demotion", "demotion", _demotion, ENGLISH, {"width": WIDTH, "height": 820}),
     ("console-members", "members", _members, ENGLISH, {"width": WIDTH, "height": 560}),
     ("console-member", "member/3dfg4df", _member, ENGLISH, {"width": WIDTH, "height": 1000}),
     ("console-audience", "audience", _audience, ENGLISH, {"width": WIDTH, "height": 980}),

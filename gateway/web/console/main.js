@@ -47,8 +47,8 @@ function skip(event) {
 function navigation(current) {
   return html`
     <nav aria-label=${t("navigation")}>
-      ${allowed().filter((view) => !view.isHidden).map((view) => html`
-        <a href="#/${view.name}" aria-current=${view === current ? "page" : "false"}>${t(`view.${view.name}`)}</a>`)}
+      ${allowed().filter((view) => !view.under).map((view) => html`
+        <a href="#/${view.name}" aria-current=${view.name === (current.under ?? current.name) ? "page" : "false"}>${t(`view.${view.name}`)}</a>`)}
     </nav>`;
 }
 

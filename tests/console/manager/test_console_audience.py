@@ -48,8 +48,17 @@ def test_an_audience_is_composed_counted_and_sampled(audience: Console) -> None:
     audience.main.get_by_label("does not hold").nth(1).check()
     audience.button("Count").click()
     expect(audience.main).to_contain_text("Users: 5")
+
+
+def test_an_estimate_states_its_error(audience: Console) -> None:
+    # So few users are counted exactly, so the answer for many is made up.
+    many = {"ret": 0, "msg": "", "data": {"users": 1234567, "estimated": True, "error": 890}}
+    audience.page.route("**/CountUsers", lambda route: route.fulfill(json=many), times=1)
+    sent = audience.calls("/CountUsers")
+    audience.field("Level").fill("1")
     audience.button("Estimate").click()
-    expect(audience.main).to_contain_text("Users: about 5, ±")
+    expect(audience.main).to_contain_text("Users: about 1,234,567, ± 890")
+    assert sent[0]["estimate"] is True
 
 
 def test_groups_are_nested_and_their_parts_removed(audience: Console) -> None:

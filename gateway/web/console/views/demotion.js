@@ -114,7 +114,7 @@ function pastRuns() {
   const past = model.runs.filter((each) => each.state !== RUNNING);
   if (past.length === 0) return html`<p>${t("demotion.no_runs")}</p>`;
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("demotion.started")}</th><th>${t("demotion.ended")}</th><th>${t("demotion.state")}</th>
         <th>${t("app")}</th><th class="number">${t("members")}</th></tr></thead>
       <tbody>${past.map((each) => html`

@@ -154,4 +154,4 @@ function draw() {
   return html`${title}${summary(model.member)}${checkView(model.check, model.id, model.rules)}${edits()}${changes(model.member)}${facts(model.member.facts)}`;
 }
 
-export const memberView = { name: "member", scopes: ["member:read"], isHidden: true, arrive: load, draw };
+export const memberView = { name: "member", scopes: ["member:read"], under: "members", arrive: load, draw };

@@ -20,7 +20,7 @@ export function picture(rules, counts, problems, canEdit) {
   const axis = draggedAxis ?? scale(parts);
   const most = Math.max(1, ...counts.map((each) => each.members));
   return html`
-    <div class="scroll"><div class="ladder" role="group" aria-label=${t("rules.picture")} .style=${narrowest}>
+    <div class="scroll" tabindex="0"><div class="ladder" role="group" aria-label=${t("rules.picture")} .style=${narrowest}>
       <div class="bars">${parts.map((part) => bar(part, axis, counts, most))}</div>
       <div class="bands">
         ${parts.map((part) => band(part, axis))}

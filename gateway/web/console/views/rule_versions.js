@@ -81,7 +81,7 @@ export function differenceTable(before, after, nameBefore, nameAfter) {
   const found = differences(before, after);
   if (found.length === 0) return html`<p>${t("versions.same")}</p>`;
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("level")}</th><th>${nameBefore}</th><th>${nameAfter}</th></tr></thead>
       <tbody>${found.map((each) => html`
         <tr><td>${each.level}</td><td>${ruleText(each.before)}</td><td>${ruleText(each.after)}</td></tr>`)}</tbody>

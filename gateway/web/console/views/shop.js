@@ -25,7 +25,7 @@ function show(event) {
 
 function levels({ data }) {
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("level")}</th><th>${t("shop.discount")}</th><th>${t("shop.freight")}</th><th>${t("shop.rent_free")}</th>
         <th>${t("shop.deposit_free")}</th><th>${t("shop.upgrade")}</th></tr></thead>
       <tbody>${data.map((each) => html`
