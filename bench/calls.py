@@ -9,13 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bench.processes import Bench, running
-from levelgate.member.v1 import demotion_pb2, member_history_pb2, member_level_pb2
+from levelgate.member.v1 import demotion_pb2 as demotion_pb
+from levelgate.member.v1 import member_history_pb2 as history_pb
+from levelgate.member.v1 import member_level_pb2 as pb
+from levelgate.member.v1 import members_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
+from levelgate.member.v1.members_pb2_grpc import MembersStub
 
 TIMES = 100
 USER = "3dfg4df"
@@ -24,39 +29,44 @@ LATER = Timestamp(seconds=4_000_000_000)
 _BESIDE = {"ping", "info", "hello", "client|setinfo", "client|setname"}
 
 
-def calls(bench: Bench) -> Mapping[str, Callable[[int], object]]:
-    members = MemberLevelStub(bench.channel)
-    history, demotion = MemberHistoryStub(bench.channel), DemotionStub(bench.channel)
-    pb = member_level_pb2
-    along: Any = {"metadata": bench.metadata}
-    rules = [pb.ProposedRule(vip_level=1, down_point=0, up_point=5)]
-    at = member_history_pb2.GetLevelAtRequest(user_id=USER, time=LATER)
+def calls(bench: Bench) -> Mapping[str, tuple[Any, Callable[[int], Message]]]:
+    """The method and the request of each call."""
+    members: Any = MemberLevelStub(bench.channel)
+    history: Any = MemberHistoryStub(bench.channel)
+    demotion: Any = DemotionStub(bench.channel)
+    finding: Any = MembersStub(bench.channel)
+    show = pb.ShowUserRequest(user_id=USER)
+    manual = pb.UpdateUserRequest(user_id=USER, vip_level=2, partner_id="p")
+    preview = pb.PreviewRulesRequest(rules=[pb.ProposedRule(vip_level=1, down_point=0, up_point=5)])
+    listed = history_pb.ListHistoryRequest(user_id=USER)
+    at = history_pb.GetLevelAtRequest(user_id=USER, time=LATER)
+    plan = demotion_pb.PlanDemotionRequest(sample_size=0)
+    at_risk = demotion_pb.ListAtRiskRequest(points=1)
     return {
-        "InitUser": lambda n: members.InitUser(pb.InitUserRequest(user_id=f"u{n}"), **along),
-        "UpgradeUser": lambda n: members.UpgradeUser(
-            pb.UpgradeUserRequest(user_id=USER, point=n), **along
+        "InitUser": (members.InitUser, lambda n: pb.InitUserRequest(user_id=f"u{n}")),
+        "UpgradeUser": (
+            members.UpgradeUser,
+            lambda n: pb.UpgradeUserRequest(user_id=USER, point=n),
         ),
-        "AddPoints": lambda n: members.AddPoints(
-            pb.AddPointsRequest(user_id=USER, delta=1, bill_no=f"{n}"), **along
+        "AddPoints": (
+            members.AddPoints,
+            lambda n: pb.AddPointsRequest(user_id=USER, delta=1, bill_no=f"{n}"),
         ),
-        "UpdateUser": lambda _n: members.UpdateUser(
-            pb.UpdateUserRequest(user_id=USER, vip_level=2, partner_id="p"), **along
+        "UpdateUser": (members.UpdateUser, lambda _n: manual),
+        "ShowUser": (members.ShowUser, lambda _n: show),
+        "ListHistory": (history.ListHistory, lambda _n: listed),
+        "GetLevelAt": (history.GetLevelAt, lambda _n: at),
+        "PreviewRules": (members.PreviewRules, lambda _n: preview),
+        "PlanDemotion": (demotion.PlanDemotion, lambda _n: plan),
+        "ListAtRisk": (demotion.ListAtRisk, lambda _n: at_risk),
+        "CountMembers": (finding.CountMembers, lambda _n: members_pb2.CountMembersRequest()),
+        "ListMembers": (finding.ListMembers, lambda _n: members_pb2.ListMembersRequest(level=3)),
+        "SearchMembers": (
+            finding.SearchMembers,
+            lambda _n: members_pb2.SearchMembersRequest(prefix="~"),
         ),
-        "ShowUser": lambda _n: members.ShowUser(pb.ShowUserRequest(user_id=USER), **along),
-        "ListHistory": lambda _n: history.ListHistory(
-            member_history_pb2.ListHistoryRequest(user_id=USER), **along
-        ),
-        "GetLevelAt": lambda _n: history.GetLevelAt(at, **along),
-        "PreviewRules": lambda _n: members.PreviewRules(
-            pb.PreviewRulesRequest(rules=rules), **along
-        ),
-        "PlanDemotion": lambda _n: demotion.PlanDemotion(
-            demotion_pb2.PlanDemotionRequest(sample_size=0), **along
-        ),
-        "ListAtRisk": lambda _n: demotion.ListAtRisk(
-            demotion_pb2.ListAtRiskRequest(points=1), **along
-        ),
-        "DeleteUser": lambda n: members.DeleteUser(pb.DeleteUserRequest(user_id=f"u{n}"), **along),
+        "GetMember": (finding.GetMember, lambda _n: members_pb2.GetMemberRequest(user_id=USER)),
+        "DeleteUser": (members.DeleteUser, lambda n: pb.DeleteUserRequest(user_id=f"u{n}")),
     }
 
 
@@ -74,10 +84,10 @@ def counted(bench: Bench) -> tuple[int, int]:
 def main() -> int:
     sys.stdout.write(f"{'call':<14} {'scripts':>8} {'commands':>9}   (a call, on average)\n")
     with tempfile.TemporaryDirectory() as directory, running(Path(directory)) as bench:
-        for name, call in calls(bench).items():
+        for name, (call, request) in calls(bench).items():
             before = counted(bench)
             for number in range(TIMES):
-                call(number)
+                call(request(number), metadata=bench.metadata)
             after = counted(bench)
             scripts, commands = ((b - a) / TIMES for a, b in zip(before, after, strict=True))
             sys.stdout.write(f"{name:<14} {scripts:>8.1f} {commands:>9.1f}\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from bench import go_peer
-from bench.launch import HOST, ROOT, Launch, Processes, launch_store, status
+from bench.launch import HOST, ROOT, Launch, Processes, launch_service, launch_store, status
 from operations.commands.demo import Demo, prepare
 
 # The servers of a service: the default and the alternative.
@@ -81,22 +81,8 @@ _PINNED = ("taskset", "-c", str(CORE))
 
 
 def _service(implementation: str, url: str) -> Callable[[int], Launch]:
-    def launch(port: int) -> Launch:
-        names = {
-            "UPBOT_CHECKS_PORT": str(port),
-            "UPBOT_CHECKS_METRICS_PORT": str(port + 1),
-            "UPBOT_CHECKS_SERVER": implementation,
-            "REDIS_URL": url,
-            # The machine is shared, and a short stall of it is not a failure of the store.
-            "REDIS_TIMEOUT_SECONDS": "5",
-        }
-        # On two cores Python's threads cost twice as much, with either server.
-        names["UPBOT_CHECKS_CORE"] = str(CORE)
-        command = [sys.executable, "-m", "services.upbot_checks"]
-        page = f"http://{HOST}:{port + 1}/healthz"
-        return Launch(command, names, lambda: status(page) == 200)
-
-    return launch
+    # On two cores Python's threads cost twice as much, with either server.
+    return lambda port: launch_service("upbot_checks", port, url, SERVER=implementation, CORE=CORE)
 
 
 def _gateway(directory: Path, name: str, upstream: int) -> Callable[[int], Launch]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import redis
 from pydantic import SecretStr
 
-from bench.launch import free_port, launch_store
+from bench.launch import free_port, launch_store, until
 from services.rules.thresholds import LevelThreshold, LevelThresholds
 from services.store.client import connect
 from services.store.keys import Buckets
@@ -27,7 +27,6 @@ from services.user_state.state import Bill, Outcome, UserState
 WRITERS = 8
 USERS = 4
 THRESHOLDS = LevelThresholds(1, [LevelThreshold(0, 0, 1), LevelThreshold(1, 500, 2)])
-START_SECONDS = 30.0
 
 SETTINGS: Mapping[str, Sequence[str]] = {
     "operations/deployment/store.conf (appendfsync always)": (),
@@ -52,17 +51,7 @@ class KilledStore:
             self._process = subprocess.Popen(  # noqa: S603
                 self._launch.command, stdout=log, env=self._launch.environment
             )
-        deadline = time.monotonic() + START_SECONDS
-        store = connect(self.settings)
-        while True:
-            try:
-                store.ping()
-            except redis.RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
+        until(self._launch.is_ready, "the store")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -126,12 +115,12 @@ def initialise(store: KilledStore) -> None:
 
 
 def wait_for_more(writers: Sequence[Writer], count: int) -> None:
-    wanted = sum(len(writer.acknowledged) for writer in writers) + count
-    deadline = time.monotonic() + START_SECONDS
-    while sum(len(writer.acknowledged) for writer in writers) < wanted:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"fewer than {count} writes within {START_SECONDS:g} s")
-        time.sleep(0.002)
+    wanted = acknowledged_by(writers) + count
+    until(lambda: acknowledged_by(writers) >= wanted, f"{count} writes")
+
+
+def acknowledged_by(writers: Sequence[Writer]) -> int:
+    return sum(len(writer.acknowledged) for writer in writers)
 
 
 def missing(store: KilledStore, acknowledged: Sequence[tuple[str, str]]) -> int:

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,17 @@ def launch_store(port: int, directory: Path, *options: str) -> Launch:
     command += ["--bind", HOST, "--dir", str(directory), *options]
     client = redis.Redis(host=HOST, port=port)
     return Launch(command, {"LC_ALL": "C"}, client.ping)
+
+
+def launch_service(name: str, port: int, store: str, **settings: object) -> Launch:
+    """A service whose metrics port is the next one; `settings` are without its prefix."""
+    given = {"PORT": port, "METRICS_PORT": port + 1, **settings}
+    environment = {f"{name.upper()}_{key}": str(value) for key, value in given.items()}
+    # The machine is shared, and a short stall of it is not a failure of the store.
+    environment |= {"REDIS_URL": store, "REDIS_TIMEOUT_SECONDS": "5"}
+    command = [sys.executable, "-m", f"services.{name}"]
+    page = f"http://{HOST}:{port + 1}/healthz"
+    return Launch(command, environment, lambda: status(page) == 200)
 
 
 class EndedError(Exception):
@@ -113,7 +125,7 @@ class Processes:
                 raise EndedError(f"{name} ended with {process.returncode}:\n" + "\n".join(lines))
             return is_ready()
 
-        _until(is_ready_or_ended, name)
+        until(is_ready_or_ended, name)
         self.start_cpu_seconds[name] = self.cpu_seconds([name])
 
     def cpu_seconds(self, names: Sequence[str]) -> float:
@@ -148,7 +160,8 @@ def _resident_mebibytes(pid: int) -> float:
     return int(line.split()[1]) / 1_024
 
 
-def _until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits; an error of the store's client counts as not yet."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import redis
 
-from bench.launch import HOST, Launch, Processes, launch_store, status
+from bench.launch import HOST, Launch, Processes, launch_service, launch_store
 from operations.commands.demo import prepare
 from services.store.client import connect
 from services.store.settings import StoreSettings
@@ -39,7 +39,9 @@ class Bench:
         self.address = f"redis://{HOST}:{port}/0"
         self.redis: Any = redis.Redis(host=HOST, port=port)
         demo = prepare(self.address)
-        self._processes.start("service", lambda port: _member_level(port, self.address))
+        self._processes.start(
+            "service", lambda port: launch_service("member_level", port, self.address)
+        )
         self.service_address = f"{HOST}:{self._processes.ports['service']}"
         self.channel = grpc.insecure_channel(self.service_address)
         self.metadata = (("authorization", demo.token),)
@@ -95,17 +97,6 @@ def _store(port: int, directory: Path) -> Launch:
     slowest = str(_SLOW_MICROSECONDS)
     options = ("--slowlog-max-len", "100000", "--slowlog-log-slower-than", slowest)
     return launch_store(port, directory, *options)
-
-
-def _member_level(port: int, store: str) -> Launch:
-    names = {
-        "REDIS_URL": store,
-        "MEMBER_LEVEL_PORT": str(port),
-        "MEMBER_LEVEL_METRICS_PORT": str(port + 1),
-    }
-    command = [sys.executable, "-m", "services.member_level"]
-    page = f"http://{HOST}:{port + 1}/healthz"
-    return Launch(command, names, lambda: status(page) == 200)
 
 
 def prefer(pid: int) -> None:

@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
 from levelgate.member.v1.member_level_pb2 import PreviewRulesRequest, ProposedRule
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelStub
 from services.rules.rule_book import RuleBook
+from services.store.batches import batched
 from services.store.keys import Buckets
 from services.user_state.bulk import BulkUsers
 from services.user_state.rows import Row
@@ -64,46 +65,33 @@ def points_of(number: int) -> int:
 
 def import_members(bench: Bench, numbers: range) -> float:
     """Imports members through the service; returns the seconds."""
-    stub = MemberBulkStub(bench.channel)
     started = time.perf_counter()
-    for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
-        stop = min(start + _ROWS_PER_STREAM, numbers.stop)
-        reply = stub.ImportUsers(_messages(start, stop), metadata=bench.metadata)
-        if reply.rejected:
-            raise ValueError(f"rejected: {reply.rejects[0]}")
+    import_rows(bench, (UserRow(user_id=name_of(n), points=points_of(n)) for n in numbers))
     return time.perf_counter() - started
 
 
-def _messages(start: int, stop: int) -> Iterator[ImportUsersRequest]:
-    for first in range(start, stop, _ROWS_PER_MESSAGE):
-        last = min(first + _ROWS_PER_MESSAGE, stop)
-        rows = [UserRow(user_id=name_of(n), points=points_of(n)) for n in range(first, last)]
-        yield ImportUsersRequest(users=rows)
+def import_rows(bench: Bench, rows: Iterable[UserRow]) -> None:
+    stub = MemberBulkStub(bench.channel)
+    for part in batched(rows, _ROWS_PER_STREAM):
+        messages = (ImportUsersRequest(users=some) for some in batched(part, _ROWS_PER_MESSAGE))
+        reply = stub.ImportUsers(messages, metadata=bench.metadata)
+        if reply.rejected:
+            raise ValueError(f"rejected: {reply.rejects[0]}")
 
 
 def write_members(bench: Bench, numbers: range) -> None:
     """Writes members directly to the store, by the code that the service uses."""
     store = bench.client()
     bulk, thresholds = BulkUsers(store, Buckets()), RuleBook(store).book().thresholds
-    for start in range(numbers.start, numbers.stop, _ROWS_PER_STREAM):
-        stop = min(start + _ROWS_PER_STREAM, numbers.stop)
-        bulk.write((Row(name_of(n), points_of(n)) for n in range(start, stop)), thresholds)
+    for part in batched(numbers, _ROWS_PER_STREAM):
+        bulk.write((Row(name_of(n), points_of(n)) for n in part), thresholds)
 
 
 def make_due(bench: Bench, count: int, members: int) -> None:
     """Gives `count` members, spread over all, a level for which they have too few points."""
     every = members // count
-    stub = MemberBulkStub(bench.channel)
-    rows = [
-        UserRow(user_id=name_of(number * every), points=600, level=3) for number in range(count)
-    ]
-    for start in range(0, count, _ROWS_PER_STREAM):
-        part = rows[start : start + _ROWS_PER_STREAM]
-        messages = (
-            ImportUsersRequest(users=part[at : at + _ROWS_PER_MESSAGE])
-            for at in range(0, len(part), _ROWS_PER_MESSAGE)
-        )
-        stub.ImportUsers(messages, metadata=bench.metadata)
+    due = (UserRow(user_id=name_of(n * every), points=600, level=3) for n in range(count))
+    import_rows(bench, due)
 
 
 def demote(bench: Bench, due: int) -> tuple[float, float]:

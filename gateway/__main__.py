@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from gateway.process import refusal, run
-from gateway.render import render
+from gateway.render import render, web_directory
 from gateway.settings import CommonSettings, GatewaySettings
+from gateway.web_files import web_files, write
 from levelgate import __version__
 from services.runtime.misspelt import warn_of_misspelt
 from services.runtime.settings import load
@@ -18,7 +19,7 @@ from services.runtime.settings import load
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"gateway {__version__}")
     parser.add_argument("--render", action="store_true", help="print the configuration")
     parser.add_argument("--validate", action="store_true", help="let Envoy check the configuration")
     options = parser.parse_args()
@@ -42,6 +43,8 @@ def _write(settings: CommonSettings) -> Path:
     try:
         settings.run_dir.mkdir(parents=True, exist_ok=True)
         config.write_text(render(settings))
+        if not settings.directory:
+            write(web_files(), web_directory(settings))
     except OSError as error:
         sys.exit(f"wrong setting GATEWAY_RUN_DIR: {error}")
     return config

@@ -7,6 +7,7 @@ from string import Template
 
 from gateway.local_replies import local_replies
 from gateway.settings import CommonSettings
+from gateway.web_files import lua_table, web_files
 from services.runtime.error_lua import status_details_script
 from services.suite import SUITE
 
@@ -22,6 +23,7 @@ _LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 def render(settings: CommonSettings) -> str:
     """Returns envoy.yaml with every name filled in. Lists and objects are JSON, which is YAML."""
     directory = settings.directory or str(HERE)
+    pages = lua_table(web_files() if settings.web else [])
     return _fill(
         "envoy.yaml",
         ADDRESS=settings.address,
@@ -37,6 +39,8 @@ def render(settings: CommonSettings) -> str:
             f'package.path = "{directory}/lua/?.lua" require("grpc_calls")\n'
             + status_details_script()
         ),
+        PAGES_LUA=json.dumps(f'package.path = "{directory}/lua/?.lua" require("web")({pages})'),
+        WEB_DIRECTORY=json.dumps(f"{web_directory(settings)}/"),
         CORS_ORIGINS=json.dumps(
             [{"exact": origin.strip()} for origin in settings.cors_origins.split(",") if origin]
         ),
@@ -46,6 +50,11 @@ def render(settings: CommonSettings) -> str:
         HEALTHY_PERCENTAGES=json.dumps({service.name: {"value": 1} for service in SUITE}),
         CLUSTERS=_clusters(settings.endpoints),
     )
+
+
+def web_directory(settings: CommonSettings) -> Path:
+    """Where Envoy finds the files of the pages. Those of a container are already in place."""
+    return Path(settings.directory or settings.run_dir.resolve()) / "web"
 
 
 def _fill(template: str, **values: object) -> str:

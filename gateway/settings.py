@@ -95,8 +95,13 @@ class CommonSettings(BaseSettings):
     access_log: PlainPath = Field("/dev/stdout", description="File for the access log.")
     directory: PlainPath = Field(
         "",
-        description="Directory where Envoy finds levelgate.binpb and lua/. Empty: that of the"
+        description="Directory where Envoy finds levelgate.binpb, lua/ and web/. Empty: that of the"
         " package `gateway`.",
+    )
+    web: bool = Field(
+        True,
+        description="Whether the gateway serves the pages for people: /docs, /console and"
+        " /openapi.json. They need no token; their calls do.",
     )
     run_dir: Path = Field(
         Path(".run/gateway"), description="Directory that the configuration is written to."

@@ -37,6 +37,15 @@ A failure has the body of its family: upbot `{"ret":N,"msg":TEXT}`, member
 `{"code":"error","msg":TEXT,"data":null}`, shop `{"result":0,"msg":TEXT,"data":[]}`. A path of no
 family has `{"code":HTTP,"msg":TEXT}`.
 
+Programs read the headers of a failure, which are there whatever the HTTP status and which CORS
+exposes. Outcomes that a document lists as replies, such as `levelConflict`, are no failures.
+
+- `x-levelgate-reason` is the reason that the service gave (the table at the end of this page). If
+  none is known, it is the reason in the next table.
+- `x-levelgate-field` is the field that is wrong, as JSON spells it: `rules[1].vipLevel`. It is
+  absent if no field is known.
+- `retry-after` comes with 429 and 503: after how many seconds to try again.
+
 """
 _REASONS = """
 ## What gRPC clients get
@@ -54,9 +63,26 @@ _PROTO_WIDTH = 100
 
 def errors_page() -> str:
     """docs/errors.md."""
-    head = ("HTTP", "`ret` of upbot", "text", "when it happens", "what the caller should do")
+    head = (
+        "HTTP",
+        "`ret` of upbot",
+        "text",
+        "`x-levelgate-reason`",
+        "`retry-after`",
+        "when it happens",
+        "what the caller should do",
+    )
     outcomes = (
-        (str(each.http), str(each.ret), _text(each), each.when, each.action) for each in OUTCOMES
+        (
+            str(each.http),
+            str(each.ret),
+            _text(each),
+            "that of the service" if each is DECLINED else f"`{each.reason}`",
+            str(each.retry_after or ""),
+            each.when,
+            each.action,
+        )
+        for each in OUTCOMES
     )
     reasons = (
         (f"`{name}`", entry.code.name, _json(entry), entry.when, entry.action)

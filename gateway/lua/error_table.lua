@@ -2,17 +2,17 @@
 return {
   -- By HTTP status. `ret` is the number in the bodies of upbot.
   outcomes = {
-    [200] = { ret = 1001, text = "请求参数错误，请稍后再试" },
-    [401] = { ret = 1002, text = "未授权", shop_text = "请登录" },
-    [403] = { ret = 1003, text = "无权限" },
-    [404] = { ret = 1004, text = "接口不存在" },
-    [405] = { ret = 1005, text = "请求方法不支持" },
-    [408] = { ret = 1001, text = "请求参数错误，请稍后再试" },
-    [413] = { ret = 1001, text = "请求体过大" },
-    [429] = { ret = 1006, text = "请求过于频繁，请稍后再试" },
-    [500] = { ret = 1000, text = "系统繁忙，请稍后再试" },
-    [503] = { ret = 1000, text = "系统繁忙，请稍后再试" },
-    [504] = { ret = 1000, text = "系统繁忙，请稍后再试" },
+    [200] = { ret = 1001, text = "请求参数错误，请稍后再试", reason = "INVALID_PARAMETER" },
+    [401] = { ret = 1002, text = "未授权", reason = "TOKEN_INVALID", shop_text = "请登录" },
+    [403] = { ret = 1003, text = "无权限", reason = "SCOPE_MISSING" },
+    [404] = { ret = 1004, text = "接口不存在", reason = "METHOD_UNKNOWN" },
+    [405] = { ret = 1005, text = "请求方法不支持", reason = "WRONG_METHOD" },
+    [408] = { ret = 1001, text = "请求参数错误，请稍后再试", reason = "REQUEST_TIMEOUT" },
+    [413] = { ret = 1001, text = "请求体过大", reason = "MESSAGE_TOO_LARGE" },
+    [429] = { ret = 1006, text = "请求过于频繁，请稍后再试", reason = "RATE_LIMITED", retry_after = "1" },
+    [500] = { ret = 1000, text = "系统繁忙，请稍后再试", reason = "INTERNAL" },
+    [503] = { ret = 1000, text = "系统繁忙，请稍后再试", reason = "SERVICE_UNAVAILABLE", retry_after = "2" },
+    [504] = { ret = 1000, text = "系统繁忙，请稍后再试", reason = "DEADLINE_EXCEEDED" },
   },
   -- The HTTP status for a gRPC code; every other code is a 500.
   http_status = {
@@ -27,6 +27,20 @@ return {
     [8] = 429,
     [14] = 503,
     [4] = 504,
+  },
+  -- The reason for a gRPC code where the service gave none; otherwise INTERNAL.
+  reason_of_code = {
+    [3] = "INVALID_PARAMETER",
+    [5] = "UNSPECIFIED",
+    [6] = "UNSPECIFIED",
+    [9] = "UNSPECIFIED",
+    [10] = "UNSPECIFIED",
+    [11] = "UNSPECIFIED",
+    [16] = "TOKEN_INVALID",
+    [7] = "SCOPE_MISSING",
+    [8] = "RATE_LIMITED",
+    [14] = "SERVICE_UNAVAILABLE",
+    [4] = "DEADLINE_EXCEEDED",
   },
   -- By the reason in the ErrorInfo. `code` is the gRPC code.
   reasons = {

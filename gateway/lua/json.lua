@@ -145,16 +145,19 @@ local function after_scalar(text, at)
   return text:match('^"[ !#-Z^-~]*"()', at) or text:match("^-?[1-9]%d*()", at) or text:match("^0()", at)
 end
 
--- Whether the text is certainly a valid object of strings, integers and lists of them, in which no name is given twice.
--- This recognizes what most callers send, so that it need not be parsed. The result false means nothing.
-function json.is_plain(text)
+-- Whether the text is certainly a valid object of strings, integers and lists of them, in which no name is given twice
+-- and no field of `fields` has a list that is none. This recognizes what most callers send, so that it need not be
+-- parsed. The result false means nothing. Calls `note` with each name of a field that is another spelling.
+function json.is_plain(text, fields, note)
   local at, seen = #text <= SHORT_TEXT and text:match('^{ ?()"'), {}
   while at do
     local name
     name, at = text:match('^"([ !#-Z^-~]*)": ?()', at)
     if not name or seen[name] then return false end
     seen[name] = true
+    if fields[name] and fields[name].name ~= name then note(name) end
     if text:byte(at) == 91 then -- [
+      if fields[name] and not fields[name].list then return false end
       repeat
         at = after_scalar(text, at + 1)
         local comma = at and text:byte(at) == 44

@@ -1,6 +1,7 @@
 -- Writes every answer in the form that the document of its family has; errors from the error
 -- catalogue, services/runtime/error_catalogue.py.
 local errors = require("error_table")
+local field_names = require("field_names")
 local json = require("json")
 local parameters = require("parameters")
 local text = require("text")
@@ -10,7 +11,7 @@ local replies = {}
 local INVALID_ARGUMENT = 3
 
 local function with_field(failure)
-  return failure.field and failure.text .. ": " .. failure.field or failure.text
+  return failure.field_in_text and failure.text .. ": " .. failure.field_in_text or failure.text
 end
 
 local ENVELOPES = {
@@ -27,10 +28,12 @@ local ENVELOPES = {
 }
 ENVELOPES.health = ENVELOPES.none
 
--- The field that a refusal of the transcoder or of this filter names, as JSON spells it: "rules[1].vipLevel".
+-- The field that a refusal of the transcoder or of this filter names: "rules[1].vipLevel".
+-- For a number or a text in a list, the transcoder always says that it is the first one, so that index is left out.
 local function refused_field(detail)
   local field = detail:match("^([%a_][%w_.%[%]]*): ")
-  return field and parameters.spelled(field)
+  if field and detail:find(" for type TYPE_[%u%d]+$") then field = field:gsub("%[0%]$", "") end
+  return field
 end
 
 local function error_info(members)
@@ -38,7 +41,7 @@ local function error_info(members)
     local info = detail.members or {}
     if json.get(info, "@type") == "type.googleapis.com/google.rpc.ErrorInfo" then
       local metadata = json.get(info, "metadata")
-      return metadata and metadata.members or {}
+      return metadata and metadata.members or {}, json.get(info, "reason")
     end
   end
   return {}
@@ -47,17 +50,22 @@ end
 local function failure_at(status)
   local outcome = errors.outcomes[status]
   if not outcome then status, outcome = 500, errors.outcomes[500] end
-  return { status = status, seen = status, ret = outcome.ret, text = outcome.text, shop_text = outcome.shop_text }
+  return {
+    status = status, seen = status, ret = outcome.ret, text = outcome.text, shop_text = outcome.shop_text,
+    reason = outcome.reason, retry_after = outcome.retry_after,
+  }
 end
 
 -- The failure of a service, from its google.rpc.Status.
-local function service_failure(code, message, info)
+local function service_failure(code, message, info, reason)
   local failure = failure_at(errors.http_status[code] or 500)
   failure.code = code
+  failure.reason = errors.reasons[reason] and reason or errors.reason_of_code[code] or failure.reason
+  failure.field = json.get(info, "field")
   failure.ret = tonumber(json.get(info, "ret")) or failure.ret
   if code == INVALID_ARGUMENT then
     -- The message of the service is in English; the client gets the text of the catalogue and the field.
-    failure.field = json.get(info, "field")
+    failure.field_in_text = failure.field
   elseif failure.status == 200 and message ~= "" then
     failure.text = message
   end
@@ -65,10 +73,14 @@ local function service_failure(code, message, info)
 end
 
 -- The failure of a request that Envoy, the transcoder or this filter refused.
-local function local_failure(status, body)
-  if status ~= 400 then return failure_at(status) end
-  local failure = failure_at(200)
-  failure.seen, failure.field = 400, refused_field(body)
+local function local_failure(status, body, reason)
+  local failure = failure_at(status == 400 and 200 or status)
+  -- local_reply_config sees more of Envoy's own refusals than their status.
+  failure.reason = reason or failure.reason
+  if status == 400 then
+    failure.seen, failure.field = 400, refused_field(body)
+    failure.field_in_text = failure.field and parameters.spelled(failure.field)
+  end
   return failure
 end
 
@@ -82,7 +94,15 @@ local function read_failure(status, headers, body)
   -- The transcoder leaves the status in the headers if its details have a type that it does not know.
   code = tonumber(headers.code)
   if code and code ~= 0 then return service_failure(code, text.unescape(headers.message) or "", {}) end
-  return local_failure(status, body)
+  return local_failure(status, body, headers.reason)
+end
+
+-- The headers by which a program tells failures apart. No value has bytes of the caller.
+local function add_headers(headers, family, failure)
+  local field = field_names.spelled(family, failure.field)
+  headers:replace("x-levelgate-reason", failure.reason)
+  if field then headers:replace("x-levelgate-field", field) end
+  if failure.retry_after then headers:replace("retry-after", failure.retry_after) end
 end
 
 local function clean(headers)
@@ -129,6 +149,7 @@ local function shape_failure(handle, family, status, grpc)
   -- Clients of a path of no family do not know that HTTP 200 may be an error.
   local seen = ENVELOPES[family] == ENVELOPES.none and failure.seen or failure.status
   handle:headers():replace(":status", tostring(seen))
+  add_headers(handle:headers(), family, failure)
   if failure.code then handle:streamInfo():dynamicMetadata():set("levelgate", "grpc", failure.code) end
   if has_body then set_body(handle, function() return ENVELOPES[family](failure) end) end
 end
@@ -150,6 +171,7 @@ function replies.shape(handle, family)
     code = code,
     message = headers:get("grpc-message") or "",
     content_type = headers:get("content-type"),
+    reason = headers:get("x-levelgate-reason"),
   }
   clean(headers)
   -- Without a route the request was refused before any filter saw it, and local_reply_config wrote the body.

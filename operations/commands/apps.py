@@ -104,9 +104,14 @@ def _scopes(options: argparse.Namespace) -> Sequence[str]:
 
 
 def _list(apps: Apps) -> None:
-    for app in apps.list():
-        created = datetime.fromtimestamp(app.created, UTC).strftime("%Y-%m-%d")
-        _say(f"{app.appid}  created {created}  {_state(app)}  {' '.join(app.scopes)}")
+    for app, last in apps.list():
+        token = "no token yet" if last is None else f"last token {_day(last)}"
+        created = f"created {_day(app.created)}"
+        _say(f"{app.appid}  {created}  {token}  {_state(app)}  {' '.join(app.scopes)}")
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def _state(app: App) -> str:

@@ -27,6 +27,7 @@ from services.store.client import connect
 from services.store.keys import Buckets
 from services.store.scripts import Script
 from services.store.store import Store
+from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 
 _AT_A_TIME = 500
@@ -108,6 +109,7 @@ def restore(store: Store, buckets: Buckets, lines: TextIO) -> int:
 
 def _write(store: Store, buckets: Buckets, version: int, entries: Iterator[Entry]) -> int:
     bulk, write = BulkUsers(store, buckets), Script(store, _WRITE)
+    facts = FactStore(store, buckets)
     count = 0
     for batch in batched(entries, _LINES_AT_A_TIME):
         users = [entry for entry in batch if entry.kind == "user"]
@@ -115,6 +117,7 @@ def _write(store: Store, buckets: Buckets, version: int, entries: Iterator[Entry
         bulk.restore(((entry.user or "", entry.values[0]) for entry in users), version)
         for group in batched(others, _AT_A_TIME):
             write.many([entry.call(buckets) for entry in group])
+            facts.index(entry.user or "" for entry in group if entry.kind == "facts")
         count += len(batch)
     return count
 

@@ -25,8 +25,8 @@ from services.store.client import connect, why_unavailable
 from services.store.keys import Buckets
 from services.store.settings import StoreSettings
 from services.store.store import Store
-from services.upbot_checks.fact import ANDROID, GameFact, GameKey, Star
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID, GameFact, GameKey, Star
+from services.user_facts.fact_store import FactStore
 from services.user_state.record import SECONDS_PER_DAY
 from services.user_state.state import UserState
 

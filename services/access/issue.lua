@@ -1,5 +1,5 @@
 -- Gives an app a pair of tokens and supersedes the pair that it refreshes: all of it, or nothing.
--- Comes after is_active.lua. Returns 1, or 0 if the app or the refreshed pair has ended.
+-- Comes after is_active.lua and note_token.lua. Returns 1, or 0 if the app or the refreshed pair has ended.
 --
 -- A pair is written as "access refresh", the digests of its two tokens. `refreshed` is '' for a new
 -- pair. The keys of tokens are on the same slot and made from prefixes, because only this script
@@ -39,4 +39,5 @@ local access, refresh = keys_of(new_pair)
 redis.call('SET', access, access_fields, 'EX', access_seconds)
 redis.call('SET', refresh, refresh_fields, 'EX', refresh_seconds)
 list(live_key, new_pair, refresh_seconds)
+note_token(last_key, appid, generation)
 return 1

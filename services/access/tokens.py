@@ -30,6 +30,7 @@ return { token, redis.call('GET', app_prefix .. cjson.decode(token).app) }
 _ISSUE_MEMBER = """
 if not is_active(app_key, generation) then return 0 end
 redis.call('SET', token_key, token_fields, 'EX', seconds)
+note_token(last_key, appid, generation)
 return 1
 """
 
@@ -60,24 +61,26 @@ class Tokens:
     def __init__(self, store: Store) -> None:
         self._store = store
         folder = files(__package__)
-        is_active = folder.joinpath("is_active.lua").read_text()
-        issue = folder.joinpath("issue.lua").read_text()
+        is_active, note_token, issue = (
+            folder.joinpath(f"{name}.lua").read_text()
+            for name in ("is_active", "note_token", "issue")
+        )
         self._find = NamedScript(
             store, _FIND, keys="token_key", arguments="app_prefix", writes=False
         )
         self._issue = NamedScript(
             store,
-            is_active + issue,
-            keys="app_key live_key superseded_key",
-            arguments="generation access_prefix refresh_prefix new_pair access_fields"
+            is_active + note_token + issue,
+            keys="app_key live_key superseded_key last_key",
+            arguments="appid generation access_prefix refresh_prefix new_pair access_fields"
             " refresh_fields refreshed access_seconds:int refresh_seconds:int"
             " superseded_seconds:int most_pairs:int",
         )
         self._issue_member = NamedScript(
             store,
-            is_active + _ISSUE_MEMBER,
-            keys="app_key token_key",
-            arguments="generation token_fields seconds:int",
+            is_active + note_token + _ISSUE_MEMBER,
+            keys="app_key token_key last_key",
+            arguments="appid generation token_fields seconds:int",
         )
 
     def find(self, token: str) -> Grant | None:
@@ -101,6 +104,8 @@ class Tokens:
             app_key=keys.app(app.appid),
             live_key=keys.live_pairs(app.generation),
             superseded_key=keys.superseded_pairs(app.generation),
+            last_key=keys.LAST_TOKENS,
+            appid=app.appid,
             generation=app.generation,
             access_prefix=keys.token(""),
             refresh_prefix=keys.refresh_token(""),
@@ -134,6 +139,8 @@ class Tokens:
         is_done = self._issue_member(
             app_key=keys.app(appid),
             token_key=keys.token(digest(token)),
+            last_key=keys.LAST_TOKENS,
+            appid=appid,
             generation=generation,
             token_fields=fields,
             seconds=MEMBER_SECONDS,

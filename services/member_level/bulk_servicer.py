@@ -9,7 +9,6 @@ from levelgate.member.v1 import member_bulk_pb2 as pb
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkServicer
 from services.member_level import failures
 from services.member_level.cursors import (
-    CursorError,
     ExportCursor,
     export_cursor,
     read_export_cursor,
@@ -18,6 +17,7 @@ from services.member_level.import_rows import RowReader
 from services.member_level.messages import row_message
 from services.rules.rule_book import RuleBook
 from services.runtime.call import current_app
+from services.runtime.cursor_text import CursorError
 from services.runtime.validation import Validator
 from services.store.batches import batched
 from services.user_state.bulk import BulkUsers

@@ -6,11 +6,8 @@ from levelgate.member.v1.demotion_pb2_grpc import add_DemotionServicer_to_server
 from levelgate.member.v1.member_bulk_pb2_grpc import add_MemberBulkServicer_to_server
 from levelgate.member.v1.member_history_pb2_grpc import add_MemberHistoryServicer_to_server
 from levelgate.member.v1.member_level_pb2_grpc import add_MemberLevelServicer_to_server
-from levelgate.member.v1.members_pb2_grpc import MembersServicer, add_MembersServicer_to_server
-from levelgate.member.v1.rule_books_pb2_grpc import (
-    RuleBooksServicer,
-    add_RuleBooksServicer_to_server,
-)
+from levelgate.member.v1.members_pb2_grpc import add_MembersServicer_to_server
+from levelgate.member.v1.rule_books_pb2_grpc import add_RuleBooksServicer_to_server
 from services.member_level.bulk_servicer import MemberBulk
 from services.member_level.contract import CONTRACT
 from services.member_level.demotion.coordinator import DemotionCoordinator
@@ -21,15 +18,22 @@ from services.member_level.demotion.scheduler import DemotionScheduler
 from services.member_level.demotion.servicer import Demotion
 from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.history_servicer import MemberHistory
+from services.member_level.level_pages import LevelPages
+from services.member_level.member_search import MemberSearch
+from services.member_level.member_summary import MemberSummaries
+from services.member_level.members_servicer import Members
+from services.member_level.rule_books_servicer import RuleBooks
 from services.member_level.servicer import MemberLevel
 from services.member_level.settings import MemberLevelSettings
 from services.member_level.validation import CHECKS
 from services.rules.rule_book import RuleBook
 from services.runtime.service import Service
 from services.runtime.settings import load
+from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
 from services.user_state.scripts import Retention
+from services.user_state.search import PrefixSearch
 from services.user_state.state import UserState
 
 
@@ -60,8 +64,12 @@ def build() -> Service:
     )
     add_MemberHistoryServicer_to_server(history, server)
     add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
-    add_RuleBooksServicer_to_server(RuleBooksServicer(), server)
-    add_MembersServicer_to_server(MembersServicer(), server)
+    add_RuleBooksServicer_to_server(RuleBooks(rules), server)
+    pages = LevelPages(bulk.indexes, buckets)
+    search = MemberSearch(users, PrefixSearch(store), buckets)
+    summaries = MemberSummaries(users, FactStore(store, buckets), rules)
+    members = Members(rules, bulk.indexes, pages, search, summaries)
+    add_MembersServicer_to_server(members, server)
     add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 
     service.add_background(worker.start, partial(worker.join, settings.grace_seconds))

@@ -1,26 +1,19 @@
-"""Cursors: the position of a page or a stream, as opaque text that callers send back.
+"""The cursors of member_level: the position of a page or a stream."""
 
-Each kind of cursor starts with its own letter, and a checksum detects typing errors and cursors of
-other calls. A cursor is not signed, so a caller can forge one: readers therefore check everything
-and raise CursorError.
-"""
-
-import base64
 import struct
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from services.runtime.cursor_text import CursorError, decoded, encoded, position
 from services.user_state.record import MAX_VERSION
+from services.user_state.search import IndexedUser
 
-_LONGEST = 16_384
-_WATCH, _AT_RISK, _EXPORT = "W", "R", "E"
+_WATCH, _AT_RISK, _EXPORT, _LIST, _SEARCH = "W", "R", "E", "L", "S"
 _AT_RISK_LAYOUT = struct.Struct(">HII")
 _EXPORT_LAYOUT = struct.Struct(">H")
-
-
-class CursorError(Exception):
-    """The text is not a cursor of this call."""
+_LIST_LAYOUT = struct.Struct(">II")
+_SEARCH_LAYOUT = struct.Struct(">IHIBI")
 
 
 class AtRiskCursor(NamedTuple):
@@ -39,9 +32,25 @@ class ExportCursor(NamedTuple):
     user: str
 
 
+class ListCursor(NamedTuple):
+    """The last member on a page of a level."""
+
+    level: int
+    points: int
+    user: str
+
+
+class SearchCursor(NamedTuple):
+    """Where a search for a prefix continues."""
+
+    prefix: str
+    bucket: int
+    after: IndexedUser
+
+
 def watch_cursor(versions: Sequence[int]) -> str:
     """A cursor with the last version sent of each bucket."""
-    return _encoded(_WATCH, zlib.compress(struct.pack(f">{len(versions)}Q", *versions), 1))
+    return encoded(_WATCH, zlib.compress(struct.pack(f">{len(versions)}Q", *versions), 1))
 
 
 def read_watch_cursor(text: str, buckets: int) -> list[int]:
@@ -50,7 +59,7 @@ def read_watch_cursor(text: str, buckets: int) -> list[int]:
     unpacking = zlib.decompressobj()
     try:
         # The limit keeps a forged cursor from unpacking to gigabytes.
-        packed = unpacking.decompress(_decoded(_WATCH, text), layout.size + 1)
+        packed = unpacking.decompress(decoded(_WATCH, text), layout.size + 1)
     except zlib.error as error:
         raise CursorError from error
     if len(packed) != layout.size or not unpacking.eof or unpacking.unused_data:
@@ -63,47 +72,46 @@ def read_watch_cursor(text: str, buckets: int) -> list[int]:
 
 def at_risk_cursor(cursor: AtRiskCursor) -> str:
     bucket, level, points, user = cursor
-    return _encoded(_AT_RISK, _AT_RISK_LAYOUT.pack(bucket, level, points) + user.encode())
+    return encoded(_AT_RISK, _AT_RISK_LAYOUT.pack(bucket, level, points) + user.encode())
 
 
 def read_at_risk_cursor(text: str) -> AtRiskCursor:
     """Raises CursorError."""
-    (bucket, level, points), user = _position(_AT_RISK_LAYOUT, _decoded(_AT_RISK, text))
+    (bucket, level, points), user = position(_AT_RISK_LAYOUT, decoded(_AT_RISK, text))
     return AtRiskCursor(bucket, level, points, user)
 
 
 def export_cursor(cursor: ExportCursor) -> str:
-    return _encoded(_EXPORT, _EXPORT_LAYOUT.pack(cursor.bucket) + cursor.user.encode())
+    return encoded(_EXPORT, _EXPORT_LAYOUT.pack(cursor.bucket) + cursor.user.encode())
 
 
 def read_export_cursor(text: str) -> ExportCursor:
     """Raises CursorError."""
-    (bucket,), user = _position(_EXPORT_LAYOUT, _decoded(_EXPORT, text))
+    (bucket,), user = position(_EXPORT_LAYOUT, decoded(_EXPORT, text))
     return ExportCursor(bucket, user)
 
 
-def _position(layout: struct.Struct, packed: bytes) -> tuple[tuple[int, ...], str]:
-    try:
-        return layout.unpack_from(packed), packed[layout.size :].decode()
-    except (struct.error, UnicodeDecodeError) as error:
-        raise CursorError from error
+def list_cursor(cursor: ListCursor) -> str:
+    return encoded(_LIST, _LIST_LAYOUT.pack(*cursor[:2]) + cursor.user.encode())
 
 
-def _encoded(kind: str, packed: bytes) -> str:
-    return kind + base64.urlsafe_b64encode(_checksum(kind, packed) + packed).decode().rstrip("=")
+def read_list_cursor(text: str) -> ListCursor:
+    """Raises CursorError."""
+    (level, points), user = position(_LIST_LAYOUT, decoded(_LIST, text))
+    return ListCursor(level, points, user)
 
 
-def _decoded(kind: str, text: str) -> bytes:
-    if text[:1] != kind or len(text) > _LONGEST:
+def search_cursor(cursor: SearchCursor) -> str:
+    level, manual, points, user = cursor.after
+    prefix = zlib.crc32(cursor.prefix.encode())
+    packed = _SEARCH_LAYOUT.pack(prefix, cursor.bucket, level, manual, points)
+    return encoded(_SEARCH, packed + user.encode())
+
+
+def read_search_cursor(text: str, prefix: str) -> SearchCursor:
+    """Raises CursorError, also for a cursor of a search for another prefix."""
+    numbers, user = position(_SEARCH_LAYOUT, decoded(_SEARCH, text))
+    searched, bucket, level, manual, points = numbers
+    if searched != zlib.crc32(prefix.encode()):
         raise CursorError
-    try:
-        packed = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), b"-_", validate=True)
-    except ValueError as error:
-        raise CursorError from error
-    if _checksum(kind, packed[4:]) != packed[:4]:
-        raise CursorError
-    return packed[4:]
-
-
-def _checksum(kind: str, packed: bytes) -> bytes:
-    return zlib.crc32(kind.encode() + packed).to_bytes(4, "big")
+    return SearchCursor(prefix, bucket, IndexedUser(level, bool(manual), points, user))

@@ -25,6 +25,13 @@ def rule_version_not_found() -> Failure:
     return _failure(reasons.REASON_RULE_VERSION_NOT_FOUND, "version", _DOES_NOT_EXIST)
 
 
+def rule_version_mismatch(version: int) -> Failure:
+    description = f"must be the version of the rules, which is {version}"
+    violations = [_violation("expected_version", description)]
+    metadata = {"version": str(version)}
+    return Failure(reasons.REASON_RULE_VERSION_MISMATCH, violations=violations, metadata=metadata)
+
+
 def no_rules() -> Failure:
     return Failure(reasons.REASON_NO_RULES)
 
@@ -72,9 +79,9 @@ def rules_full(most: int) -> Failure:
     return Failure(reasons.REASON_LIMIT_REACHED, "等级规则数量已达上限", violations)
 
 
-def levels_full(most: int) -> Failure:
+def levels_full(most: int, field: str = "vip_level") -> Failure:
     description = f"must be a level that has had a rule before: {most} have had one, the maximum"
-    violations = [_violation("vip_level", description)]
+    violations = [_violation(field, description)]
     return Failure(reasons.REASON_LIMIT_REACHED, "等级数量已达上限", violations)
 
 
@@ -100,6 +107,10 @@ def plan_stale() -> Failure:
 def demotion_running() -> Failure:
     description = "cannot be applied while another demotion is running"
     return _failure(reasons.REASON_DEMOTION_RUNNING, "plan_id", description)
+
+
+def run_not_found() -> Failure:
+    return _failure(reasons.REASON_RUN_NOT_FOUND, "run_id", _DOES_NOT_EXIST)
 
 
 def shutting_down() -> Failure:

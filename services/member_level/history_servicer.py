@@ -1,7 +1,7 @@
 """The RPCs on the history of a member's level, and the stream of all changes."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import grpc
@@ -17,7 +17,7 @@ from services.member_level.messages import (
 )
 from services.member_level.watch import Watch
 from services.user_state.feed import Feed, UserChange
-from services.user_state.history import Change, State, changes_of
+from services.user_state.history import State, changes_of, is_complete
 from services.user_state.record import Record
 from services.user_state.state import UserState
 
@@ -47,7 +47,7 @@ class MemberHistory(MemberHistoryServicer):
             version=record.version,
             current=state_message(State(record.level, record.points, record.source)),
             changes=map(change_message, changes),
-            complete=_is_complete(changes),
+            complete=is_complete(changes),
         )
         return pb.ListHistoryResponse(code=SUCCESS, data=data)
 
@@ -59,7 +59,7 @@ class MemberHistory(MemberHistoryServicer):
         since = next((change for change in changes if change.milliseconds <= asked), None)
         if since is None:
             oldest = _iso(changes[-1].milliseconds) if changes else "now"
-            if _is_complete(changes):
+            if is_complete(changes):
                 raise failures.not_yet_a_member(oldest)
             raise failures.history_too_short(oldest)
         change = change_message(since)
@@ -86,10 +86,6 @@ class MemberHistory(MemberHistoryServicer):
         if record is None:
             raise failures.user_not_found()
         return record
-
-
-def _is_complete(changes: Sequence[Change]) -> bool:
-    return bool(changes) and changes[-1].before is None
 
 
 def _member_change(found: UserChange) -> pb.MemberChange:

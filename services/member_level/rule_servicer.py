@@ -4,14 +4,19 @@ from dataclasses import replace
 from functools import partial
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from levelgate.member.v1 import member_level_pb2 as pb
 from levelgate.member.v1.member_level_pb2_grpc import MemberLevelServicer
 from services.member_level import failures, preview
 from services.member_level.messages import SUCCESS, move_message
-from services.member_level.validation import MOST_LEVELS, MOST_RULES
-from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Ladder, Rule
+from services.member_level.proposals import (
+    proposed_ladder,
+    require_few_levels,
+    rule_book_message,
+    rule_message,
+)
+from services.member_level.validation import MOST_RULES
+from services.rules.ladder import ABOVE_ALL_POINTS, Conflict, Rule
 from services.rules.rule_book import Book, RuleBook
 from services.runtime.call import current_app
 from services.runtime.cancellation import require_caller
@@ -49,7 +54,7 @@ class RuleServicer(MemberLevelServicer):
                 return None
             if len(book.ladder.rules) >= MOST_RULES:
                 raise failures.rules_full(MOST_RULES)
-            _require_few_levels(book, rule.level)
+            require_few_levels(book, rule.level)
             return replace(book, ladder=book.ladder.put(rule), next_id=book.next_id + 1)
 
         self._rules.change(add, current_app())
@@ -90,7 +95,7 @@ class RuleServicer(MemberLevelServicer):
             conflict = book.ladder.conflict(rule)
             if conflict:
                 return None
-            _require_few_levels(book, rule.level)
+            require_few_levels(book, rule.level)
             return replace(book, ladder=book.ladder.put(rule))
 
         level = _named_rule(self._rules.book(), request).level
@@ -112,12 +117,15 @@ class RuleServicer(MemberLevelServicer):
         self, _request: pb.ListRulesRequest, _context: grpc.ServicerContext
     ) -> pb.ListRulesResponse:
         rules = self._rules.book().ladder.rules
-        return pb.ListRulesResponse(code=SUCCESS, data=map(_rule_message, rules))
+        return pb.ListRulesResponse(code=SUCCESS, data=map(rule_message, rules))
 
     def PreviewRules(
         self, request: pb.PreviewRulesRequest, context: grpc.ServicerContext
     ) -> pb.PreviewRulesResponse:
-        proposed = _proposed(request)
+        proposed = proposed_ladder(
+            Rule(position, each.vip_level, "", each.down_point, each.up_point)
+            for position, each in enumerate(request.rules)
+        )
         book = self._rules.book()
         asked = preview.preview_rules(proposed, book.levels)
         found = self._bulk.indexes.count(asked.question, partial(require_caller, context))
@@ -136,23 +144,12 @@ class RuleServicer(MemberLevelServicer):
         book = self._rules.version(request.version) if has_version else self._rules.book()
         if book is None:
             raise failures.rule_version_not_found()
-        data = pb.RuleBook(
-            version=book.version,
-            rules=map(_rule_message, book.ladder.rules),
-            changed=None if book.changed is None else Timestamp(seconds=book.changed),
-            app=book.app,
-        )
-        return pb.GetRuleBookResponse(code=SUCCESS, data=data)
+        return pb.GetRuleBookResponse(code=SUCCESS, data=rule_book_message(book))
 
 
 def _report(context: grpc.ServicerContext, affected: int) -> None:
     """Reports the count as metadata, because the documented body has no field for it."""
     context.send_initial_metadata(((AFFECTED_MEMBERS, str(affected)),))
-
-
-def _require_few_levels(book: Book, level: int) -> None:
-    if level not in book.levels and len(book.levels) >= MOST_LEVELS:
-        raise failures.levels_full(MOST_LEVELS)
 
 
 def _with_id(book: Book, rule_id: int) -> Rule:
@@ -169,26 +166,3 @@ def _named_rule(book: Book, request: pb.UpdateRuleRequest) -> Rule:
     if rule is None:
         raise failures.rule_not_found("vip_level")
     return rule
-
-
-def _proposed(request: pb.PreviewRulesRequest) -> Ladder:
-    """Raises Failure for the first rule that conflicts with an earlier one."""
-    ladder = Ladder()
-    for position, each in enumerate(request.rules):
-        rule = Rule(position, each.vip_level, "", each.down_point, each.up_point)
-        if conflict := ladder.conflict(rule):
-            field = "vip_level" if conflict is Conflict.LEVEL else "down_point"
-            raise failures.rules_conflict(conflict, f"rules[{position}].{field}")
-        ladder = ladder.put(rule)
-    return ladder
-
-
-def _rule_message(rule: Rule) -> pb.Rule:
-    return pb.Rule(
-        id=rule.id,
-        vip_level=rule.level,
-        name=rule.name,
-        down_point=rule.down_point,
-        up_point=rule.up_point,
-        pic_url=rule.picture,
-    )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import islice
 
 from services.member_level import failures
-from services.member_level.cursors import CursorError, read_watch_cursor, watch_cursor
+from services.member_level.cursors import read_watch_cursor, watch_cursor
+from services.runtime.cursor_text import CursorError
 from services.user_state.feed import Feed, FeedGapError, UserChange
 
 # A message has at most this many changes, from at most BUCKETS buckets with equal shares: a user

@@ -63,6 +63,12 @@ class Ladder:
     def rule_of(self, level: int) -> Rule | None:
         return next((rule for rule in self.rules if rule.level == level), None)
 
+    def above(self, level: int) -> Sequence[Rule]:
+        """The rules of higher levels, by rising level. Points never lower a level, so these are the
+        levels that a user of this level can still earn.
+        """
+        return self.rules[bisect_right(self._levels, level) :]
+
     def with_id(self, rule_id: int) -> Rule | None:
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 

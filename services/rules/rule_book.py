@@ -9,9 +9,12 @@ from services.rules.ladder import Ladder, Rule
 from services.rules.thresholds import DemotionThreshold, LevelThreshold, LevelThresholds
 from services.store import keys
 from services.store.compare_and_set import CompareAndSet, Replacement
+from services.store.scripts import NamedScript
 from services.store.store import Store
 
 VERSIONS_KEPT = 1_000
+# A version may have 600 KB, which are not worth reading for this answer.
+_IS_RETAINED = "return redis.call('HEXISTS', past, number)"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class RuleBook:
         self._store = store
         self._now = now
         self._rules = CompareAndSet(store)
+        self._is_retained = NamedScript(
+            store, _IS_RETAINED, keys="past", arguments="number", writes=False
+        )
 
     def book(self) -> Book:
         return _unpack(self._store.get(keys.RULES))
@@ -59,17 +65,24 @@ class RuleBook:
         packed = self._store.hget(keys.PAST_RULES, str(number))
         return None if packed is None else _unpack(packed)
 
-    def change(self, decide: Callable[[Book], Book | None], app: str = "") -> None:
+    def is_retained(self, number: int) -> bool:
+        """Whether `version` finds the rules; does not read them."""
+        return bool(self._is_retained(past=keys.PAST_RULES, number=number))
+
+    def change(self, decide: Callable[[Book], Book | None], app: str = "") -> Book:
         """Replaces the book by the result of `decide`; None leaves it unchanged.
 
         `decide` is called again if another writer was faster. If it raises, the book stays
-        unchanged.
+        unchanged. Returns the book after the change.
         """
+        result = Book()
 
         def replacement(read: bytes | None) -> Replacement | None:
+            nonlocal result
             book = _unpack(read)
             decided = decide(book)
             if decided is None:
+                result = book
                 return None
             new = replace(
                 decided,
@@ -78,10 +91,12 @@ class RuleBook:
                 changed=int(self._now()),
                 app=app,
             )
+            result = new
             field, expired_field = str(new.version), str(new.version - VERSIONS_KEPT)
             return Replacement(_pack(new), keys.PAST_RULES, field, expired_field)
 
         self._rules.change(keys.RULES, replacement)
+        return result
 
 
 def _pack(book: Book) -> bytes:

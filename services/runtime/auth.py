@@ -20,6 +20,11 @@ from services.runtime.errors import Failure
 _LONGEST_TOKEN = 512
 
 
+# Of a call without a token to an open family. It equals ANYBODY, the caller of a public method, and
+# is told from it by its identity.
+WITHOUT_TOKEN = Caller()
+
+
 class _Rule(NamedTuple):
     """The option on a method, and whether the setting OPEN_FAMILIES opens it."""
 
@@ -65,7 +70,7 @@ class Policy:
         token = token_in(authorization)
         if token is None:
             if rule.is_open:
-                return ANYBODY
+                return WITHOUT_TOKEN
             raise Failure(REASON_TOKEN_MISSING)
         grant = self._tokens.find(token) if len(token) <= _LONGEST_TOKEN else None
         if grant is None:

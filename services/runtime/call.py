@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import grpc
 
+SPELLINGS = "x-levelgate-spellings"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -51,22 +52,27 @@ class Call:
         sent_request_id: str,
         authorization: Sequence[str],
         seconds_left: float | None,
+        spellings: str = "",
     ) -> None:
+        """`spellings` is what the gateway noted about a JSON request: tolerances.py."""
         self.method = method
         self.authorization = authorization
+        self.spellings = spellings
         self.seconds_left = seconds_left
         self._sent_request_id = sent_request_id
 
     @classmethod
     def of(cls, method: str, context: grpc.ServicerContext) -> "Call":
         """Reads the metadata from grpcio's context."""
-        request_id, authorization = "", []
+        request_id, authorization, spellings = "", [], ""
         for key, value in context.invocation_metadata():
             if key == "authorization":
                 authorization.append(str(value))
             elif key == "x-request-id":
                 request_id = str(value)
-        return cls(method, request_id, authorization, context.time_remaining())
+            elif key == SPELLINGS:
+                spellings = str(value)
+        return cls(method, request_id, authorization, context.time_remaining(), spellings)
 
     @cached_property
     def request_id(self) -> str:

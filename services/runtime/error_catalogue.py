@@ -23,8 +23,12 @@ class Outcome:
     text: str
     when: str
     action: str
+    reason: str
+    """For the header x-levelgate-reason where no service gave a reason that is known."""
     shop_text: str = ""
     """The text in the bodies of the shop family, where its document has another one."""
+    retry_after: int = 0
+    """The seconds in the header Retry-After; 0 for none."""
 
 
 _BAD = "请求参数错误，请稍后再试"
@@ -42,6 +46,7 @@ BAD_PARAMETER = Outcome(
     _BAD,
     "A parameter is missing, malformed or out of range, or the body is not valid JSON or UTF-8.",
     "Correct the request. The member and shop families name the field after the text: `…: point`.",
+    reason="INVALID_PARAMETER",
 )
 DECLINED = Outcome(
     200,
@@ -49,6 +54,7 @@ DECLINED = Outcome(
     _BAD,
     "The request is valid, but something does not exist, exists already, or has changed.",
     "See the reason in the table below.",
+    reason="UNSPECIFIED",
 )
 UNAUTHENTICATED = Outcome(
     401,
@@ -56,6 +62,7 @@ UNAUTHENTICATED = Outcome(
     "未授权",
     "The token is missing, unknown or expired, or a call of the shop family names no member.",
     "Get a new token and send it in `Authorization`.",
+    reason="TOKEN_INVALID",
     shop_text="请登录",
 )
 FORBIDDEN = Outcome(
@@ -64,6 +71,7 @@ FORBIDDEN = Outcome(
     "无权限",
     "The token does not have the scope that the call needs.",
     "Ask the operators for the scope (`make apps`).",
+    reason="SCOPE_MISSING",
 )
 UNKNOWN_PATH = Outcome(
     404,
@@ -71,6 +79,7 @@ UNKNOWN_PATH = Outcome(
     "接口不存在",
     "No call has this path.",
     "Compare the path with docs/routes.md.",
+    reason="METHOD_UNKNOWN",
 )
 WRONG_METHOD = Outcome(
     405,
@@ -78,6 +87,7 @@ WRONG_METHOD = Outcome(
     "请求方法不支持",
     "The path exists, but not with this HTTP method.",
     "Use a method that the header `Allow` names.",
+    reason="WRONG_METHOD",
 )
 REQUEST_TIMEOUT = Outcome(
     408,
@@ -85,6 +95,7 @@ REQUEST_TIMEOUT = Outcome(
     _BAD,
     "The request did not arrive completely within 30 seconds.",
     "Send it again.",
+    reason="REQUEST_TIMEOUT",
 )
 BODY_TOO_LARGE = Outcome(
     413,
@@ -93,6 +104,7 @@ BODY_TOO_LARGE = Outcome(
     "The body is larger than 1 MiB; gRPC: the message is larger than 1 MiB, or 4 MiB for "
     "`upbot_checks`.",
     "Send less in one request.",
+    reason="MESSAGE_TOO_LARGE",
 )
 TOO_MANY_REQUESTS = Outcome(
     429,
@@ -100,6 +112,8 @@ TOO_MANY_REQUESTS = Outcome(
     "请求过于频繁，请稍后再试",
     "There are more calls a second, or more calls or streams at a time, than a limit allows.",
     "Wait, then try again with a growing backoff.",
+    reason="RATE_LIMITED",
+    retry_after=1,
 )
 INTERNAL_ERROR = Outcome(
     500,
@@ -107,6 +121,7 @@ INTERNAL_ERROR = Outcome(
     _BUSY,
     "A bug.",
     "Report the `x-request-id` of the answer, which finds the call in the logs.",
+    reason="INTERNAL",
 )
 UNAVAILABLE = Outcome(
     503,
@@ -114,6 +129,8 @@ UNAVAILABLE = Outcome(
     _BUSY,
     "The store or a service is down, or the gateway has too many calls in progress.",
     f"Try again with a growing backoff. {_WRITES}",
+    reason="SERVICE_UNAVAILABLE",
+    retry_after=2,
 )
 TOO_SLOW = Outcome(
     504,
@@ -121,6 +138,7 @@ TOO_SLOW = Outcome(
     _BUSY,
     "The call was not answered within its deadline.",
     f"Try again. {_WRITES}",
+    reason="DEADLINE_EXCEEDED",
 )
 OUTCOMES = (
     BAD_PARAMETER,

@@ -6,6 +6,7 @@ from services.runtime.app_rate import AppRate
 from services.runtime.auth import Policy
 from services.runtime.call import Call, Caller, set_current_caller
 from services.runtime.health import StoreAvailability
+from services.runtime.tolerances import Tolerances
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Gate:
     availability: StoreAvailability
     policy: Policy
     app_rate: AppRate
+    tolerances: Tolerances
 
     def identify(self, call: Call) -> Caller:
         """Returns the caller. Raises Failure if the store is unavailable or access is denied."""
@@ -27,3 +29,4 @@ class Gate:
         if caller.appid is not None:
             self.app_rate.take(caller.appid)
         set_current_caller(caller)
+        self.tolerances.admitted(caller, call)

@@ -1,11 +1,13 @@
 """The entry point of `python -m services.<name>`: it chooses the transport, and serves."""
 
+import argparse
 import os
 import sys
 from importlib import import_module
 
 import structlog
 
+from levelgate import __version__
 from services.runtime.envoy_server.process import exec_envoy, shared_libpython
 from services.runtime.methods import Contract
 from services.runtime.misspelt import warn_of_misspelt
@@ -27,6 +29,7 @@ def main(composition: str, settings_type: type[ServerSettings], contract: Contra
     calls, it replaces this program, imports that module, and this function does not return. A wrong
     setting ends the process with one line before anything is started.
     """
+    _parse_arguments(composition)
     settings = load(settings_type)
     for shared in (AccessSettings, StoreSettings):
         load(shared)
@@ -43,6 +46,17 @@ def main(composition: str, settings_type: type[ServerSettings], contract: Contra
         name = variable(settings_type, "server")
         sys.exit(_NO_LIBPYTHON.format(variable=name, python=sys.executable))
     return _serve_with_grpcio(composition, is_chosen=settings.server == "grpcio")
+
+
+def _parse_arguments(composition: str) -> None:
+    """Answers `--help` and `--version`, and refuses all others: settings come from variables."""
+    package = composition.rpartition(".")[0]
+    name = package.rpartition(".")[2]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}", epilog="docs/settings.md lists the variables that it reads"
+    )
+    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
+    parser.parse_args()
 
 
 def _serve_with_grpcio(composition: str, *, is_chosen: bool) -> int:

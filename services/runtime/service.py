@@ -26,6 +26,7 @@ from services.runtime.pipeline import Pipeline
 from services.runtime.settings import AccessSettings, ServerSettings, load
 from services.runtime.shutdown import Shutdown
 from services.runtime.telemetry import Telemetry
+from services.runtime.tolerances import Tolerances
 from services.runtime.validation import Checks, Validator
 from services.store import layout
 from services.store.client import connect
@@ -90,7 +91,12 @@ class Service:
 
         tokens = KnownTokens(Tokens(self.store))
         policy = Policy(contract.services, tokens, self.access.open_families)
-        gate = Gate(self.availability, policy, AppRate(self.access.app_rate_limit))
+        gate = Gate(
+            self.availability,
+            policy,
+            AppRate(self.access.app_rate_limit),
+            Tolerances(self.telemetry.registry),
+        )
         self.pipeline = Pipeline(
             gate,
             self.validator,

@@ -27,7 +27,7 @@ _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCod
 _COUNTED_TOGETHER = 128
 
 
-class _FlushFirst:
+class FlushFirst:
     """Flushes pending counts before a scrape."""
 
     def __init__(self, count: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         # The first collector that is registered is also collected first.
-        self.registry.register(_FlushFirst(self._count))
+        self.registry.register(FlushFirst(self._count))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         build = Info("levelgate_build", "Version of levelgate.", registry=self.registry)

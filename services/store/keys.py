@@ -22,6 +22,8 @@ PAST_RULES = "{lg:rules}:past"
 _ACCESS = "lg:{access}:"
 # Set: the ids of all apps, revoked ones included.
 APPS = _ACCESS + "apps"
+# Hash: by appid, when an app last got a token: "generation seconds".
+LAST_TOKENS = _ACCESS + "last"
 # Set: the ids of the apps that were created by a release before docs/adr/0011.
 EARLIER_APPS = "lg:apps"
 # String: the running or last demotion, as JSON.
@@ -30,6 +32,10 @@ DEMOTION = "lg:{demotion}:run"
 DEMOTION_LEASE = "lg:{demotion}:driver"
 # String: the schedule and the number of the run that it started last.
 DEMOTION_SLOT = "lg:{demotion}:slot"
+# String: what releases before StopDemotion do not know about the running or last demotion, as JSON.
+DEMOTION_DETAILS = "lg:{demotion}:details"
+# List: the last demotions that ended, newest first, as JSON.
+ENDED_DEMOTIONS = "lg:{demotion}:ended"
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,11 @@ class Bucket:
     def facts(self, user: str) -> str:
         """Hash: the lit stars and the game facts of a user."""
         return f"{self.prefix}facts:{user}"
+
+    @property
+    def fact_users(self) -> str:
+        """Sorted set: the users who have facts, whether they are members or not, all scored 0."""
+        return self.prefix + "factusers"
 
     def shop_profile(self, shop: str, user: str) -> str:
         """String: nickname and avatar of a member in a shop, as JSON.
@@ -171,8 +182,8 @@ def refresh_token(digest: str) -> str:
     return f"{_ACCESS}refresh:{digest}"
 
 
-# What a bucket derives from its users' records: indexes, and the feed with its counters.
-_DERIVED_KINDS = {"versions", "level", "hand", "manual", "feed", "demoted"}
+# What a bucket derives from its users' records and facts: indexes, and the feed with its counters.
+_DERIVED_KINDS = {"versions", "level", "hand", "manual", "feed", "demoted", "factusers"}
 _BUCKET_KEY = re.compile(r"lg:\{\d+\}:(\w+):?(.*)", re.DOTALL)
 
 

@@ -10,9 +10,9 @@ from levelgate.upbot.v1 import user_facts_pb2 as pb
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsServicer
 from services.runtime.errors import Failure, Violation
 from services.runtime.validation import Validator, json_path
-from services.upbot_checks.fact import GameFact, GameKey, Star
-from services.upbot_checks.fact_store import MOST_FACTS, FactsFullError, FactStore
 from services.upbot_checks.game_keys import game_key
+from services.user_facts.fact import GameFact, GameKey, Star
+from services.user_facts.fact_store import MOST_FACTS, FactsFullError, FactStore
 
 # Rejected facts that the reply describes; the rest are only counted, to limit its size.
 MAX_REJECTS = 1_000
@@ -57,7 +57,7 @@ class UserFacts(UserFactsServicer):
     def GetUserFacts(
         self, request: pb.GetUserFactsRequest, _context: grpc.ServicerContext
     ) -> pb.GetUserFactsResponse:
-        stars, games = self._facts.all_of(request.openid)
+        stars, games, _ = self._facts.all_of(request.openid)
         return pb.GetUserFactsResponse(
             stars=[pb.StarState(gid=star.gid, device=star.device, lit=True) for star in stars],
             game_infos=[_game_info(key, fact) for key, fact in games],

@@ -3,7 +3,7 @@
 from levelgate.upbot.v1.eligibility_pb2 import GameInfoIs
 from levelgate.upbot.v1.upbot_checks_pb2 import CheckGameInfoRequest
 from levelgate.upbot.v1.user_facts_pb2 import GameInfo
-from services.upbot_checks.fact import GameKey
+from services.user_facts.fact import GameKey
 
 # The default of partition_id in docs/api/upbot-check-game-info.md.
 DEFAULT_PARTITION = "0"

@@ -5,9 +5,9 @@ import grpc
 from levelgate.upbot.v1 import upbot_checks_pb2 as pb
 from levelgate.upbot.v1.upbot_checks_pb2_grpc import UpbotChecksServicer
 from services.upbot_checks.eligibility.parse import parse_comparison
-from services.upbot_checks.fact import DEVICES
-from services.upbot_checks.fact_store import FactStore
 from services.upbot_checks.game_keys import game_key
+from services.user_facts.fact import DEVICES
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 
 # The replies are created once and shared: nothing after the servicer changes them.

@@ -27,7 +27,7 @@ _LEVELS_AT_A_TIME = 250
 # Buckets that are written in one round trip; the store serves other callers in between.
 _BUCKETS_AT_A_TIME = 128
 _PAGE = 1_000
-# Indexes that one call of page.lua reads, about 2 us for each that is empty.
+# Indexes that one call of entries.lua reads, about 2 us for each that is empty.
 _SPANS_AT_A_TIME = 64
 
 

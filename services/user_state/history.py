@@ -74,6 +74,11 @@ def changes_of(record: Record) -> list[Change]:
     return changes
 
 
+def is_complete(changes: Sequence[Change]) -> bool:
+    """Whether the changes of a user, newest first, go back to the user's creation."""
+    return bool(changes) and changes[-1].before is None
+
+
 def change_in_feed(version: int, packed: bytes) -> Change:
     """A change as it is packed in the feed under its version."""
     source, level, points = STATE.unpack_from(packed)

@@ -69,6 +69,15 @@ class Question:
         return self._bounds, self._ranges[position * _RANGE.size : end * _RANGE.size]
 
 
+def question_of(spans: Sequence[Span]) -> Question:
+    """A question with one stretch for each span. Spans often share bounds."""
+    bounds = {bounds: 2 * at for at, bounds in enumerate(dict.fromkeys(span[2:] for span in spans))}
+    ranges = (
+        Range(span.manual, span.level, bounds[span[2:]], bounds[span[2:]] + 1) for span in spans
+    )
+    return Question([point for pair in bounds for point in pair], ranges)
+
+
 class Counted(NamedTuple):
     """How many users a bucket has."""
 
@@ -111,7 +120,7 @@ class Indexes:
         )
         self._page_script = NamedScript(
             store,
-            script_text("page"),
+            script_text("rank") + script_text("entries") + "return page",
             keys="*indexes",
             arguments="limit:int after *bounds",
             writes=False,
@@ -170,8 +179,8 @@ class Indexes:
         """
         calls = []
         for bucket, spans, after in places:
-            keys = [_index(bucket, span) for span in spans]
-            calls.append(_page_call(keys, _bounds(spans), after, limit))
+            keys = [index_key(bucket, span) for span in spans]
+            calls.append(_page_call(keys, bounds_of(spans), after, limit))
         return [_entries(found) for found in self._page_script.many(calls)]
 
     def due(
@@ -180,8 +189,8 @@ class Indexes:
         """Up to `limit` users of the buckets who are in these spans or past their protection."""
         calls = []
         for bucket, spans in places:
-            keys = [bucket.protections, *(_index(bucket, span) for span in spans)]
-            bounds = [0, int(self._now()) + 1, *_bounds(spans)]
+            keys = [bucket.protections, *(index_key(bucket, span) for span in spans)]
+            bounds = [0, int(self._now()) + 1, *bounds_of(spans)]
             calls.append(_page_call(keys, bounds, "", limit))
         found = [
             (bucket, entry.user)
@@ -198,12 +207,14 @@ def _parts(whole: Range) -> Iterator[Range]:
         yield whole._replace(first=first, last=min(first + _STRETCHES_PER_RANGE, whole.last))
 
 
-def _index(bucket: Bucket, span: Span) -> str:
+def index_key(bucket: Bucket, span: Span) -> str:
+    """The index in which the span is."""
     prefix = bucket.manual_prefix if span.manual else bucket.level_prefix
     return f"{prefix}{span.level}"
 
 
-def _bounds(spans: Sequence[Span]) -> list[int]:
+def bounds_of(spans: Sequence[Span]) -> list[int]:
+    """The bounds as entries.lua reads them."""
     return [bound for span in spans for bound in (span.least, span.before)]
 
 

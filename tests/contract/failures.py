@@ -21,6 +21,7 @@ class Failure:
     http: int
     bodies: Mapping[str, Mapping[str, Any]]
     status: str
+    """The gRPC code; empty if no gRPC call can fail in this way."""
     reason: str
 
     def body(self, family: str) -> Any:
@@ -35,7 +36,7 @@ def failure(words: str) -> Failure:
     """Finds for "bad parameter point" the row "bad parameter", with the field "point"."""
     for name, row in table().items():
         if words == name or words.startswith(f"{name} "):
-            status, _, reason = row.get("stub", "").partition(" ")
+            status, _, reason = row.get("stub", f" {row.get('reason', '')}").partition(" ")
             bodies = {family: row[family] for family in FAMILIES if family in row}
             field = words[len(name) :].strip() or row.get("field", "")
             return Failure(name, field, row["http"], bodies, status, reason)

@@ -1,6 +1,6 @@
 """Runs every case by JSON and by gRPC. README.md explains how to write one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -132,6 +132,7 @@ def _check_json(case: Case, stage: Stage) -> None:
     text = "" if case.json.method == "HEAD" else wanted_text(body, reply.text)
     assert (reply.status, reply.text) == (http, text), str(case)
     assert reply.headers["content-type"] == json_client.CONTENT_TYPE, str(case)
+    assert _headers_of_failures(reply.headers) == _wanted_headers(case), str(case)
     assert {name: reply.headers.get(name) for name in case.reply_headers} == case.reply_headers
 
 
@@ -140,6 +141,19 @@ def _wanted_body(case: Case, values: Values) -> tuple[int, Any]:
         return 200, fill(case.reply, values)
     row = failure(case.fails)
     return row.http, row.body(case.family)
+
+
+def _headers_of_failures(headers: Mapping[str, str]) -> dict[str, str]:
+    names = ("x-levelgate-reason", "x-levelgate-field", "retry-after")
+    return {name: headers[name] for name in names if name in headers}
+
+
+def _wanted_headers(case: Case) -> dict[str, str]:
+    if not case.fails:
+        return {}
+    row = failure(case.fails)
+    wanted = {"x-levelgate-reason": row.reason}
+    return {**wanted, "x-levelgate-field": row.field} if row.field else wanted
 
 
 def _wanted_status(stage: Stage, rpc: str, fails: str) -> Outcome:

@@ -9,13 +9,13 @@ from threading import Event
 import httpx
 import pytest
 
+from bench.half_open import half_open, unfinished
 from tests.compose.project import Project
 from tests.compose.running import PORTS
 from tests.drills.conftest import Drill, edge_address, passes_once, whys
 from tests.drills.load import Load, milliseconds
 from tests.stack.waiting import until
 from tests.support.bystanders import COMMON, STREAMED, WHOLE
-from tests.support.half_open import half_open, unfinished
 from tests.support.running import RunningStack
 
 CONNECTIONS, CALLS_EACH = 100, 100

@@ -46,9 +46,7 @@ def _report(result: Result, seed: int) -> int:
     print(f"  bystander: {result.bystander}")
     print(f"  memory, warm and at the end: {result.memory}")
     for signature, finding in result.findings.items():
-        path = finding.write()
-        where = path.name if path else finding.batch
-        print(f"FOUND {result.times[signature]} times, {where}: {signature}")
+        print(f"FOUND {result.times[signature]} times, {finding.write()}: {signature}")
     print(f"{len(result.findings)} findings")
     return 1 if result.findings else 0
 

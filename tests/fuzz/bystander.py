@@ -3,21 +3,20 @@
 The answers do not depend on the rules, which the fuzzer changes.
 """
 
-import http.client
-import json
 import threading
 import time
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
+
+import httpx
 
 from services.rules.rule_book import RuleBook
 from services.shop_level.shop import Shop, ShopSet
 from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
 from services.store.store import Store
-from services.upbot_checks.fact import ANDROID, Star
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID, Star
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 from tests.fuzz.findings import Finding
 from tests.fuzz.place import Place, bystander_token
@@ -33,8 +32,8 @@ class Bystander:
     def __init__(self, place: Place, store: Store) -> None:
         self.user, self.shop = f"by-{uuid4().hex}", f"by{uuid4().hex}"
         self.calls, self.slowest = 0, 0.0
-        self._address, self._token = place.address("gateway"), bystander_token(store)
-        self._connection = http.client.HTTPConnection(*self._address, timeout=_SECONDS)
+        headers = {"authorization": bystander_token(store)}
+        self._client = httpx.Client(base_url=place.gateway, headers=headers, timeout=_SECONDS)
         self._points, self._version = 0, 0
         self._findings: list[Finding] = []
         self._over = threading.Event()
@@ -52,7 +51,7 @@ class Bystander:
     def stop(self) -> None:
         self._over.set()
         self._thread.join(2 * _SECONDS)
-        self._connection.close()
+        self._client.close()
 
     def findings(self) -> list[Finding]:
         """What went wrong since the last call."""
@@ -75,50 +74,42 @@ class Bystander:
             try:
                 self._round()
             except Exception as error:
-                self._connection.close()
                 self._find(type(error).__name__, str(error))
 
     def _round(self) -> None:
-        bill = uuid4().hex
-        added = self._call("POST", f"/userlevel/points/{self.user}", {"delta": 1, "billNo": bill})
-        version = int(added["data"]["version"])
+        points, history = f"/userlevel/points/{self.user}", f"/userlevel/history/{self.user}"
+        bill = {"delta": 1, "billNo": uuid4().hex}
+        added = self._call("POST", points, bill)
         self._points += 1
-        self._expect(
-            added["data"]["points"] == self._points and version > self._version, "AddPoints", added
-        )
-        self._version = version
-        again = self._call("POST", f"/userlevel/points/{self.user}", {"delta": 1, "billNo": bill})
-        self._expect(again == added, "AddPoints again", again)
-        history = self._call("GET", f"/userlevel/history/{self.user}")
-        self._expect(history["data"]["current"]["points"] == self._points, "ListHistory", history)
-        star = {"openid": self.user, "gids": [77]}
-        lit = self._call("POST", "/upbot/api/CheckStarState", star)
-        self._expect(lit == {"ret": 0, "msg": "", "data": {"ok": True}}, "CheckStarState", lit)
-        points = {"compare_type": 1, "value": self._points}
-        check = {"openid": self.user, "min_version": version, "condition": {"points": points}}
+        before, self._version = self._version, int(added["data"]["version"])
+        again = self._call("POST", points, bill)
+        listed = self._call("GET", history)
+        lit = self._call("POST", "/upbot/api/CheckStarState", {"openid": self.user, "gids": [77]})
+        condition = {"points": {"compare_type": 1, "value": self._points}}
+        check = {"openid": self.user, "min_version": self._version, "condition": condition}
         checked = self._call("POST", "/upbot/api/CheckEligibility", check)
-        self._expect(checked["data"]["ok"] is True, "CheckEligibility", checked)
-        query = f"/?route=member.member-level.index&i={self.shop}&uid={quote(self.user)}"
+        query = f"/?route=member.member-level.index&i={self.shop}&uid={self.user}"
         shop = self._call("GET", query)
-        self._expect(shop["data"]["shop_set"]["name"] == self.shop, "GetMemberLevels", shop)
+        is_added = added["data"]["points"] == self._points and self._version > before
+        for what, got, is_right in (
+            ("AddPoints", added, is_added),
+            ("AddPoints again", again, again == added),
+            ("ListHistory", listed, listed["data"]["current"]["points"] == self._points),
+            ("CheckStarState", lit, lit == {"ret": 0, "msg": "", "data": {"ok": True}}),
+            ("CheckEligibility", checked, checked["data"]["ok"] is True),
+            ("GetMemberLevels", shop, shop["data"]["shop_set"]["name"] == self.shop),
+        ):
+            if not is_right:
+                self._find(what, str(got))
 
     def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> Any:
         started = time.monotonic()
-        headers = {"authorization": self._token}
-        packed = None
-        if body is not None:
-            packed, headers["content-type"] = json.dumps(body), "application/json"
-        self._connection.request(method, target, packed, headers)
-        response = self._connection.getresponse()
-        text = response.read().decode()
+        reply = self._client.request(method, target, json=body)
         self.calls += 1
         self.slowest = max(self.slowest, time.monotonic() - started)
-        self._expect(response.status == 200, target.partition("?")[0], f"{response.status} {text}")
-        return json.loads(text)
-
-    def _expect(self, is_right: bool, what: str, got: object) -> None:
-        if not is_right:
-            self._find(what, str(got))
+        if reply.status_code != 200:
+            self._find(target.partition("?")[0], f"{reply.status_code} {reply.text}")
+        return reply.json()
 
     def _find(self, what: str, got: str) -> None:
         what = what.replace(self.user, "{user}")

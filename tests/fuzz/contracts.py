@@ -1,7 +1,7 @@
 """Every RPC of the contracts with example messages, and every documented JSON request."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from itertools import accumulate
@@ -36,7 +36,6 @@ class Rpc:
     """The process that serves it."""
     is_stream: bool
     sends_stream: bool
-    is_long: bool
     cursor: int
     """The number of the field that holds a cursor; 0 for none."""
     examples: tuple[bytes, ...]
@@ -73,7 +72,6 @@ def rpcs() -> tuple[Rpc, ...]:
             service,
             method.client_streaming or method.server_streaming,
             method.client_streaming,
-            path in contract.long,
             getattr(method.input_type.fields_by_name.get("cursor"), "number", 0),
             _examples(method, documented.get(method.name, [])),
         )
@@ -96,6 +94,7 @@ _RARELY = {
     "ExportUsers": 0.02,
     "PreviewRules": 0.03,
     "ListAtRisk": 0.1,
+    "ListRuleVersions": 0.1,
 }
 
 
@@ -137,14 +136,8 @@ def _json_requests() -> tuple[list[tuple[JsonRequest, str]], list[tuple[JsonRequ
     long: list[tuple[JsonRequest, str]] = []
     for case in all_cases():
         if case.json is not None:
-            request = case.json
-            filled = JsonRequest(
-                request.method,
-                fill(request.target, VALUES),
-                request.headers,
-                request.kind,
-                fill(request.content, VALUES),
-            )
+            target, content = fill(case.json.target, VALUES), fill(case.json.content, VALUES)
+            filled = replace(case.json, target=target, content=content)
             is_long = len(str(filled.content)) > _LONG or "/leveldown" in filled.target
             (long if is_long else short).append((filled, fill(case.authorization, VALUES)))
     return short, long

@@ -7,23 +7,31 @@ from random import Random
 from services.member_level.cursors import (
     AtRiskCursor,
     ExportCursor,
+    ListCursor,
+    SearchCursor,
     at_risk_cursor,
     export_cursor,
+    list_cursor,
+    search_cursor,
     watch_cursor,
 )
 from services.store.keys import Buckets
 from services.user_state.record import MAX_VERSION
+from services.user_state.search import IndexedUser
 from tests.fuzz.values import mutated_bytes, odd_integer
 
 _USERS = ("", "5", "joe", "x" * 200, "\0", "用户", "a\nb")
 _VERSIONS = (0, 1, 2, 3, MAX_VERSION, MAX_VERSION + 1, 2**63, 2**64 - 1)
 _CHECKSUM = 4
+_CALLS = ("ListAtRisk", "WatchLevels", "ExportUsers", "ListMembers", "SearchMembers")
+# What the fuzzer sends beside a cursor: grpc_inputs.py.
+SEARCHED_PREFIX, LISTED_LEVEL = "j", 3
 
 
 def forged_cursor(random: Random, call: str) -> bytes:
     """Mostly a cursor of the RPC `call`."""
     if random.random() < 0.05:
-        call = random.choice(("ListAtRisk", "WatchLevels", "ExportUsers"))
+        call = random.choice(_CALLS)
     text = _written(random, call)
     if random.random() < 0.4:
         text = _with_checksum(text[:1], mutated_bytes(random, _packed(text)))
@@ -47,6 +55,12 @@ def _written(random: Random, call: str) -> str:
     level, points = random.choice((1, 2, 3, 5)), random.choice((0, 500, 600, 1_200))
     if random.random() < 0.2:
         level, points = odd_integer(random) % 2**32, odd_integer(random) % 2**32
+    if call == "ListMembers":
+        level = LISTED_LEVEL if random.random() < 0.8 else level
+        return list_cursor(ListCursor(level, points, user))
+    if call == "SearchMembers":
+        after = IndexedUser(level, random.random() < 0.3, points, user)
+        return search_cursor(SearchCursor(SEARCHED_PREFIX, bucket, after))
     return at_risk_cursor(AtRiskCursor(bucket, level, points, user))
 
 

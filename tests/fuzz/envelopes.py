@@ -13,11 +13,19 @@ _FAMILIES = (
     (re.compile(r"/(userlevel|vipBiz|show|leveldown)(/.*)?"), "member"),
     (re.compile(r"/|/addons/yun_shop(/.*)?"), "shop"),
 )
-_SUCCESS = {
-    "upbot": ["ret", "msg", "data"],
-    "member": ["code", "msg", "data"],
-    "shop": ["result", "msg", "data"],
+_MSG = rb'"msg":"(?:[^"\\]|\\.)+"'
+_REFUSALS = {
+    "upbot": re.compile(rb'{"ret":100[1-6],%b}' % _MSG),
+    "member": re.compile(rb'{"code":"error",%b,"data":null}' % _MSG),
+    "shop": re.compile(rb'{"result":0,%b,"data":\[\]}' % _MSG),
 }
+_ANSWERS = {
+    "upbot": re.compile(rb'{"ret":0,"msg":"[^"]*","data":{.*}}'),
+    "member": re.compile(rb'{"code":"(success|error)","msg":"[^"]*","data":.*}', re.DOTALL),
+    "shop": re.compile(rb'{"result":1,"msg":"[^"]*","data":{.*}}', re.DOTALL),
+}
+_WITHOUT_FAMILY = re.compile(rb'{"code":(\d+),%b}' % _MSG)
+_HEALTHY = b'{"code":0,"msg":"ok"}'
 _STATUS_OF_REFUSALS = {200, 401, 403, 404, 405, 408, 413, 429}
 _STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431, 501}
 # These calls may take long and have few threads, so some of them are refused.
@@ -42,10 +50,10 @@ def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
     if reply.headers.get("content-type") != _CONTENT_TYPE:
         return f"HTTP {reply.status} with content type {reply.headers.get('content-type')}"
     try:
-        body = json.loads(reply.body.decode(), object_pairs_hook=_once)
+        json.loads(reply.body.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
-    return _wrong_envelope(reply.status, body, _family(path))
+    return _wrong_envelope(reply.status, reply.body, _family(path))
 
 
 def is_fault(status: int, body: bytes) -> bool:
@@ -53,52 +61,20 @@ def is_fault(status: int, body: bytes) -> bool:
     return status >= 500 and not (status == 501 and body.startswith(b'{"code":501,'))
 
 
-def _wrong_envelope(status: int, body: Any, family: str) -> str | None:
-    if not isinstance(body, dict):
-        return f"HTTP {status}: no object"
-    if list(body) == ["code", "msg"]:
-        is_right = body["code"] == status and status in _STATUS_WITHOUT_FAMILY
-        is_health = body == {"code": 0, "msg": "ok"} and status == 200
+def _wrong_envelope(status: int, body: bytes, family: str) -> str | None:
+    if found := _WITHOUT_FAMILY.fullmatch(body):
+        is_right = int(found[1]) == status and status in _STATUS_WITHOUT_FAMILY
+        is_health = body == _HEALTHY and status == 200
         # A request that is refused before its route is known has no family.
         fits = is_health or (is_right and (family == "none" or status != 404))
-        return None if fits else f"the envelope of no family: HTTP {status} {body}"
+        return None if fits else f"the envelope of no family: HTTP {status} {body[:200]!r}"
     if family == "none":
-        return f"HTTP {status} for no family: {str(body)[:200]}"
-    if _is_refusal(family, body) and status in _STATUS_OF_REFUSALS:
+        return f"HTTP {status} for no family: {body[:200]!r}"
+    if _REFUSALS[family].fullmatch(body) and status in _STATUS_OF_REFUSALS:
         return None
-    if status == 200 and list(body) == _SUCCESS[family] and _is_success(family, body):
+    if _ANSWERS[family].fullmatch(body) and status == 200:
         return None
-    return f"not an envelope of {family}: HTTP {status} {str(body)[:200]}"
-
-
-def _is_refusal(family: str, body: dict[str, Any]) -> bool:
-    if not isinstance(body.get("msg"), str) or not body["msg"]:
-        return False
-    match family:
-        case "upbot":
-            return list(body) == ["ret", "msg"] and 1001 <= body["ret"] <= 1006
-        case "member":
-            return (
-                list(body) == ["code", "msg", "data"]
-                and body["code"] == "error"
-                and body["data"] is None
-            )
-        case _:
-            return (
-                list(body) == ["result", "msg", "data"]
-                and body["result"] == 0
-                and body["data"] == []
-            )
-
-
-def _is_success(family: str, body: dict[str, Any]) -> bool:
-    match family:
-        case "upbot":
-            return body["ret"] == 0 and isinstance(body["data"], dict)
-        case "member":
-            return body["code"] in {"success", "error"}
-        case _:
-            return body["result"] == 1 and isinstance(body["data"], dict)
+    return f"not an envelope of {family}: HTTP {status} {body[:200]!r}"
 
 
 def _family(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Findings, and the corpus: the files of inputs that once caused one, which the tests replay."""
+"""Findings, and the corpus: the inputs that once caused one, which the tests send again."""
 
 import hashlib
 import json
@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from tests.fuzz.inputs import Input, from_document, to_document
 
-CORPUS = Path(__file__).parent / "corpus"
+_CORPUS = Path(__file__).with_name("corpus.jsonl")
+# The path of an RPC, or the first part of any other path.
+_PATH = re.compile(r"/levelgate[\w.]+/\w+|/\w+")
 _VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
@@ -28,28 +30,25 @@ class Finding:
     @property
     def signature(self) -> str:
         """The same for findings that probably have the same cause."""
-        subject = self.given.subject if self.given else ""
-        parts = (self.invariant, subject, self.what[:160])
+        path = _PATH.search(str(self.given))
+        target = self.given.target if self.given else ""
+        parts = (self.invariant, target, path[0] if path else "", self.what[:160])
         return " | ".join(_VARYING.sub("N", part) for part in parts)
 
-    def write(self) -> Path | None:
-        """Adds the input to the corpus; returns None if no single input is known."""
+    def write(self) -> str:
+        """Adds the input to the corpus; returns its name, or the batch if no input is known."""
         if self.given is None:
-            return None
-        document = {
-            "invariant": self.invariant,
-            "what": self.what[:500],
-            "batch": self.batch,
-            "input": to_document(self.given),
-        }
+            return self.batch
         mark = hashlib.sha256(self.signature.encode()).hexdigest()[:8]
-        path = CORPUS / f"{self.given.target}-{mark}.json"
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-        return path
+        name = f"{self.given.target}-{mark}"
+        document = {"name": name, "what": self.what[:500], "batch": self.batch}
+        with _CORPUS.open("a") as file:
+            file.write(json.dumps({**document, "input": to_document(self.given)}) + "\n")
+        return name
 
 
 class Entry(NamedTuple):
-    """A file of the corpus."""
+    """A line of the corpus."""
 
     name: str
     given: Input
@@ -58,6 +57,7 @@ class Entry(NamedTuple):
 
 
 def corpus() -> Iterator[Entry]:
-    for path in sorted(CORPUS.glob("*.json")):
-        document: dict[str, Any] = json.loads(path.read_text())
-        yield Entry(path.stem, from_document(document["input"]), document.get("open", ""))
+    for line in _CORPUS.read_text().splitlines():
+        document: dict[str, Any] = json.loads(line)
+        given = from_document(document["input"])
+        yield Entry(document["name"], given, document.get("open", ""))

@@ -5,8 +5,9 @@ import struct
 from random import Random
 
 from levelgate.member.v1.demotion_pb2 import ListAtRiskRequest
+from levelgate.member.v1.members_pb2 import ListMembersRequest, SearchMembersRequest
 from tests.fuzz.contracts import Rpc, any_rpc, rpcs, rpcs_with_cursor
-from tests.fuzz.cursor_inputs import forged_cursor
+from tests.fuzz.cursor_inputs import LISTED_LEVEL, SEARCHED_PREFIX, forged_cursor
 from tests.fuzz.inputs import GrpcInput, PipelineInput, secret
 from tests.fuzz.messages import mutated_message, written
 from tests.fuzz.values import mutated_bytes, odd_text
@@ -32,7 +33,13 @@ _OTHER_PATHS = b"""
 _BESIDE_CURSOR = {
     "/levelgate.member.v1.Demotion/ListAtRisk": ListAtRiskRequest(
         points=1_000, page_size=5
-    ).SerializeToString()
+    ).SerializeToString(),
+    "/levelgate.member.v1.Members/ListMembers": ListMembersRequest(
+        level=LISTED_LEVEL
+    ).SerializeToString(),
+    "/levelgate.member.v1.Members/SearchMembers": SearchMembersRequest(
+        prefix=SEARCHED_PREFIX
+    ).SerializeToString(),
 }
 _CURSOR_SHARE = 0.02
 # A stream may last until its caller leaves, so each of them has a deadline.

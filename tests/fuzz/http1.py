@@ -1,14 +1,14 @@
 """HTTP/1.1 requests as bytes, each on a separate connection, and the replies to them."""
 
-import selectors
 import socket
 import struct
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.client import HTTPException, HTTPResponse
 
-from services.store.batches import batched
 from tests.fuzz.envelopes import HttpReply
 
 Address = tuple[str, int]
@@ -18,97 +18,58 @@ _SECONDS, _RAW_SECONDS = 20.0, 0.5
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Exchange(NamedTuple):
-    """One request and the bytes that came back."""
-
-    request: bytes
-    connection: socket.socket
-    received: bytearray
-
-    def reply(self) -> HttpReply | None:
-        """None while it is incomplete."""
-        return parsed(bytes(self.received), is_head=self.request.startswith(b"HEAD "))
-
-
 def answers_to(address: Address, requests: Sequence[bytes]) -> list[HttpReply | None]:
     """The reply to each request; None where it did not come in time."""
-    found: list[HttpReply | None] = []
-    for some in batched(requests, _AT_A_TIME):
-        found += [each.reply() for each in _exchanged(address, some, is_raw=False)]
-    return found
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return list(pool.map(partial(_answer_to, address), requests))
 
 
 def raw_answers_to(address: Address, requests: Sequence[bytes]) -> list[bytes]:
     """The bytes that come back within half a second. Some of these are no requests at all."""
-    return [bytes(each.received) for each in _exchanged(address, requests, is_raw=True)]
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(partial(_raw_answer_to, address), requests))
 
 
-def _exchanged(address: Address, requests: Sequence[bytes], *, is_raw: bool) -> list[Exchange]:
-    exchanges = []
-    with selectors.DefaultSelector() as selector:
-        for request in requests:
-            connection = socket.create_connection(address, timeout=_SECONDS)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            exchanges.append(Exchange(request, connection, bytearray()))
-            selector.register(connection, selectors.EVENT_READ, exchanges[-1])
-            # The gateway may close before it has read everything; its answer says so.
-            with suppress(OSError):
-                connection.sendall(request)
-                if is_raw:
-                    connection.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + (_RAW_SECONDS if is_raw else _SECONDS)
-        while selector.get_map() and time.monotonic() < deadline:
-            for key, _ in selector.select(0.1):
-                if _is_over(key.data, is_raw=is_raw):
-                    selector.unregister(key.fileobj)
-    for each in exchanges:
-        each.connection.close()
-    return exchanges
+@contextmanager
+def _sent(address: Address, request: bytes) -> Iterator[socket.socket]:
+    with socket.create_connection(address, timeout=_SECONDS) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        # The gateway may close before it has read everything; its answer says so.
+        with suppress(OSError):
+            connection.sendall(request)
+        yield connection
 
 
-def _is_over(exchange: Exchange, *, is_raw: bool) -> bool:
-    """Reads what came; true when nothing more is expected."""
-    data = b""
-    with suppress(OSError):
-        data = exchange.connection.recv(262_144)
-    exchange.received.extend(data)
-    return not data or (not is_raw and exchange.reply() is not None)
+def _answer_to(address: Address, request: bytes) -> HttpReply | None:
+    with _sent(address, request) as connection:
+        is_head = request.startswith(b"HEAD ")
+        with HTTPResponse(connection, method="HEAD" if is_head else "GET") as response:
+            try:
+                response.begin()
+                body = response.read()
+            except (OSError, HTTPException):
+                return None
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return HttpReply(response.status, headers, body)
 
 
-def parsed(answer: bytes, *, is_head: bool = False) -> HttpReply | None:
-    """The first reply in these bytes after informational ones; None if it is incomplete."""
-    while True:
-        head, separator, answer = answer.partition(b"\r\n\r\n")
-        if not separator:
-            return None
-        status, headers = parsed_head(head)
-        if status >= 200:
-            break
-    if is_head:
-        return HttpReply(status, headers, b"")
-    if headers.get("transfer-encoding") == "chunked":
-        body = _unchunked(answer)
-        return None if body is None else HttpReply(status, headers, body)
-    length = int(headers.get("content-length", 0))
-    return HttpReply(status, headers, answer[:length]) if len(answer) >= length else None
+def _raw_answer_to(address: Address, request: bytes) -> bytes:
+    received, until = b"", time.monotonic() + _RAW_SECONDS
+    with _sent(address, request) as connection, suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            data = connection.recv(262_144)
+            if not data:
+                break
+            received += data
+    return received
 
 
 def parsed_head(head: bytes) -> tuple[int, dict[str, str]]:
     lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines[1:])
     return int(lines[0].split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
-
-
-def _unchunked(rest: bytes) -> bytes | None:
-    body = b""
-    while True:
-        size, separator, rest = rest.partition(b"\r\n")
-        length = int(size, 16) if separator else 0
-        if not separator or len(rest) < length + 2:
-            return None
-        if not length:
-            return body
-        body, rest = body + rest[:length], rest[length + 2 :]
 
 
 def whole(head: bytes, body: bytes, framing: str) -> bytes:

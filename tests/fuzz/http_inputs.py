@@ -7,7 +7,7 @@ from urllib.parse import quote
 from tests.contract.cases import NO_TOKEN, JsonRequest
 from tests.fuzz.contracts import any_json_request, field_names
 from tests.fuzz.inputs import HttpInput, secret
-from tests.fuzz.json_trees import mutated_tree, tree_of, written
+from tests.fuzz.json_texts import mutated_json
 from tests.fuzz.values import mutated_bytes, odd_number, odd_text
 
 _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
@@ -79,13 +79,12 @@ def _body(random: Random, request: JsonRequest) -> tuple[bytes, bytes]:
     match request.kind:
         case "":
             if random.random() < 0.2:
-                return _JSON, written(mutated_tree(random, tree_of({"point": 1}), field_names()))
+                return _JSON, mutated_json(random, {"point": 1}, field_names())
             return b"", b""
         case "body":
             if isinstance(request.content, dict) and random.random() < 0.1:
                 return _FORM, _parameters(random, _as_query(request.content))
-            tree = mutated_tree(random, tree_of(request.content), field_names())
-            body = written(tree)
+            body = mutated_json(random, request.content, field_names())
         case "form":
             body = _parameters(random, str(request.content).encode())
         case "body_base64":

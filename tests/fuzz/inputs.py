@@ -1,6 +1,5 @@
 """The kinds of inputs, and how one is written into a file of the corpus."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -27,12 +26,6 @@ class HttpInput:
 
     target = "http"
 
-    @property
-    def subject(self) -> str:
-        """The subject of the input, for the summary of findings."""
-        found = re.match(rb"[A-Z]+ /\w*", self.head)
-        return found[0].decode() if found else "no request"
-
 
 @dataclass(frozen=True)
 class GrpcInput:
@@ -46,15 +39,6 @@ class GrpcInput:
 
     target = "grpc"
 
-    @property
-    def path(self) -> str:
-        return dict(self.headers).get(b":path", b"").decode("latin-1")
-
-    @property
-    def subject(self) -> str:
-        found = re.match(r"[\w./]*", self.path)
-        return f"{self.port} {found[0] if found else ''}"
-
 
 @dataclass(frozen=True)
 class PipelineInput:
@@ -66,10 +50,6 @@ class PipelineInput:
     seconds: float
 
     target = "pipeline"
-
-    @property
-    def subject(self) -> str:
-        return self.rpc
 
 
 @dataclass(frozen=True)
@@ -84,10 +64,6 @@ class RecordInput:
     """The argument of the steps that need a number."""
 
     target = "record"
-
-    @property
-    def subject(self) -> str:
-        return "record"
 
 
 Input = HttpInput | GrpcInput | PipelineInput | RecordInput

@@ -16,16 +16,11 @@ _GROWTH, _EXTRA = 1.15, 24 * _MIB
 
 def processes_below(pid: int) -> dict[str, int]:
     """The descendants of a process by name; equal names are numbered."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (parent := _parent(folder)) is not None:
-            children.setdefault(parent, []).append(int(folder.name))
     found: dict[str, int] = {}
-    left = list(children.get(pid, ()))
-    while left:
-        child = left.pop()
-        left += children.get(child, ())
-        found[_name(child, found)] = child
+    for child in _descendants(pid):
+        name = _name(child)
+        same = sum(each.partition("#")[0] == name for each in found)
+        found[f"{name}#{same + 1}" if same else name] = child
     return found
 
 
@@ -79,19 +74,14 @@ class Memory:
         )
 
 
-def _parent(folder: Path) -> int | None:
-    try:
-        return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return None
+def _descendants(pid: int) -> Iterator[int]:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield int(child)
+            yield from _descendants(int(child))
 
 
-def _name(pid: int, taken: Mapping[str, int]) -> str:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("latin-1").split("\0")
-    except OSError:
-        words = [""]
+def _name(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_text("latin-1").split("\0")
     modules = [word for word in words if word.startswith(("services.", "gateway"))]
-    name = modules[0] if modules else Path(words[0]).name or "process"
-    same = sum(each.partition("#")[0] == name for each in taken)
-    return f"{name}#{same + 1}" if same else name
+    return modules[0] if modules else Path(words[0]).name or "process"

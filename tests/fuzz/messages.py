@@ -1,55 +1,19 @@
 """Changes protobuf messages on the wire: drops, repeats and moves fields, or changes their type."""
 
+import struct
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tests.fuzz.values import mutated_bytes, odd_integer, odd_text
 
 # A field on the wire: its number, its wire type, and its content.
 Field = tuple[int, int, bytes]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
-
-def mutated_message(random: Random, message: bytes, other: bytes) -> bytes:
-    """Mostly still a valid message. `other` is a message of another call to take fields from."""
-    if random.random() < 0.12:
-        return mutated_bytes(random, message, other)
-    for _ in range(random.choice((1, 1, 2, 3))):
-        message = _changed(random, message, other, depth=0)
-    return message
-
-
-def fields_of(message: bytes) -> list[Field] | None:
-    """None if the bytes are no message."""
-    fields, at = [], 0
-    try:
-        while at < len(message):
-            tag, at = _read_varint(message, at)
-            start, kind = at, tag & 7
-            if kind == _VARINT:
-                _, at = _read_varint(message, at)
-            elif kind == _BYTES:
-                length, at = _read_varint(message, at)
-                start, at = at, at + length
-            elif kind in {_FIXED64, _FIXED32}:
-                at += 8 if kind == _FIXED64 else 4
-            else:
-                return None
-            if at > len(message) or tag < 8:
-                return None
-            fields.append((tag >> 3, kind, message[start:at]))
-    except IndexError:
-        return None
-    return fields
-
-
-def written(fields: list[Field]) -> bytes:
-    parts = []
-    for number, kind, content in fields:
-        parts.append(varint(number << 3 | kind))
-        if kind == _BYTES:
-            parts.append(varint(len(content)))
-        parts.append(content)
-    return b"".join(parts)
 
 
 def varint(number: int) -> bytes:
@@ -62,14 +26,45 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = message[at]
-        number |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return number, at
+_PACK: Mapping[int, Callable[[Any], bytes]] = {
+    _VARINT: varint,
+    _FIXED64: struct.Struct("<Q").pack,
+    _BYTES: bytes,
+    _FIXED32: struct.Struct("<I").pack,
+}
+
+
+def mutated_message(random: Random, message: bytes, other: bytes) -> bytes:
+    """Mostly still a valid message. `other` is a message of another call to take fields from."""
+    if random.random() < 0.12:
+        return mutated_bytes(random, message, other)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        message = _changed(random, message, other, depth=0)
+    return message
+
+
+def fields_of(message: bytes) -> list[Field] | None:
+    """None if the bytes are no message, or one with a group."""
+    empty = Empty()
+    try:
+        empty.ParseFromString(message)
+        fields: Any = UnknownFieldSet(empty)
+        return [
+            (field.field_number, field.wire_type, _PACK[field.wire_type](field.data))
+            for field in fields
+        ]
+    except (DecodeError, KeyError):
+        return None
+
+
+def written(fields: list[Field]) -> bytes:
+    parts = []
+    for number, kind, content in fields:
+        parts.append(varint(number << 3 | kind))
+        if kind == _BYTES:
+            parts.append(varint(len(content)))
+        parts.append(content)
+    return b"".join(parts)
 
 
 def _changed(random: Random, message: bytes, other: bytes, depth: int) -> bytes:

@@ -2,20 +2,20 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from services.runtime.call import Call, CallContext
-from services.runtime.errors import CallEndedError
+from services.runtime.errors import CallEndedError, Failure
 from services.runtime.methods import Kind
 from services.runtime.pipeline import LongUnary, Stream, Unary
 from services.runtime.service import Service
 from services.suite import SUITE
 from tests.fuzz import statuses
 from tests.fuzz.inputs import PipelineInput, fill
+from tests.stack.waiting import until
 
-_READY_SECONDS = 20.0
 _SLOW_SECONDS = 10.0
 # The number of replies that are read from a stream.
 _REPLIES = 3
@@ -35,11 +35,7 @@ class Pipelines:
 
     def _add(self, service: Service) -> None:
         service.start_background()
-        deadline = time.monotonic() + _READY_SECONDS
-        while not _is_ready(service):
-            if time.monotonic() > deadline:
-                raise RuntimeError("the store does not answer")
-            time.sleep(0.01)
+        until(lambda: _is_ready(service), "the store answers")
         pipeline = service.pipeline
         for method in service.methods.of(Kind.SHORT):
             self._unary[method.path] = pipeline.unary(method)
@@ -86,10 +82,9 @@ def parts_of(error: CallEndedError) -> tuple[int, str, bytes | None]:
 
 
 def _is_ready(service: Service) -> bool:
-    available: Callable[[], None] = service.availability.require
     try:
-        available()
-    except Exception:
+        service.availability.require()
+    except Failure:
         return False
     return True
 

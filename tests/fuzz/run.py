@@ -1,25 +1,20 @@
 """A run: a worker for each target, and what is watched while they work."""
 
-import multiprocessing
 import os
-import queue
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
+from multiprocessing.connection import wait
 
 from tests.fuzz.bystander import Bystander
 from tests.fuzz.findings import Finding
 from tests.fuzz.logs import Logs
 from tests.fuzz.memory import Memory, processes_below
 from tests.fuzz.place import Place
-from tests.fuzz.stack import log_files
 from tests.fuzz.sweep import Sweep
-from tests.fuzz.worker import Done, work
+from tests.fuzz.worker import Batch, Done, Worker, batches
 from tests.support.running import RunningStack
 
 # The share of each target in all inputs.
@@ -61,17 +56,23 @@ def fuzz(
     """Sends inputs until the time is over or all are sent."""
     bystander = Bystander(place, stack.store)
     folder = stack.directory / "logs"
-    # An unreadable record is a fault of the service, so its worker logs at error level.
-    logs = [folder / f"fuzz-{target}.log" for target in targets if target != "record"]
+    files = sorted(folder.glob("*.log"))
     suite = processes_below(os.getpid())
-    with (
-        closing(Sweep(place.redis, stack.store, bystander.kept)) as sweep,
-        _workers(place, seed, inputs, folder, targets) as (workers, done, over),
-    ):
-        pids = {name: workers[name].pid or 0 for name in workers if name in _WITH_SERVICES}
-        with closing(Memory(suite, pids, place.redis)) as memory:
-            run = Run(bystander, Logs([*log_files(stack), *logs]), memory, sweep)
-            run.until_done(workers, done, over, seconds=seconds, inputs=inputs)
+    whole = sum(SHARES[target] for target in targets)
+    with ExitStack() as opened:
+        sweep = opened.enter_context(closing(Sweep(place.redis, stack.store, bystander.kept)))
+        work: dict[Worker, Iterator[Batch]] = {}
+        for target in targets:
+            log = folder / f"fuzz-{target}.log"
+            worker = opened.enter_context(closing(Worker(target, place, log)))
+            work[worker] = batches(seed, target, max(1, round(inputs * SHARES[target] / whole)))
+            # An unreadable record is a fault of the service, so its worker logs at error level.
+            if target != "record":
+                files.append(log)
+        pids = {each.target: each.pid for each in work if each.target in _WITH_SERVICES}
+        memory = opened.enter_context(closing(Memory(suite, pids, place.redis)))
+        run = Run(bystander, Logs(files), memory, sweep)
+        run.until_done(work, seconds=seconds, inputs=inputs)
     return run.result
 
 
@@ -81,80 +82,59 @@ class Run:
     def __init__(self, bystander: Bystander, logs: Logs, memory: Memory, sweep: Sweep) -> None:
         self._bystander, self._logs, self._memory, self._sweep = bystander, logs, memory, sweep
         self.result = Result()
-        self._last_batches: dict[str, str] = {}
+        self._last_batches: dict[str, Batch] = {}
 
     def until_done(
-        self,
-        workers: dict[str, BaseProcess],
-        done: Any,
-        over: Any,
-        *,
-        seconds: float,
-        inputs: int,
+        self, work: dict[Worker, Iterator[Batch]], *, seconds: float, inputs: int
     ) -> None:
-        started = swept = time.monotonic()
+        started = swept = looked = time.monotonic()
         self._bystander.start()
-        while any(worker.is_alive() for worker in workers.values()) or not done.empty():
-            self._take(done)
+        busy = {worker.pipe: worker for worker in work if self._go_on(worker, work[worker])}
+        while busy:
+            ready = wait(list(busy), _LOOK_SECONDS)
             now = time.monotonic()
+            for worker in [busy[pipe] for pipe in busy if pipe in ready]:
+                is_over = not self._take(worker) or now - started > seconds
+                if is_over or not self._go_on(worker, work[worker]):
+                    del busy[worker.pipe]
+            if now - looked < _LOOK_SECONDS:
+                continue
+            looked = now
             progress = max((now - started) / seconds, self.result.inputs.total() / inputs)
             is_time_to_sweep = now - swept > _SWEEP_SECONDS
             if is_time_to_sweep:
                 swept = now
                 self._sweep()
             self._look(is_warm=is_time_to_sweep and progress > _WARM_SHARE)
-            if now - started > seconds:
-                over.set()
         self.result.seconds = time.monotonic() - started
         self._bystander.stop()
         self._sweep()
         self._look(is_warm=True)
-        for target, worker in workers.items():
-            if worker.exitcode != 0:
-                what = f"{target}: exit code {worker.exitcode}"
-                self.result.add([Finding("no worker ends", what)])
         self.result.bystander = self._bystander.summary()
         self.result.memory = self._memory.summary()
 
-    def _take(self, done: Any) -> None:
-        """Takes what the workers have done, waiting a moment for the first of it."""
+    def _go_on(self, worker: Worker, batches: Iterator[Batch]) -> bool:
+        """Gives the worker its next batch; false if there is none."""
+        batch = next(batches, None)
+        if batch is not None:
+            self._last_batches[worker.target] = batch
+            worker.pipe.send(batch)
+        return batch is not None
+
+    def _take(self, worker: Worker) -> bool:
+        """Takes the result of a batch; false if the worker has ended."""
         try:
-            batch: Done = done.get(timeout=_LOOK_SECONDS)
-            while True:
-                self.result.inputs[batch.target] += batch.inputs
-                self.result.late += batch.late
-                self.result.add(batch.findings)
-                self._last_batches[batch.target] = batch.name
-                batch = done.get_nowait()
-        except queue.Empty:
-            return
+            done: Done = worker.pipe.recv()
+        except (EOFError, OSError):
+            self.result.add([Finding("no worker ends", worker.target)])
+            return False
+        self.result.inputs[worker.target] += done.batch.count
+        self.result.late += done.late
+        self.result.add(done.findings)
+        return True
 
     def _look(self, *, is_warm: bool) -> None:
         self._memory.look(is_warm=is_warm)
-        near = " ".join(self._last_batches.values())
+        near = " ".join(map(str, self._last_batches.values()))
         found = [*self._bystander.findings(), *self._logs.findings(), *self._memory.findings()]
         self.result.add([replace(each, batch=f"near {near}") for each in found])
-
-
-@contextmanager
-def _workers(
-    place: Place, seed: int, inputs: int, logs: Path, targets: Sequence[str]
-) -> Iterator[tuple[dict[str, BaseProcess], Any, Any]]:
-    """A process for each target, which sends its share of the inputs."""
-    spawn = multiprocessing.get_context("spawn")
-    done, over = spawn.Queue(), spawn.Event()
-    whole = sum(SHARES[target] for target in targets)
-    workers: dict[str, BaseProcess] = {}
-    for target in targets:
-        share = max(1, round(inputs * SHARES[target] / whole))
-        arguments = (target, place, seed, share, done, over, logs / f"fuzz-{target}.log")
-        workers[target] = spawn.Process(target=work, args=arguments, daemon=True)
-        workers[target].start()
-    try:
-        yield workers, done, over
-    finally:
-        over.set()
-        for worker in workers.values():
-            worker.join(30)
-            if worker.is_alive():
-                worker.kill()

@@ -33,19 +33,8 @@ def fuzzed_stack(directory: Path) -> Iterator[tuple[RunningStack, Place]]:
     with (
         server(SERVERS["valkey"], data) as store,
         running_stack(directory, REDIS_URL=store.address, **_SETTINGS) as stack,
-        record_store(records) as address,
+        server(SERVERS["valkey"], records) as record_store,
     ):
+        prepare(record_store.address)
         secrets = make_secrets(stack.store)
-        yield stack, Place(stack.gateway, stack.grpc, stack.redis, address, secrets)
-
-
-@contextmanager
-def record_store(directory: Path) -> Iterator[str]:
-    """A store with the demo data that no service uses."""
-    with server(SERVERS["valkey"], directory) as running:
-        prepare(running.address)
-        yield running.address
-
-
-def log_files(stack: RunningStack) -> list[Path]:
-    return sorted((stack.directory / "logs").glob("*.log"))
+        yield stack, Place(stack.gateway, stack.grpc, stack.redis, record_store.address, secrets)

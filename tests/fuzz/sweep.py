@@ -32,6 +32,8 @@ _KEPT = (
     keys.LAYOUT,
     keys.RULES,
     keys.DEMOTION,
+    keys.DEMOTION_DETAILS,
+    keys.ENDED_DEMOTIONS,
     keys.DEMOTION_LEASE,
 )
 

@@ -1,17 +1,16 @@
 """Replays the corpus, and makes a short run of the fuzzer with a fixed seed."""
 
-import multiprocessing
-from collections.abc import Iterator, Mapping
-from multiprocessing.queues import Queue
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from tests.fuzz.findings import Entry, corpus
+from tests.fuzz.findings import corpus
 from tests.fuzz.inputs import from_document, to_document
 from tests.fuzz.place import Place
 from tests.fuzz.run import fuzz
 from tests.fuzz.stack import fuzzed_stack
-from tests.fuzz.worker import MAKERS, inputs_of, replay
+from tests.fuzz.worker import MAKERS, Worker, batches
 from tests.support.running import RunningStack
 
 # It keeps all processors busy.
@@ -28,28 +27,18 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def answers(suite: Suite) -> Mapping[str, str | None]:
-    """What is wrong with the answer to each entry, which another process sends like a worker."""
+@pytest.fixture(scope="module", params=sorted({entry.given.target for entry in ENTRIES}))
+def worker(suite: Suite, request: pytest.FixtureRequest) -> Iterator[Worker]:
     stack, place = suite
-    spawn = multiprocessing.get_context("spawn")
-    done: Queue[str | None] = spawn.Queue()
-    inputs = [entry.given for entry in ENTRIES]
     log = stack.directory / "replay.log"
-    process = spawn.Process(target=replay, args=(place, inputs, done, log), daemon=True)
-    process.start()
-    found = {entry.name: done.get(timeout=60) for entry in ENTRIES}
-    process.join(30)
-    return found
+    with closing(Worker(request.param, place, log)) as worker:
+        yield worker
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_an_old_finding_does_not_come_back(
-    entry: Entry, answers: Mapping[str, str | None], request: pytest.FixtureRequest
-) -> None:
-    if entry.open:
-        request.node.add_marker(pytest.mark.xfail(strict=True, reason=entry.open))
-    assert answers[entry.name] is None
+def test_an_old_finding_does_not_come_back(worker: Worker) -> None:
+    entries = [entry for entry in ENTRIES if entry.given.target == worker.target]
+    wrong = {entry.name: why for entry in entries if (why := worker.replay(entry.given))}
+    assert wrong.keys() == {entry.name for entry in entries if entry.open}, wrong
 
 
 def test_a_short_run_finds_nothing(suite: Suite) -> None:
@@ -61,6 +50,7 @@ def test_a_short_run_finds_nothing(suite: Suite) -> None:
 
 @pytest.mark.parametrize("target", MAKERS)
 def test_the_same_seed_or_file_gives_the_same_input(target: str) -> None:
-    first = inputs_of(target, SEED, 0)
-    assert inputs_of(target, SEED, 0) == first
+    batch = next(batches(SEED, target, INPUTS))
+    first = batch.inputs()
+    assert batch.inputs() == first
     assert [from_document(to_document(each)) for each in first] == first

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.running import Gateway, running_gateway
+from tests.gateway.running import SHORT, Gateway, running_gateway
 from tests.gateway.upstream import Upstream
 
 ORIGIN = "https://shop.example"
@@ -32,3 +32,11 @@ def gateway(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
         # If Lua fails, Envoy passes the request on unchanged, so no test may cause such a failure.
         assert running.counter("http.gateway.lua.levelgate.errors") == 0
+
+
+@pytest.fixture(scope="session")
+def impatient(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose time limits are short."""
+    directory = tmp_path_factory.mktemp("impatient")
+    with running_gateway(directory, _upstream.ports, SHORT) as running:
+        yield running

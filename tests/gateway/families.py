@@ -20,6 +20,8 @@ SHOP_NO_TOKEN = catalogue.UNAUTHENTICATED.shop_text
 NO_SCOPE = catalogue.FORBIDDEN.text
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}
+# How the bodies of failures begin where the status may be 200.
+_BEGINNINGS = ('{"ret":1', '{"code":"error"', '{"result":0')
 SHOP = "/?route=member.member-level.index"
 
 
@@ -57,7 +59,18 @@ def none_failure(code: int, msg: str) -> str:
     return f'{{"code":{code},"msg":"{msg}"}}'
 
 
+def told(response: httpx.Response) -> dict[str, str]:
+    """The headers by which programs tell failures apart."""
+    names = ("x-levelgate-reason", "x-levelgate-field", "retry-after")
+    return {name: response.headers[name] for name in names if name in response.headers}
+
+
 def answered(response: httpx.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert response.headers["cache-control"] == "no-store"
+    is_failure = response.status_code >= 400 or response.text.startswith(_BEGINNINGS)
+    assert ("x-levelgate-reason" in response.headers) == is_failure
+    assert response.headers.get("retry-after", "") == {429: "1", 503: "2"}.get(
+        response.status_code, ""
+    )
     return response.status_code, response.text

@@ -13,12 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 
 from tests.stack.waiting import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS = 20.0
+# Changes of the configuration: a short value for every time limit of a call, and health checks
+# that soon notice a change.
+SHORT_SECONDS = 0.5
+SHORT = {
+    "stream_idle_timeout: 75s": f"stream_idle_timeout: {SHORT_SECONDS}s",
+    "max_stream_duration: 10s": f"max_stream_duration: {SHORT_SECONDS}s",
+    "request_timeout: 30s": f"request_timeout: {SHORT_SECONDS}s",
+    "request_headers_timeout: 5s": f"request_headers_timeout: {SHORT_SECONDS}s",
+    "common_http_protocol_options: {idle_timeout: 300s}": (
+        f"common_http_protocol_options: {{idle_timeout: {SHORT_SECONDS}s}}"
+    ),
+    " interval: 1s": " interval: 0.2s",
+}
 
 
 @dataclass
@@ -62,9 +76,20 @@ class Gateway:
         url = f"http://127.0.0.1:{self.admin_port}/stats?filter=^{name}$"
         return int(httpx.get(url).text.rpartition(":")[2])
 
+    @property
+    def heap_mib(self) -> float:
+        """The memory that Envoy has allocated."""
+        return self.counter("server.memory_allocated") / 2**20
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT_SECONDS)
+
+
+@contextmanager
+def channel_to(gateway: Gateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        yield channel
 
 
 def _is_complete(answer: bytes) -> bool:
@@ -82,14 +107,18 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-# Runs the gateway with texts of its configuration replaced, for example to shorten a limit.
+# Runs the gateway with texts of its configuration replaced, for example to shorten a limit, or with
+# other pages.
 _CHANGED = """
 import sys
+from pathlib import Path
 import gateway.__main__ as program
+import gateway.web_files as pages
+pages.ROOT = Path({web!r}) if {web!r} else pages.ROOT
 rendered = program.render
 def render(settings):
     config = rendered(settings)
-    for text, other in {changes!r}.items():
+    for text, other in ({changes!r} or {{}}).items():
         assert text in config, text
         config = config.replace(text, other)
     return config
@@ -120,7 +149,7 @@ def command(*arguments: str) -> list[str]:
 
 def virtual_hosts(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The virtual hosts of a rendered configuration."""
-    (listener,) = config["static_resources"]["listeners"]
+    listener = config["static_resources"]["listeners"][0]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     hosts: list[dict[str, Any]] = manager["route_config"]["virtual_hosts"]
     return hosts
@@ -131,15 +160,19 @@ def running_gateway(
     directory: Path,
     upstream: dict[str, int],
     changes: dict[str, str] | None = None,
+    web: Path | None = None,
     /,
     **settings: str,
 ) -> Iterator[Gateway]:
+    """`changes` replaces texts of the configuration; `web` has other pages than gateway/web/."""
     port, admin_port = free_ports(2)
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_ADMIN_PORT": str(admin_port)}
     log = directory / "gateway.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CHANGED.format(changes=changes)] if changes else command(),
+            [sys.executable, "-c", _CHANGED.format(changes=changes, web=str(web or ""))]
+            if changes or web
+            else command(),
             cwd=ROOT,
             env=environment(directory, upstream, **ports, **settings),
             stdout=out,

@@ -1,6 +1,7 @@
 """How the clients of each family see an error: docs/errors.md."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import grpc
@@ -24,6 +25,7 @@ from tests.gateway.families import (
     Family,
     answered,
     none_failure,
+    told,
 )
 from tests.gateway.running import Gateway
 from tests.gateway.upstream import Upstream, failing, raising, slow
@@ -169,17 +171,24 @@ def test_the_text_of_an_exception_is_never_passed_on(
     assert answered(family.call(gateway)) == (500, family.failure(1000, BUSY))
 
 
-@pytest.mark.parametrize("headers_first", [False, True])
-def test_a_service_that_is_too_slow_is_504(
-    gateway: Gateway, upstream: Upstream, *, headers_first: bool
-) -> None:
+def test_a_service_that_is_too_slow_is_504(gateway: Gateway, upstream: Upstream) -> None:
     # After the headers of the service Envoy's own answer does not pass the Lua filter.
+    headers_first = "headers-first"
+
+    def late(request: Any, context: grpc.ServicerContext) -> None:
+        ids = [value for name, value in context.invocation_metadata() if name == "x-request-id"]
+        slow(3, headers_first=ids == [headers_first])(request, context)
+
     for family in FAMILIES:
-        upstream.answers[family.rpc] = slow(3, headers_first=headers_first)
-    with ThreadPoolExecutor() as pool:
-        replies = list(pool.map(lambda family: family.call(gateway), FAMILIES))
-    for family, reply in zip(FAMILIES, replies, strict=True):
+        upstream.answers[family.rpc] = late
+    calls = list(product(FAMILIES, (headers_first, "nothing-first")))
+    with ThreadPoolExecutor(len(calls)) as pool:
+        replies = list(
+            pool.map(lambda call: call[0].call(gateway, headers={"x-request-id": call[1]}), calls)
+        )
+    for (family, _), reply in zip(calls, replies, strict=True):
         assert answered(reply) == (504, family.failure(1000, BUSY))
+        assert told(reply) == {"x-levelgate-reason": "DEADLINE_EXCEEDED"}
 
 
 REFUSED_EARLY = {
@@ -213,12 +222,14 @@ REFUSED_EARLY = {
 
 @pytest.mark.parametrize(("request_bytes", "status"), REFUSED_EARLY.values(), ids=REFUSED_EARLY)
 def test_a_request_that_is_refused_before_its_path_is_known_gets_a_body(
-    gateway: Gateway, request_bytes: bytes, status: int
+    impatient: Gateway, request_bytes: bytes, status: int
 ) -> None:
-    head, _, body = gateway.raw(request_bytes).partition(b"\r\n\r\n")
+    head, _, body = impatient.raw(request_bytes).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"content-type: application/json; charset=utf-8" in head
     assert body.decode() == none_failure(status, UNKNOWN_PATH if status == 404 else BAD)
+    reason = {404: b"METHOD_UNKNOWN", 408: b"REQUEST_TIMEOUT"}.get(status, b"INVALID_PARAMETER")
+    assert b"x-levelgate-reason: " + reason + b"\r\n" in head
 
 
 def test_http_1_0_is_answered(gateway: Gateway) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from services.suite import SUITE
 from tests.gateway.families import BUSY, FAMILIES, answered, none_failure
-from tests.gateway.running import Gateway, wait_until
+from tests.gateway.refusals import list_rules, watch_levels
+from tests.gateway.running import Gateway, channel_to, wait_until
 from tests.gateway.upstream import Upstream
 
 
@@ -27,18 +28,26 @@ def test_a_grpc_call_to_healthz_is_refused_as_on_any_unknown_path(gateway: Gatew
 
 @pytest.mark.parametrize("name", [service.name for service in SUITE])
 def test_without_a_healthy_instance_of_a_service_healthz_and_calls_of_it_fail_at_once(
-    gateway: Gateway, upstream: Upstream, name: str
+    impatient: Gateway, upstream: Upstream, name: str
 ) -> None:
     families = [family for family in FAMILIES if family.service == name]
+
+    def healthz() -> tuple[int, str]:
+        return answered(impatient.client.get("/healthz"))
+
     upstream.set_healthy(name, False)
     try:
-        wait_until(lambda: gateway.client.get("/healthz").status_code == 503, f"{name} is missed")
-        assert answered(gateway.client.get("/healthz")) == (503, none_failure(503, BUSY))
+        wait_until(lambda: healthz()[0] == 503, f"{name} is missed")
+        assert healthz() == (503, none_failure(503, BUSY))
         for family in families:
-            assert answered(family.call(gateway)) == (503, family.failure(1000, BUSY))
+            assert answered(family.call(impatient)) == (503, family.failure(1000, BUSY))
+        if name == "member_level":
+            with channel_to(impatient) as channel:
+                for call in (list_rules, watch_levels):
+                    assert call(channel) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
     finally:
         upstream.set_healthy(name, True)
         # The result of /healthz changes a moment before all of Envoy's threads know it.
         for family in families:
-            wait_until(lambda f=family: f.call(gateway).status_code == 200, f"{name} is back")  # type: ignore[misc]
-        wait_until(lambda: gateway.client.get("/healthz").status_code == 200, f"{name} is back")
+            wait_until(lambda f=family: f.call(impatient).status_code == 200, f"{name} is back")  # type: ignore[misc]
+        wait_until(lambda: healthz()[0] == 200, f"{name} is back")

@@ -22,7 +22,7 @@ CHECK = b"/upbot/api/CheckStarState"
 def test_a_connection_may_have_256_calls_in_progress_and_further_ones_are_refused(
     gateway: Gateway,
 ) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=2) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=1) as connection:
         connection.sendall(greeting())
         for number in range(STREAMS + 20):
             connection.sendall(unfinished(2 * number + 1, CHECK))

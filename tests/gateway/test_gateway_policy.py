@@ -39,6 +39,12 @@ LATER = [
     ("POST", "/vipBiz/preview", "PreviewRules", 10),
     ("GET", "/leveldown/atRisk", "ListAtRisk", 10),
     ("POST", "/leveldown/plan", "PlanDemotion", 10),
+    ("POST", "/vipBiz/replace", "ReplaceRules", 2),
+    ("POST", "/vipBiz/restore", "RestoreRules", 2),
+    ("GET", "/vipBiz/versions", "ListRuleVersions", 10),
+    ("POST", "/leveldown/run", "StartDemotion", 2),
+    ("POST", "/leveldown/stop", "StopDemotion", 2),
+    ("GET", "/leveldown/runs", "ListDemotionRuns", 2),
 ]
 
 
@@ -63,7 +69,7 @@ def test_a_caller_cannot_change_the_deadline_or_the_retries_of_a_call(
 def test_a_call_that_reads_the_index_of_all_members_may_be_slow(
     gateway: Gateway, upstream: Upstream
 ) -> None:
-    upstream.answers["ListAtRisk"] = slow(2.5)
+    upstream.answers["ListAtRisk"] = slow(2.1)
     assert gateway.client.get("/leveldown/atRisk").status_code == 200
 
 
@@ -170,6 +176,7 @@ def test_a_reply_reveals_nothing_of_the_services(
         headers = family.call(gateway).headers
         assert set(headers) == {
             *("cache-control", "content-length", "content-type", "date", "server", "x-request-id"),
+            *(["x-levelgate-reason"] if answer else []),
         }
         assert headers["server"] == "levelgate"
 

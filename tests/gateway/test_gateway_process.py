@@ -57,7 +57,7 @@ def test_no_line_of_the_configuration_is_longer_than_120_characters(file: Path) 
 def test_every_service_has_a_cluster_and_each_of_its_public_services_a_grpc_route() -> None:
     config = yaml.safe_load(render(GatewaySettings()))
     clusters = [cluster["name"] for cluster in config["static_resources"]["clusters"]]
-    assert clusters == [each.name for each in SUITE]
+    assert clusters == ["pages", *(each.name for each in SUITE)]
     (host,) = virtual_hosts(config)
     passed_on = {
         route["match"]["prefix"].strip("/"): route["route"]["cluster"]

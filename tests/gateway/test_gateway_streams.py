@@ -2,8 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from google.protobuf.message import Message
 
 from levelgate.member.v1.demotion_pb2 import RunDemotionRequest, RunDemotionResponse
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
@@ -23,17 +20,20 @@ from levelgate.upbot.v1.eligibility_pb2 import (
     BatchResult,
     EligibilityStreamCheckRequest,
     EligibilityStreamCheckResponse,
+    FindUsersRequest,
+    FindUsersResponse,
+    SearchProgress,
 )
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from tests.gateway.families import BAD, MEMBER, UNKNOWN_PATH, none_failure
-from tests.gateway.running import Gateway, running_gateway, wait_until
+from tests.gateway.running import (
+    SHORT_SECONDS,
+    Gateway,
+    channel_to,
+    running_gateway,
+    wait_until,
+)
 from tests.gateway.upstream import Upstream, failing, slow
-
-
-@contextmanager
-def channel_to(gateway: Gateway) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
-        yield channel
 
 
 def watch(channel: grpc.Channel, seconds: float | None = None) -> Any:
@@ -44,43 +44,32 @@ def run_demotion(channel: grpc.Channel, seconds: float | None = None) -> Any:
     return DemotionStub(channel).RunDemotion(RunDemotionRequest(plan_id="p"), timeout=seconds)
 
 
+# Longer than any limit of the impatient gateway.
+LONGER = 1.5 * SHORT_SECONDS
+
+
+def find_users(channel: grpc.Channel, seconds: float | None = None) -> Any:
+    return EligibilityStub(channel).FindUsers(FindUsersRequest(cursor="c"), timeout=seconds)
+
+
 STREAMS = [
     (watch, WatchLevelsResponse(cursor="d")),
     (run_demotion, RunDemotionResponse(percent=7)),
+    (find_users, FindUsersResponse(data=SearchProgress(percent=7))),
 ]
-streams = pytest.mark.parametrize(
-    ("call", "message"), STREAMS, ids=[call.__name__ for call, _ in STREAMS]
-)
-
-# Short values for every time limit of a call.
-SHORT = {
-    "stream_idle_timeout: 75s": "stream_idle_timeout: 1s",
-    "max_stream_duration: 10s": "max_stream_duration: 1s",
-    "request_timeout: 30s": "request_timeout: 1s",
-    "common_http_protocol_options: {idle_timeout: 300s}": (
-        "common_http_protocol_options: {idle_timeout: 1s}"
-    ),
-}
 
 
-@pytest.fixture(scope="module")
-def impatient(_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    directory = tmp_path_factory.mktemp("impatient")
-    with running_gateway(directory, _upstream.ports, SHORT) as running:
-        yield running
-
-
-@streams
 def test_a_stream_may_be_silent_for_longer_than_any_limit(
-    impatient: Gateway, upstream: Upstream, call: Any, message: Message
+    impatient: Gateway, upstream: Upstream
 ) -> None:
     with channel_to(impatient) as channel:
-        stream = call(channel)
-        next(stream)
-        time.sleep(1.5)
-        upstream.messages.put(message)
-        assert next(stream) == message
-        stream.cancel()
+        for call, message in STREAMS:
+            stream = call(channel)
+            next(stream)
+            time.sleep(LONGER)
+            upstream.messages.put(message)
+            assert next(stream) == message
+            stream.cancel()
 
 
 def test_a_bidirectional_stream_passes_each_message_at_once_and_may_pause(
@@ -95,7 +84,7 @@ def test_a_bidirectional_stream_passes_each_message_at_once_and_may_pause(
         for openid in ("a", "b"):
             asked.put(EligibilityStreamCheckRequest(openids=[openid]))
             assert list(next(replies).data.openids) == [openid]
-            time.sleep(1.5)
+            time.sleep(LONGER)
         asked.put(None)
         assert list(replies) == []
     assert upstream.calls[0].seconds_left > 10**8  # grpcio's value for no deadline
@@ -105,10 +94,10 @@ def test_a_call_that_is_no_stream_is_ended_by_the_limit(
     impatient: Gateway, upstream: Upstream
 ) -> None:
     # This shows that the gateway of the tests above has the limit.
-    upstream.answers["LevelDown"] = slow(3)
+    upstream.answers["LevelDown"] = slow(2)
     started = time.monotonic()
     assert impatient.client.get("/leveldown").status_code == 504
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 1.9
 
 
 def test_a_body_that_never_arrives_gets_an_error_of_the_family(impatient: Gateway) -> None:
@@ -122,15 +111,15 @@ def test_the_caller_of_a_stream_may_set_a_deadline(gateway: Gateway, upstream: U
     with channel_to(gateway) as channel:
         started = time.monotonic()
         # Long enough for an answer even if the machine stalls for a second.
-        streams = [call(channel, 4) for call, _ in STREAMS]
+        streams = [call(channel, 2) for call, _ in STREAMS]
         for stream in streams:
             next(stream)
         for stream in streams:
             with pytest.raises(grpc.RpcError):
                 next(stream)
             assert stream.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        assert time.monotonic() - started < 8
-        assert all(call.seconds_left < 5 for call in upstream.calls)
+        assert time.monotonic() - started < 6
+        assert all(call.seconds_left < 3 for call in upstream.calls)
 
 
 @pytest.mark.parametrize(("call", "rpc"), [(watch, "WatchLevels"), (run_demotion, "RunDemotion")])
@@ -157,7 +146,7 @@ def test_a_stream_continues_while_the_gateway_drains_and_does_not_delay_its_end(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     message = WatchLevelsResponse(cursor="d")
-    draining = {"GATEWAY_LINGER_SECONDS": "1", "GATEWAY_DRAIN_SECONDS": "2"}
+    draining = {"GATEWAY_LINGER_SECONDS": "1", "GATEWAY_DRAIN_SECONDS": "1"}
     with (
         running_gateway(tmp_path, upstream.ports, **draining) as leaving,
         channel_to(leaving) as channel,
@@ -181,7 +170,7 @@ def test_a_caller_that_vanishes_without_closing_its_connection_is_noticed(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     # Nothing else would end its watch, and the number of watches of an instance is limited.
-    changes = {"interval: 30s, timeout: 20s": "interval: 1s, timeout: 1s"}
+    changes = {"interval: 30s, timeout: 20s": "interval: 0.3s, timeout: 0.3s"}
     with (
         running_gateway(tmp_path, upstream.ports, changes) as running,
         socket.create_connection(("127.0.0.1", running.port), timeout=10) as silent,

@@ -35,10 +35,12 @@ class Call:
     seconds_left: float
 
 
-def failing(code: grpc.StatusCode, message: str = "", **metadata: str) -> Answer:
+def failing(
+    code: grpc.StatusCode, message: str = "", *, reason: str = "ANY", **metadata: str
+) -> Answer:
     """An answer with this status and an ErrorInfo, as services send it."""
     status = status_pb2.Status(code=code.value[0], message=message)
-    info = error_details_pb2.ErrorInfo(reason="ANY", domain="levelgate", metadata=metadata)
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="levelgate", metadata=metadata)
     status.details.add().Pack(info)
 
     def answer(_request: Any, context: grpc.ServicerContext) -> None:

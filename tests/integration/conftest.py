@@ -15,9 +15,24 @@ from services.user_state.state import UserState
 from tests.support.cluster import running_cluster
 from tests.support.levels import BUCKETS, NOW
 from tests.support.service import Service, running_service
-from tests.support.store_server import SERVERS, ServerProcess, server, store_settings
+from tests.support.store_server import SERVERS, ServerProcess, empty, server, store_settings
 
+# A test runs on every kind of store if it shows what a script or a command of the store does, as
+# each kind executes these by itself. What is built on them runs on one node only. It runs on a
+# cluster as well where it reads or writes several buckets together, which a cluster spreads over
+# its nodes. The mark `stores` selects the kinds for a module or a test; stores() is every kind.
 KINDS = [*SERVERS, "cluster"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stores(*kinds): the only kinds of store for these tests")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "any_store" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("stores")
+        kinds = mark.args if mark is not None else ()
+        metafunc.parametrize("any_store", kinds or KINDS, indirect=True)
 
 
 class Stores:
@@ -25,22 +40,36 @@ class Stores:
 
     def __init__(self, opened: ExitStack, folders: pytest.TempPathFactory) -> None:
         self._opened, self._folders = opened, folders
-        self._stores: dict[tuple[str, bool], StoreSettings] = {}
+        self._stores: dict[tuple[str, str], StoreSettings] = {}
+        self._clients: dict[str, Store] = {}
         self._services: dict[str, Service] = {}
 
-    def settings(self, kind: str, *, has_service: bool) -> StoreSettings:
+    def settings(self, kind: str, purpose: str = "") -> StoreSettings:
         """A store with a running service is never used by tests that do not expect one."""
-        if (kind, has_service) not in self._stores:
-            self._stores[kind, has_service] = self._started(kind)
-        return self._stores[kind, has_service]
+        if (kind, purpose) not in self._stores:
+            self._stores[kind, purpose] = self._started(kind)
+        return self._stores[kind, purpose]
 
-    def service(self, address: str) -> Service:
-        """A running member_level at this store."""
+    def emptied(self, settings: StoreSettings) -> Store:
+        """A client of the store, once it is empty."""
+        if settings.address not in self._clients:
+            client = connect(settings)
+            self._opened.callback(client.close)
+            self._clients[settings.address] = client
+        client = self._clients[settings.address]
+        empty(client)
+        return client
+
+    def service(self, address: str, **settings: str) -> Service:
+        """A running member_level at this store, which has the demo data."""
+        demo = prepare(address)
         found = self._services.get(address)
         if found is None or found.process.poll() is not None:
             log = self._folders.mktemp("service") / "service.log"
-            found = self._opened.enter_context(running_service(address, log))
+            found = self._opened.enter_context(running_service(address, log, **settings))
             self._services[address] = found
+        found.token = demo.token
+        found.wait_for("SERVING")
         return found
 
     def _started(self, kind: str) -> StoreSettings:
@@ -58,20 +87,28 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
         yield Stores(opened, tmp_path_factory)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def any_store(request: pytest.FixtureRequest, stores: Stores) -> StoreSettings:
-    """Each kind of store."""
-    return stores.settings(request.param, has_service="member" in request.fixturenames)
+    """Each kind of store, unless a mark selects some."""
+    services = {"member", "slow_member"}.intersection(request.fixturenames)
+    return stores.settings(request.param, "".join(services))
 
 
 @pytest.fixture
-def store(any_store: StoreSettings) -> Iterator[Store]:
+def store(any_store: StoreSettings, stores: Stores) -> Store:
     """An empty store."""
-    client = connect(any_store)
-    for key in client.scan_iter():
-        client.delete(key.decode())
-    yield client
-    client.close()
+    return stores.emptied(any_store)
+
+
+@pytest.fixture
+def other_settings(stores: Stores) -> StoreSettings:
+    return stores.settings("valkey", "other")
+
+
+@pytest.fixture
+def other(other_settings: StoreSettings, stores: Stores) -> Store:
+    """A second store, which is empty."""
+    return stores.emptied(other_settings)
 
 
 @pytest.fixture
@@ -94,11 +131,15 @@ def address(any_store: StoreSettings, store: Store) -> str:
 @pytest.fixture
 def member(address: str, stores: Stores) -> Service:
     """A running member_level with the demo data, which several tests use one after the other."""
-    demo = prepare(address)
-    service = stores.service(address)
-    service.token = demo.token
-    service.wait_for("SERVING")
-    return service
+    return stores.service(address)
+
+
+@pytest.fixture
+def slow_member(address: str, stores: Stores) -> Service:
+    """Another one, which takes a second to demote 50 members."""
+    # More long calls than the tests make at a time, so that none of them is refused.
+    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "50", "MEMBER_LEVEL_LONG_CALLS": "32"}
+    return stores.service(address, **settings)
 
 
 @pytest.fixture

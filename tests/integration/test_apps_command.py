@@ -18,6 +18,8 @@ from services.store.store import Store
 from tests.integration.test_earlier_apps import store_as_earlier
 from tests.stack.waiting import free_ports
 
+pytestmark = pytest.mark.stores("valkey")
+
 
 @pytest.fixture(autouse=True)
 def address(any_store: StoreSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
@@ -61,7 +63,7 @@ def test_revoking_invalidates_the_secret_and_releases_the_name(
     assert main(["list"]) == 0
     assert "revoked" in capsys.readouterr().out
     assert set(store.scan_iter()) == {
-        key.encode() for key in (keys.APPS, keys.app("billing"), keys.LAYOUT)
+        key.encode() for key in (keys.APPS, keys.app("billing"), keys.LAST_TOKENS, keys.LAYOUT)
     }
     assert main(["create", "billing", "shop:read"]) == 0
     second = capsys.readouterr().out.strip()

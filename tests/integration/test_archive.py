@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -17,27 +16,19 @@ from services.rules.rule_book import RuleBook
 from services.shop_level.shop import Profile
 from services.shop_level.shop_store import ShopStore
 from services.store import keys, layout
-from services.store.client import connect
 from services.store.keys import Buckets
+from services.store.settings import StoreSettings
 from services.store.store import Store
-from services.upbot_checks.fact import ANDROID
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID
+from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.history import changes_of
 from services.user_state.scripts import Retention
 from services.user_state.state import Bill, Outcome, UserState
-from tests.support.store_server import SERVERS, server, store_settings
+
+pytestmark = pytest.mark.stores("valkey", "cluster")
 
 USERS = ("3dfg4df", "5", "42", "joe")
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
-    """An empty store, for the import."""
-    with server(SERVERS["valkey"], tmp_path) as running:
-        client = connect(store_settings(running.port))
-        yield client
-        client.close()
 
 
 def archived(store: Store) -> io.StringIO:
@@ -47,6 +38,7 @@ def archived(store: Store) -> io.StringIO:
     return out
 
 
+@pytest.mark.stores
 @pytest.mark.parametrize("count", [1, 7, 1024, 4096])
 def test_an_archive_moves_everything_to_another_number_of_buckets(
     store: Store, other: Store, count: int
@@ -101,6 +93,7 @@ def test_versions_of_users_who_were_deleted_before_the_move_still_rise(
     assert len(changes_of(back)) == 1
 
 
+@pytest.mark.stores("valkey")
 def test_an_import_into_a_store_with_data_is_refused(store: Store) -> None:
     load_data(store, Buckets())
     with pytest.raises(ArchiveError, match="not empty"):
@@ -183,6 +176,7 @@ def test_a_wrong_line_of_an_archive_is_reported_with_its_number_and_what_is_expe
     assert reason in message
 
 
+@pytest.mark.stores("valkey")
 def test_an_interrupted_export_leaves_no_file(
     store: Store, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +201,7 @@ class LayoutFirst:
         return [keys.LAYOUT.encode(), keys.RULES.encode()]
 
 
+@pytest.mark.stores("valkey")
 def test_a_store_is_not_empty_because_its_layout_is_listed_first(store: Store) -> None:
     layout.claim(store, Buckets())
     with pytest.raises(ArchiveError, match="not empty"):
@@ -214,32 +209,31 @@ def test_a_store_is_not_empty_because_its_layout_is_listed_first(store: Store) -
 
 
 def test_the_command_exports_and_imports_an_archive(
-    store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    address: str,
+    other: Store,
+    other_settings: StoreSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    del store, other
     file = tmp_path / "levelgate.archive"
-    (tmp_path / "1").mkdir()
-    (tmp_path / "2").mkdir()
-    with (
-        server(SERVERS["valkey"], tmp_path / "1") as one,
-        server(SERVERS["valkey"], tmp_path / "2") as two,
-    ):
-        load_data(connect(store_settings(one.port)), Buckets())
-        monkeypatch.setenv("REDIS_URL", one.address)
-        assert archive.main(["export", str(file)]) == 0
-        assert file.stat().st_mode & 0o777 == 0o600
-        # An export does not replace a file.
-        assert archive.main(["export", str(file)]) == 1
-        monkeypatch.setenv("OPERATOR_FILES", "somewhere")
-        with pytest.raises(SystemExit, match="outside of the directory OPERATOR_FILES"):
-            archive.main(["import", str(file)])
-        monkeypatch.delenv("OPERATOR_FILES")
-        # Without REDIS_URL it uses the store of the running `make run`.
-        monkeypatch.delenv("REDIS_URL")
-        monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
-        (tmp_path / "stack.json").write_text(json.dumps({"redis": two.address}))
-        assert archive.main(["import", str(file)]) == 0
-        assert archive.main(["import", str(file)]) == 1
-        moved = UserState(connect(store_settings(two.port)), Buckets()).get("5")
-        assert moved is not None
-        assert moved.level == 5
+    load_data(store, Buckets())
+    monkeypatch.setenv("REDIS_URL", address)
+    assert archive.main(["export", str(file)]) == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    # An export does not replace a file.
+    assert archive.main(["export", str(file)]) == 1
+    monkeypatch.setenv("OPERATOR_FILES", "somewhere")
+    with pytest.raises(SystemExit, match="outside of the directory OPERATOR_FILES"):
+        archive.main(["import", str(file)])
+    monkeypatch.delenv("OPERATOR_FILES")
+    # Without REDIS_URL it uses the store of the running `make run`.
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.setenv("STACK_DIRECTORY", str(tmp_path))
+    url = other_settings.url.get_secret_value()
+    (tmp_path / "stack.json").write_text(json.dumps({"redis": url}))
+    assert archive.main(["import", str(file)]) == 0
+    assert archive.main(["import", str(file)]) == 1
+    moved = UserState(other, Buckets()).get("5")
+    assert moved is not None
+    assert moved.level == 5

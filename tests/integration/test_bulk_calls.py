@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from levelgate.member.v1 import member_bulk_pb2, member_history_pb2, member_level_pb2
@@ -11,6 +12,8 @@ from services.user_state.record import MAX_IMPORTED_VERSION, MAX_VERSION
 from tests.support.levels import same_bucket
 from tests.support.member_calls import Row, exported, failure, import_rows
 from tests.support.service import Service
+
+pytestmark = pytest.mark.stores("valkey")
 
 
 def test_invalid_rows_are_reported_and_the_others_are_imported(member: Service) -> None:
@@ -48,6 +51,7 @@ def test_invalid_rows_are_reported_and_the_others_are_imported(member: Service) 
     assert (again.written, again.unchanged, again.rejected) == (0, 2, 9)
 
 
+@pytest.mark.stores("valkey", "cluster")
 def test_what_is_exported_can_be_imported_with_history_and_rising_versions(member: Service) -> None:
     import_rows(member, [Row(user_id=f"m-{n}", points=n) for n in range(1_200)])
     rows = {row.user_id: row for row in exported(member, with_history=True)}
@@ -159,6 +163,7 @@ def test_a_preview_of_the_maximum_of_rules_counts_every_member(member: Service) 
     assert moved + reply.data.staying == len(exported(member))
 
 
+@pytest.mark.stores("valkey", "cluster")
 def test_an_export_continues_from_its_cursor(member: Service) -> None:
     import_rows(member, [Row(user_id=f"m-{n}", points=n) for n in range(1_200)])
     stub = MemberBulkStub(member.channel)

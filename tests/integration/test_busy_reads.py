@@ -10,20 +10,12 @@ import pytest
 import redis
 
 from services.store import deadline
-from services.store.client import connect, connect_reads
+from services.store.client import connect
 from services.store.tracked_reads import TrackedReads
+from tests.integration.tracked import connected, reads_of
 from tests.stack.waiting import until
-from tests.support.scripted_store import Answer, Held, ScriptedStore, running, values
+from tests.support.scripted_store import Answer, Held, ScriptedStore, values
 from tests.support.store_server import ServerProcess, store_settings
-
-
-@contextmanager
-def reads_of(store: ScriptedStore) -> Iterator[TrackedReads]:
-    with running(store) as port:
-        settings = store_settings(port)
-        reads = connect_reads(settings, connect(settings))
-        assert isinstance(reads, TrackedReads)
-        yield reads
 
 
 @contextmanager
@@ -110,10 +102,7 @@ def test_values_read_untracked_are_remembered_with_the_next_read() -> None:
 
 @pytest.fixture
 def reads(store_server: ServerProcess) -> TrackedReads:
-    settings = store_settings(store_server.port)
-    reads = connect_reads(settings, connect(settings))
-    assert isinstance(reads, TrackedReads)
-    return reads
+    return connected(store_server)
 
 
 def test_an_invalidation_that_was_received_but_not_applied_prevents_a_hit(

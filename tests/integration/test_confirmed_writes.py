@@ -12,8 +12,8 @@ from services.store.client import connect, connect_reads
 from services.store.keys import Bucket, Buckets
 from services.store.reads import Reads
 from services.store.store import Store
-from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
+from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Span
 from services.user_state.rows import Row

@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, cast
 
 import grpc
@@ -14,7 +12,8 @@ from levelgate.member.v1 import demotion_pb2, member_level_pb2
 from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
 from operations.commands.demo import prepare
 from services.member_level.demotion import progress as run_progress
-from services.member_level.demotion.run_store import Run, RunState, RunStore
+from services.member_level.demotion.run import Run, RunState
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.demotion.servicer import Demotion
 from services.runtime.error_catalogue import REASONS
 from services.runtime.errors import Failure
@@ -23,7 +22,9 @@ from services.user_state.rows import Row
 from tests.stack.waiting import until
 from tests.support.following import Context, Following, Instance
 from tests.support.member_calls import due, import_rows, plan
-from tests.support.service import Service, running_service
+from tests.support.service import Service
+
+pytestmark = pytest.mark.stores("valkey")
 
 # Longer than any test waits: what ends sooner was woken.
 NEVER = 3_600.0
@@ -201,57 +202,56 @@ def test_a_read_that_fails_does_not_keep_the_others_from_reading(
     assert found[0] == run
 
 
-@contextmanager
-def slow_service(address: str, log: Path) -> Iterator[Service]:
-    """A service whose demotion of 600 members takes 12 s, longer than the test."""
-    demo = prepare(address)
-    # More long calls than the tests make at a time, so that none of them is refused.
-    settings = {"MEMBER_LEVEL_DEMOTION_RATE": "50", "MEMBER_LEVEL_LONG_CALLS": "32"}
-    with running_service(address, log, **settings) as service:
-        service.token = demo.token
-        service.wait_for("SERVING")
-        import_rows(service, due(600))
-        yield service
+def test_a_leveldown_that_outlives_its_caller_answers_success_and_continues(
+    slow_member: Service,
+) -> None:
+    import_rows(slow_member, due(120))
+    request = member_level_pb2.LevelDownRequest()
+    reply = slow_member.members.LevelDown(request, timeout=1, metadata=slow_member.metadata)
+    assert reply.data == "success"
+    assert plan(slow_member).members > 0
+    # Joins the run.
+    slow_member.members.LevelDown(request, timeout=30, metadata=slow_member.metadata)
+    assert plan(slow_member).members == 0
 
 
 def test_callers_that_disconnect_from_leveldown_block_no_others_and_the_run_continues(
-    address: str, store: Store, tmp_path: Path
+    slow_member: Service, store: Store
 ) -> None:
-    with slow_service(address, tmp_path / "log") as service:
-        request = member_level_pb2.LevelDownRequest()
-        runs = RunStore(store)
-        # More than the service has threads for calls.
-        for _ in range(3):
-            calls = [
-                service.members.LevelDown.future(request, timeout=60, metadata=service.metadata)
-                for _ in range(8)
-            ]
-            until(runs.current, "the run is in progress")
-            for call in calls:
-                assert call.cancel()
-        assert service.show(timeout=5).data.level == 5
-        run = runs.current()
-        assert run is not None
-        assert run.state is RunState.RUNNING
+    import_rows(slow_member, due(600))
+    request, metadata = member_level_pb2.LevelDownRequest(), slow_member.metadata
+    runs = RunStore(store)
+    # More than the service has threads for calls.
+    for _ in range(3):
+        calls = [
+            slow_member.members.LevelDown.future(request, timeout=60, metadata=metadata)
+            for _ in range(8)
+        ]
+        until(runs.current, "the run is in progress")
+        for call in calls:
+            assert call.cancel()
+    assert slow_member.show(timeout=5).data.level == 5
+    run = runs.current()
+    assert run is not None
+    assert run.state is RunState.RUNNING
 
-        def continued() -> bool:
-            now = runs.current()
-            return now is not None and now.id == run.id and now.users > run.users
+    def continued() -> bool:
+        now = runs.current()
+        return now is not None and now.id == run.id and now.users > run.users
 
-        until(continued, "the run continues without a caller")
+    until(continued, "the run continues without a caller")
 
 
-def test_a_stream_of_a_run_ends_when_its_instance_goes_down(address: str, tmp_path: Path) -> None:
-    with slow_service(address, tmp_path / "log") as service:
-        planned = plan(service)
-        request = demotion_pb2.RunDemotionRequest(plan_id=planned.plan_id)
-        stream = DemotionStub(service.channel).RunDemotion(
-            request, timeout=60, metadata=service.metadata
-        )
-        next(stream)
-        service.process.terminate()
-        with pytest.raises(grpc.RpcError) as raised:
-            list(stream)
-        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert raised.value.details() == REASONS["SHUTTING_DOWN"].message
-        assert service.process.wait(20) == 0
+def test_a_stream_of_a_run_ends_when_its_instance_goes_down(slow_member: Service) -> None:
+    import_rows(slow_member, due(600))
+    request = demotion_pb2.RunDemotionRequest(plan_id=plan(slow_member).plan_id)
+    stream = DemotionStub(slow_member.channel).RunDemotion(
+        request, timeout=60, metadata=slow_member.metadata
+    )
+    next(stream)
+    slow_member.process.terminate()
+    with pytest.raises(grpc.RpcError) as raised:
+        list(stream)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert raised.value.details() == REASONS["SHUTTING_DOWN"].message
+    assert slow_member.process.wait(20) == 0

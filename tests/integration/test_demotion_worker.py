@@ -10,8 +10,8 @@ import pytest
 
 from operations.commands.demo import prepare
 from services.member_level.demotion import worker as demotion_worker
-from services.member_level.demotion.run_store import Run, RunState
-from services.member_level.demotion.servicer import Demotion
+from services.member_level.demotion.messages import progress_message, run_message
+from services.member_level.demotion.run import Run, RunState
 from services.store import keys
 from services.store.store import Store
 from services.user_state.bulk import BATCH
@@ -20,6 +20,8 @@ from services.user_state.state import UserState
 from tests.stack.waiting import until
 from tests.support.following import Instance
 from tests.support.levels import BUCKETS, same_bucket
+
+pytestmark = pytest.mark.stores("valkey")
 
 
 @pytest.fixture
@@ -84,6 +86,7 @@ def released(monkeypatch: pytest.MonkeyPatch, instance: Instance) -> Iterator[th
     yield stopped
 
 
+@pytest.mark.stores("valkey", "cluster")
 def test_a_bucket_with_more_members_than_a_step_processes_is_processed_again(
     instance: Instance, store: Store
 ) -> None:
@@ -97,20 +100,21 @@ def test_a_bucket_with_more_members_than_a_step_processes_is_processed_again(
 
 
 @pytest.mark.parametrize(
-    ("bucket", "rounds", "state", "percent"),
+    ("bucket", "rounds", "state", "percent", "processed"),
     [
-        (512, 0, RunState.RUNNING, 50),
-        (1_024, 0, RunState.RUNNING, 99),  # it has not ended yet
-        (10, 1, RunState.RUNNING, 99),  # the next round does not go back
-        (512, 0, RunState.STOPPED, 100),
+        (512, 0, RunState.RUNNING, 50, 50),
+        (1_024, 0, RunState.RUNNING, 99, 99),  # it has not ended yet
+        (10, 1, RunState.RUNNING, 99, 99),  # the next round does not go back
+        (512, 0, RunState.STOPPED, 100, 50),
+        (1_024, 0, RunState.DONE, 100, 100),
     ],
 )
 def test_how_far_a_run_has_come(
-    instance: Instance, bucket: int, rounds: int, state: RunState, percent: int
+    bucket: int, rounds: int, state: RunState, percent: int, processed: int
 ) -> None:
-    demotion = Demotion(instance.bulk, instance.rules, instance.runs, instance.demotions)
     run = Run("run", "app", 1, state, bucket, rounds)
-    assert demotion._progress(run).percent == percent
+    assert progress_message(run, BUCKETS).percent == percent
+    assert run_message(run, BUCKETS).percent == processed
 
 
 def test_members_whose_rule_was_deleted_are_demoted_too(instance: Instance, store: Store) -> None:
@@ -140,6 +144,7 @@ def test_a_run_stops_when_the_rules_change(
         assert wait_until_ended(instance).state is RunState.STOPPED
 
 
+@pytest.mark.stores
 def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress(
     instance: Instance, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +157,7 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_its_successors_progress
         assert not instance.runs.acquire_lease("successor")
         store.delete(keys.DEMOTION_LEASE)  # as if it had expired
         assert instance.runs.acquire_lease("successor")
-        assert instance.runs.save_progress("successor", replace(run, bucket=500, users=7))
+        assert instance.runs.save_progress("successor", replace(run, bucket=500))
         noted = store.get(keys.DEMOTION)
         pause.end()
         assert stopped.wait(20)
@@ -175,7 +180,7 @@ def test_a_worker_that_waits_to_respect_its_rate_keeps_its_lease(
     notes: list[int] = []
     save_progress = instance.runs.save_progress
 
-    def save_and_note(worker: str, run: Run) -> bool:
+    def save_and_note(worker: str, run: Run) -> Run | None:
         notes.append(run.users)
         return save_progress(worker, run)
 
@@ -186,6 +191,7 @@ def test_a_worker_that_waits_to_respect_its_rate_keeps_its_lease(
         until(lambda: notes.count(BATCH) > 10, "the lease is kept while it waits")
 
 
+@pytest.mark.stores
 def test_a_worker_that_was_paused_for_longer_than_its_lease_demotes_no_member(
     store: Store, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def directory(stack: RunningStack, tmp_path: Path) -> Path:
     """A directory that looks like a checkout in which `make run` is running."""
     stack.reset()
     summary = {
+        "gateway": stack.gateway,
         "redis": stack.redis,
         "grpc": stack.grpc,
         "token": stack.token,
@@ -62,7 +63,7 @@ def run(directory: Path, language: str, text: str) -> str:
 
 def without_varying_values(reply: str) -> object:
     """Versions rise with each loading of the demo data; tokens, ids and apps differ, like times."""
-    names = "version|previousVersion|access_token|refresh_token|planId|created|time|app"
+    names = "version|previousVersion|access_token|refresh_token|planId|created|changed|time|app"
     varies = rf'"({names})":\s*"[^"]+"'
     return json.loads(re.sub(varies, r'"\1":""', reply))
 

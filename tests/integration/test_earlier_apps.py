@@ -35,7 +35,7 @@ def test_apps_of_an_earlier_release_are_moved_with_their_valid_secrets(
     store_as_earlier(store, "taken")
     taken = apps.create("taken", ["shop:read"])
     earlier_apps.move(store)
-    assert [app.appid for app in apps.list()] == ["a", "b", "taken"]
+    assert [listed.app.appid for listed in apps.list()] == ["a", "b", "taken"]
     assert apps.authenticate("a", scrypt) is None
     assert apps.authenticate("a", apps.rotate("a")) is not None
     app = apps.authenticate("b", works)

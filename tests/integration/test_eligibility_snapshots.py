@@ -14,8 +14,8 @@ from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.upbot_checks.eligibility.condition import Needs, Snapshot
 from services.upbot_checks.eligibility.snapshots import Snapshots, VersionNotReachedError
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
+from services.user_facts.fact_store import FactStore
 from services.user_state.state import UserState
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)

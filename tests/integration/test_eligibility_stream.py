@@ -1,12 +1,7 @@
 """StreamCheck, the call that streams in both directions."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -17,26 +12,9 @@ from grpc_status import rpc_status
 from levelgate.upbot.v1 import eligibility_pb2 as pb
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from operations.commands.demo import prepare
-from tests.stack.waiting import free_ports, until
+from tests.stack.waiting import until
+from tests.support.service import running_service
 from tests.support.store_server import SERVERS, server
-
-
-@contextmanager
-def running_checks(store: str, log: Path, **settings: str) -> Iterator[grpc.Channel]:
-    port, page = free_ports(2)
-    own = {"REDIS_URL": store, "UPBOT_CHECKS_PORT": str(port), **settings}
-    environment = {**os.environ, **own, "UPBOT_CHECKS_METRICS_PORT": str(page)}
-    command = [sys.executable, "-m", "services.upbot_checks"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            until(lambda: "store available" in log.read_text(), "upbot_checks")
-            yield channel
-    finally:
-        process.terminate()
-        process.wait(20)
-
 
 Stream = Iterator[pb.EligibilityStreamCheckRequest]
 
@@ -45,12 +23,14 @@ Stream = Iterator[pb.EligibilityStreamCheckRequest]
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """StreamCheck of one service; the kind of store makes no difference."""
     directory = tmp_path_factory.mktemp("checks")
+    log = directory / "service.log"
     with (
         server(SERVERS["valkey"], directory) as store,
-        running_checks(store.address, directory / "log", UPBOT_CHECKS_STREAMS="2") as channel,
+        running_service(store.address, log, "upbot_checks", UPBOT_CHECKS_STREAMS="2") as service,
     ):
         token = prepare(store.address).token
-        stub = EligibilityStub(channel)
+        service.wait_for("SERVING")
+        stub = EligibilityStub(service.channel)
 
         def check(requests: Stream, token: str = token, seconds: float = 20) -> Any:
             metadata = (("authorization", token),)
@@ -156,7 +136,7 @@ def test_a_stream_ends_at_its_deadline(checks: Any) -> None:
         ended.wait()
 
     # Long enough for the first answer even if the machine stalls for a second.
-    replies = checks(silent(), seconds=4)
+    replies = checks(silent(), seconds=2)
     next(replies)
     with pytest.raises(grpc.RpcError) as raised:
         next(replies)

@@ -1,14 +1,30 @@
 """The limits of the server inside Envoy, which grpcio's server does not have."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
+import pytest
+
+from bench.half_open import Call, Connection, half_open
 from levelgate.member.v1 import member_level_pb2
+from operations.commands.demo import prepare
 from tests.stack.waiting import until
 from tests.support.bystanders import message
-from tests.support.half_open import Call, Connection, half_open
-from tests.support.service import Service
+from tests.support.service import Service, running_service
+from tests.support.store_server import SERVERS, server
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("service")
+    with server(SERVERS["valkey"], directory) as store:
+        token = prepare(store.address).token
+        with running_service(store.address, directory / "service.log") as started:
+            started.token = token
+            started.wait_for("SERVING")
+            yield started
 
 
 def test_many_resets_neither_end_a_connection_nor_fill_the_log(service: Service) -> None:

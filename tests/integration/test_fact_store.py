@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.store.store import Store
-from services.upbot_checks.fact import (
+from services.user_facts.fact import (
     ANDROID,
     DEVICES,
     IOS,
@@ -14,7 +14,7 @@ from services.upbot_checks.fact import (
     GameKey,
     Star,
 )
-from services.upbot_checks.fact_store import FactStore
+from services.user_facts.fact_store import FactStore
 from tests.support.levels import BUCKETS
 
 KEY = GameKey("cfm", "1", "2", "0", "bbb", 1)
@@ -49,6 +49,7 @@ def test_a_fact_comes_back_as_it_was_put(facts: FactStore, fact: GameFact) -> No
     assert facts.game_fact("u", KEY) == fact
 
 
+@pytest.mark.stores("valkey")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     one=st.builds(GameKey, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0, 9)),
@@ -67,9 +68,31 @@ def test_all_facts_of_a_user_are_read_and_deleted(facts: FactStore) -> None:
     facts.put_star("u", Star(1, IOS), lit=True)
     facts.put_game_fact("u", KEY, GameFact("1"))
     facts.put_game_fact("u", other, GameFact(None, 2))
-    stars, games = facts.all_of("u")
+    stars, games, total = facts.all_of("u")
+    assert total == 3
     assert stars == [Star(1, IOS)]
     assert dict(games) == {KEY: GameFact("1"), other: GameFact(None, 2)}
     facts.delete("u")
     facts.delete("u")
-    assert facts.all_of("u") == ([], [])
+    assert facts.all_of("u") == ([], [], 0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 300])
+@pytest.mark.parametrize("length", [1, 500], ids=["short values", "long values"])
+def test_some_facts_of_a_user_are_at_most_as_many_as_asked(
+    facts: FactStore, count: int, length: int
+) -> None:
+    facts.put_star("u", Star(1, IOS), lit=True)
+    written = {KEY._replace(game_check_info_id=number) for number in range(count)}
+    for key in written:
+        facts.put_game_fact("u", key, GameFact("x" * length, key.game_check_info_id))
+    stars, games, total = facts.some_of("u", 100)
+    assert total == count + 1
+    assert len(stars) + len(games) == min(100, count + 1)
+    assert stars in ([], [Star(1, IOS)])
+    assert games == sorted(games, key=lambda each: each[0])
+    keys = {key for key, _ in games}
+    assert len(keys) == len(games)
+    assert keys <= written
+    assert all(fact == GameFact("x" * length, key.game_check_info_id) for key, fact in games)
+    assert facts.some_of("nobody", 100) == ([], [], 0)

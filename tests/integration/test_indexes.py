@@ -11,7 +11,7 @@ from levelgate.member.v1.demotion_pb2 import AtRiskMember
 from services.member_level.demotion.at_risk import AtRiskPages
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book
-from services.store.keys import Bucket
+from services.store.keys import Bucket, Buckets
 from services.store.store import Store
 from services.user_state.bulk import BulkUsers
 from services.user_state.indexes import Question, Range, Span
@@ -19,6 +19,7 @@ from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
 from tests.support.levels import BUCKETS, NOW, THRESHOLDS, go_on, same_bucket, started
+from tests.support.store_server import empty
 
 BUCKET = BUCKETS.of("u")
 NAMES = same_bucket(400)
@@ -85,8 +86,7 @@ def test_a_count_equals_a_count_of_each_user(
     asked: tuple[list[int], list[Range]],
     users: list[tuple[int, ...]],
 ) -> None:
-    for key in store.scan_iter():
-        store.delete(key.decode())
+    empty(store)
     rows = [
         member(name, points, level, manual=bool(manual))
         for name, (points, level, manual) in zip(NAMES, users, strict=False)
@@ -118,6 +118,7 @@ def test_a_count_of_many_steps_is_split_into_several_calls(bulk: BulkUsers) -> N
     assert len(calls) > 2
 
 
+@pytest.mark.stores("valkey")
 def test_a_count_ends_when_its_caller_has_left(bulk: BulkUsers) -> None:
     calls: list[None] = []
 
@@ -208,6 +209,20 @@ def book(ladder: Ladder) -> Book:
 BOOK = book(LADDER)
 
 
+def at_risk(bulk: BulkUsers, of: Book, points: int, size: int) -> list[AtRiskMember]:
+    """The members of all pages, each of which is full except the last one."""
+    got: list[AtRiskMember] = []
+    cursor = ""
+    while True:
+        page = AtRiskPages(bulk).page(of, points, size, cursor, go_on)
+        got += page.members
+        cursor = page.next_cursor
+        if not cursor:
+            return got
+        assert len(page.members) == size
+
+
+@pytest.mark.stores("valkey", "cluster")
 @pytest.mark.parametrize("size", [1, 3, 50, 1_000])
 def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
     bulk: BulkUsers, size: int
@@ -223,36 +238,25 @@ def test_pages_of_members_at_risk_have_each_member_once_and_in_order(
         for row in rows[:-1]
         if row.level in floors and least[row.level] <= row.points - floors[row.level] < 5
     )
-    got: list[AtRiskMember] = []
-    cursor = ""
-    while True:
-        page = AtRiskPages(bulk).page(BOOK, 5, size, cursor, go_on)
-        got += page.members
-        cursor = page.next_cursor
-        if not cursor:
-            break
-        assert len(page.members) == size
+    got = at_risk(bulk, BOOK, 5, size)
     assert [
         (BUCKETS.number_of(each.user_id), each.level, each.points, each.user_id) for each in got
     ] == wanted
     assert all(each.margin == max(-1, each.points - floors[each.level]) for each in got)
 
 
+@pytest.mark.stores("valkey")
 @pytest.mark.parametrize("size", [99, 1_000])
-def test_pages_include_all_levels_without_a_rule(bulk: BulkUsers, size: int) -> None:
+def test_pages_include_all_levels_without_a_rule(store: Store, size: int) -> None:
+    bulk = BulkUsers(store, Buckets(1))
     levels = range(10, 260)
     rows = [member(name, 25, level) for name, level in zip(NAMES, levels, strict=False)]
     bulk.write(rows, THRESHOLDS)
-    many, got, cursor = Book(LADDER, levels=frozenset({0, 1, 3, *levels})), [], ""
-    while True:
-        page = AtRiskPages(bulk).page(many, 1, size, cursor, go_on)
-        got += [each.level for each in page.members]
-        cursor = page.next_cursor
-        if not cursor:
-            break
-    assert got == list(levels)
+    many = Book(LADDER, levels=frozenset({0, 1, 3, *levels}))
+    assert [each.level for each in at_risk(bulk, many, 1, size)] == list(levels)
 
 
+@pytest.mark.stores("valkey")
 def test_a_page_continues_in_the_next_level_if_the_last_member_has_moved(bulk: BulkUsers) -> None:
     # The position in one level does not apply to the next level.
     earlier, later = sorted(NAMES[:2])
@@ -264,6 +268,7 @@ def test_a_page_continues_in_the_next_level_if_the_last_member_has_moved(bulk: B
     assert [each.user_id for each in rest.members] == [earlier]
 
 
+@pytest.mark.stores("valkey")
 def test_a_small_page_reads_few_of_many_members(
     bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +286,7 @@ def test_a_small_page_reads_few_of_many_members(
     assert asked == [1]
 
 
+@pytest.mark.stores("valkey")
 def test_a_page_continues_after_the_rules_have_changed(bulk: BulkUsers) -> None:
     rows = [member(name, points, 1) for name, points in zip(NAMES, (10, 22, 23, 24), strict=False)]
     rows.append(member(NAMES[5], 20, 3))

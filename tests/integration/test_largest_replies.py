@@ -18,14 +18,18 @@ from levelgate.upbot.v1 import eligibility_pb2 as upbot
 from levelgate.upbot.v1 import user_facts_pb2 as facts
 from levelgate.upbot.v1.eligibility_pb2_grpc import EligibilityStub
 from levelgate.upbot.v1.user_facts_pb2_grpc import UserFactsStub
+from services.access.apps import Apps
+from services.access.scopes import all_scopes
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import RuleBook
 from services.shop_level.messages import read_level
 from services.shop_level.shop import MAX_LEVEL_TEXT, MAX_LEVELS, LevelsFullError, Shop, ShopSet
 from services.shop_level.shop_store import ShopStore
 from services.store.keys import Buckets
-from services.upbot_checks.fact import GameFact, GameKey
-from services.upbot_checks.fact_store import MOST_FACTS, FactStore
+from services.user_facts.fact import GameFact, GameKey
+from services.user_facts.fact_store import MOST_FACTS, FactStore
+from services.user_state.bulk import BulkUsers
+from services.user_state.rows import Row
 from tests.support.running import RunningStack
 
 # A character of one byte that takes six in JSON, and two of four bytes: printable and unprintable.
@@ -238,3 +242,50 @@ def test_the_most_facts_of_a_user_are_delivered_and_no_more_are_accepted(
     # Existing facts may still change.
     facts_of.put_game_fact("u", keys[0], GameFact("new", None))
     assert facts_of.game_fact("u", keys[0]) == GameFact("new", None)
+
+
+@pytest.mark.parametrize("character", LONGEST[:2])
+def test_the_largest_page_of_members_is_delivered(
+    stack: RunningStack, client: httpx.Client, character: str
+) -> None:
+    users = sorted(character * 124 + f"{number:04}" for number in range(1_000))
+    thresholds = RuleBook(stack.store).book().thresholds
+    bulk = BulkUsers(stack.store, Buckets())
+    bulk.write([Row(user, 2**31 - 1) for user in users], thresholds)
+    request: dict[str, Any] = {"level": 5, "minPoints": 2**31 - 1, "pageSize": 1_000}
+    reply = client.get("/members/list", params=request)
+    assert reply.status_code == 200
+    assert [each["userId"] for each in reply.json()["data"]["members"]] == users
+    reply = client.get("/members/search", params={"prefix": character * 124, "pageSize": 100})
+    assert (reply.status_code, len(reply.json()["data"]["members"])) == (200, 100)
+
+
+@pytest.mark.parametrize("character", LONGEST)
+def test_the_largest_summary_of_a_member_is_delivered(
+    stack: RunningStack, client: httpx.Client, character: str
+) -> None:
+    text = character * 128
+    rules = [Rule(n, n, text, 2 * n, 2 * n + 1, character * 2_048) for n in range(101, 200)]
+    book = RuleBook(stack.store)
+    book.change(lambda found: type(found)(Ladder([*found.ladder.rules[:1], *rules]), next_id=200))
+    facts_of = FactStore(stack.store, Buckets())
+    for number in range(300):
+        key = GameKey(text, text, text, text, text, -number)
+        facts_of.put_game_fact("42", key, GameFact(text, -(2**63)))
+    reply = client.get("/userlevel/summary/42")
+    assert reply.status_code == 200
+    summary = reply.json()["data"]
+    assert (len(summary["facts"]["gameInfos"]), summary["facts"]["total"]) == (100, 300)
+    assert [each["level"] for each in summary["higherLevels"]] == list(range(101, 200))
+
+
+@pytest.mark.parametrize("character", LONGEST[:2])
+def test_the_largest_list_of_apps_is_delivered(
+    stack: RunningStack, client: httpx.Client, character: str
+) -> None:
+    apps = Apps(stack.store)
+    for number in range(1_000):
+        apps.create(character * 124 + f"{number:04}", all_scopes())
+    reply = client.post("/upbot/api/ListApps", json={"page_size": 1_000})
+    assert (reply.status_code, len(reply.json()["data"]["apps"])) == (200, 1_000)
+    assert reply.json()["data"]["has_more"]

@@ -1,5 +1,6 @@
 """A preview counts in the indexes who would move under other rules."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from tests.support.levels import (
 POPULATION = {"a": 0, "b": 499, "c": 500, "d": 799, "e": 900, "f": 1200, "g": 5000}
 
 
+@pytest.mark.stores("valkey", "cluster")
 def test_a_preview_counts_who_would_move_and_changes_nothing(
     users: UserState, bulk: BulkUsers
 ) -> None:
@@ -43,6 +45,7 @@ def test_a_preview_counts_who_would_move_and_changes_nothing(
     assert {user: users.get(user) for user in POPULATION} == records
 
 
+@pytest.mark.stores("valkey")
 @settings(
     max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
@@ -61,13 +64,12 @@ def test_a_preview_predicts_what_then_happens(
     before = {name: found(users, name).level for name in names}
     levels = {rule.level for rule in (*old.rules, *new.rules)}
     asked = preview.preview_rules(new, levels)
-    predicted = asked.moves(asked.counts(bulk.indexes.count(asked.question, go_on)))
+    buckets = {BUCKETS.of(name) for name in names}
+    predicted = asked.moves(asked.counts(bulk.indexes.count(asked.question, go_on, buckets)))
     demotion_thresholds = demotion_thresholds_of(new, levels)
     fall = preview.preview_demotion(new, demotion_thresholds)
-    planned = fall.moves(fall.counts(bulk.indexes.count(fall.question, go_on)))
-    bulk.demote(
-        {BUCKETS.of(name) for name in names}, thresholds_of(new), demotion_thresholds, "run"
-    )
+    planned = fall.moves(fall.counts(bulk.indexes.count(fall.question, go_on, buckets)))
+    bulk.demote(buckets, thresholds_of(new), demotion_thresholds, "run")
     fallen: dict[tuple[int, int], int] = {}
     for name in names:
         pair = (before[name], found(users, name).level)

@@ -4,10 +4,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
+
 from services.rules.ladder import Rule
 from services.rules.rule_book import Book, RuleBook
 from services.store import keys
 from services.store.store import Store
+
+pytestmark = pytest.mark.stores("valkey")
 
 
 def add(book: Book, level: int) -> Book:

@@ -8,7 +8,8 @@ import pytest
 from operations.commands.demo import prepare
 from services.member_level.demotion.coordinator import DemotionCoordinator
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import Run, RunStore
+from services.member_level.demotion.run import Run
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.demotion.schedule import Schedule
 from services.member_level.demotion.scheduler import DemotionScheduler
 from services.member_level.demotion.worker import DemotionWorker
@@ -20,6 +21,8 @@ from tests.stack.waiting import until
 from tests.support.levels import BUCKETS
 from tests.support.member_calls import due, import_rows
 from tests.support.service import running_service
+
+pytestmark = pytest.mark.stores("valkey")
 
 HOURLY = Schedule.parse("every 1h")
 

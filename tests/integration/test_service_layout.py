@@ -28,7 +28,7 @@ def test_a_service_refuses_data_of_another_layout(
         assert "Traceback" not in service.lines
 
 
-def test_a_store_that_lost_its_data_gets_the_mark_again(
+def test_a_lost_mark_is_written_again_and_a_changed_one_ends_the_service(
     service: Service, store_server: ServerProcess
 ) -> None:
     store = connect(store_settings(store_server.port))
@@ -36,10 +36,7 @@ def test_a_store_that_lost_its_data_gets_the_mark_again(
     store.delete(*(key.decode() for key in store.scan_iter()))
     until(lambda: store.get(keys.LAYOUT) == mark, "the mark")
     assert service.status() == "SERVING"
-
-
-def test_a_changed_mark_ends_the_service(service: Service, store_server: ServerProcess) -> None:
-    connect(store_settings(store_server.port)).set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
+    store.set(keys.LAYOUT, '{"buckets": 9, "format": 2}')
     assert service.process.wait(15) == 1
     assert "refusing to serve" in service.lines
 

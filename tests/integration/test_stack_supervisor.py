@@ -5,160 +5,172 @@ What the real components show is in test_stack.py.
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.stack import drive
+from operations.local_stack import supervisor as module
+from operations.local_stack.components import Component, NotReadyError
+from operations.local_stack.preflight import StackError
+from operations.local_stack.supervisor import Supervisor
+from tests.stack import stand_in
 from tests.stack.waiting import alive, until
 
-STACK = ("store", "upbot,member,shop", "gateway")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Run:
-    """A supervisor in a separate process."""
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Puts the handlers back that the supervisor replaces."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
-    def __init__(self, directory: Path, start: float, stop: float, *stages: str) -> None:
-        self.directory = directory
-        self.out, self.err = directory / "out", directory / "err"
-        arguments = [str(directory), str(start), str(stop), *stages]
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", drive.__name__, *arguments], stdout=out, stderr=err
-            )
+
+class StandIns:
+    """Starts stand-ins, and reads what they have noted."""
+
+    def __init__(self, directory: Path) -> None:
+        self.logs, self.file = directory / "logs", directory / "journal"
+        self.file.touch()
 
     @property
     def journal(self) -> list[str]:
-        path = self.directory / "journal"
-        return path.read_text().splitlines() if path.exists() else []
+        return self.file.read_text().splitlines()
 
     @property
-    def stops(self) -> list[str]:
-        return [line for line in self.journal if line.startswith("stop")]
+    def stopped(self) -> list[str]:
+        stops = [line.split() for line in self.journal if line.startswith("stop")]
+        # Each has stopped before the next one is stopped.
+        assert [what for what, _ in stops] == ["stopping", "stopped"] * (len(stops) // 2)
+        return [name for what, name in stops if what == "stopped"]
 
-    def pids(self) -> dict[str, int]:
-        words = [line.split() for line in self.journal if line.startswith("process ")]
-        return {name: int(pid) for _, pid, name in words}
+    def pid(self, name: str) -> int:
+        [line] = [line for line in self.journal if line.startswith("process ")]
+        assert line.endswith(name)
+        return int(line.split()[1])
 
-    def wait_until_serving(self) -> None:
-        until(lambda: "serving\n" in self.out.read_text(), "all components are healthy")
+    def start(self, supervisor: Supervisor, name: str, *behaviours: str) -> None:
+        """Returns when it is ready."""
+        script = str(stand_in.__file__)
+        command = (sys.executable, "-I", "-S", script, name, str(self.file), *behaviours)
+        supervisor.start(Component(name, command, os.environ))
 
-    def exit_code(self) -> int:
-        return self.process.wait(15)
+        def check() -> None:
+            if f"ready {name}" not in self.journal:
+                raise NotReadyError(f"{name} is not ready")
 
-
-Start = Callable[..., Run]
+        supervisor.until_ready(check)
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    runs: list[Run] = []
-
-    def begin(*stages: str, start: float = 15, stop: float = 15) -> Run:
-        runs.append(Run(tmp_path, start, stop, *(stages or STACK)))
-        return runs[-1]
-
-    yield begin
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.wait()
-        for pid in run.pids().values():
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
+def stand_ins(tmp_path: Path) -> StandIns:
+    return StandIns(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_stage_by_stage_in_reverse(start: Start, number: signal.Signals) -> None:
-    run = start()
-    run.wait_until_serving()
-    run.process.send_signal(number)
-    # `timeout make run` sends the signal twice: to make, which passes it on, and to the group.
-    run.process.send_signal(number)
-    assert run.exit_code() == 0
-    assert run.stops[:2] == ["stopping gateway", "stopped gateway"]
-    # The services stop at the same time, and all have stopped before the store is stopped.
-    services = ["upbot", "member", "shop"]
-    expected = [f"{what} {name}" for what in ("stopping", "stopped") for name in services]
-    assert sorted(run.stops[2:8]) == sorted(expected)
-    assert run.stops[8:] == ["stopping store", "stopped store"]
-    assert run.err.read_text() == ""
-    out = run.out.read_text()
-    assert out.index("not serving\n") < out.index("stopping gateway")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_the_components_in_reverse(
+    stand_ins: StandIns, number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Supervisor(stand_ins.logs) as supervisor:
+        for name in ("store", "service", "gateway"):
+            stand_ins.start(supervisor, name)
+        # `timeout make run` sends the signal twice: to make, which passes it on, and to the group.
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        supervisor.wait()
+        raise AssertionError("it did not notice the signal")
+    assert stand_ins.stopped == ["gateway", "service", "store"]
+    out, errors = capfd.readouterr()
+    assert out.startswith("stack        | started store (process ")
+    assert "\nservice      | hello from service\n" in out
+    assert out.endswith("\nstack        | all components have stopped\n")
+    assert errors == ""
 
 
-def test_a_signal_during_the_start_stops_what_was_started(start: Start) -> None:
-    run = start("store", "service:unhealthy", "gateway")
-    until(lambda: "service" in run.pids(), "the service has started")
-    run.process.send_signal(signal.SIGINT)
-    assert run.exit_code() == 0
-    assert run.stops == [
-        *("stopping service", "stopped service"),
-        *("stopping store", "stopped store"),
-    ]
+def test_with_nohup_the_stack_outlives_its_terminal(stand_ins: StandIns) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Supervisor(stand_ins.logs):
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_a_stage_starts_only_when_the_one_before_is_healthy(start: Start) -> None:
-    run = start("store:unhealthy", "service", start=0.5)
-    assert run.exit_code() == 1
-    assert "service" not in run.pids()
-    first, *rest = run.err.read_text().splitlines()
-    assert "store is not healthy after 0.5 s (not in the journal)" in first
-    assert rest == ["    hello from store"]
-    assert run.stops == ["stopping store", "stopped store"]
+def test_a_signal_during_the_start_stops_what_was_started(stand_ins: StandIns) -> None:
+    def check() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise NotReadyError
+
+    with Supervisor(stand_ins.logs) as supervisor:
+        stand_ins.start(supervisor, "store")
+        supervisor.until_ready(check)
+    assert stand_ins.stopped == ["store"]
 
 
-def test_a_crash_is_reported_with_the_last_log_lines_and_stops_the_rest(start: Start) -> None:
-    run = start("store", "service:crash")
-    assert run.exit_code() == 1
-    first, *rest = run.err.read_text().splitlines()
-    assert first.startswith("stack        | service ended with exit code 3; the end of")
-    assert first.endswith("service.log:")
-    assert rest == ["    hello from service", r"    cannot go on: \x1b[2Jthe reason"]
-    assert run.stops == ["stopping store", "stopped store"]
-    assert r"service      | cannot go on: \x1b[2Jthe reason" in run.out.read_text()
+def test_a_stack_that_is_not_ready_in_time_is_stopped(stand_ins: StandIns) -> None:
+    def check() -> None:
+        raise NotReadyError("it is not healthy: why")
+
+    def run() -> None:
+        with Supervisor(stand_ins.logs) as supervisor:
+            stand_ins.start(supervisor, "store")
+            supervisor.until_ready(check, 0.1)
+
+    with pytest.raises(StackError, match="it is not healthy: why"):
+        run()
+    assert stand_ins.stopped == ["store"]
 
 
-def test_children_of_a_killed_component_are_ended(start: Start, tmp_path: Path) -> None:
-    run = start("gateway:parent")
-    run.wait_until_serving()
-    grandchild = int((tmp_path / "journal.grandchild").read_text())
-    os.kill(run.pids()["gateway"], signal.SIGKILL)
-    assert run.exit_code() == 1
-    assert "gateway ended with SIGKILL" in run.err.read_text()
+def test_a_crash_is_reported_after_its_reason_and_stops_the_rest(
+    stand_ins: StandIns, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> None:
+        with Supervisor(stand_ins.logs) as supervisor:
+            stand_ins.start(supervisor, "store")
+            stand_ins.start(supervisor, "service", "crash")
+
+    with pytest.raises(StackError) as raised:
+        run()
+    log = stand_ins.logs / "service.log"
+    assert str(raised.value) == f"service ended with exit code 3; its log is {log}"
+    reason = r"service      | cannot go on: \x1b[2Jthe caf\xe9" + "\tis closed\n"
+    assert reason in capfd.readouterr().out
+    assert stand_ins.stopped == ["store"]
+
+
+def test_children_of_a_killed_component_are_ended(stand_ins: StandIns) -> None:
+    def run() -> None:
+        with Supervisor(stand_ins.logs) as supervisor:
+            stand_ins.start(supervisor, "gateway", "parent")
+            os.kill(stand_ins.pid("gateway"), signal.SIGKILL)
+            while True:
+                supervisor.wait()
+
+    with pytest.raises(StackError, match="gateway ended with SIGKILL"):
+        run()
+    grandchild = int(stand_ins.file.with_suffix(".grandchild").read_text())
     until(lambda: not alive(grandchild), "the grandchild has ended")
 
 
-def test_a_component_that_does_not_stop_is_killed_and_reported(start: Start) -> None:
-    run = start("store", "service:stubborn", stop=0.5)
-    run.wait_until_serving()
-    run.process.terminate()
-    assert run.exit_code() == 1
-    assert "service did not stop within 0.5 s and was killed" in run.err.read_text()
-    assert run.stops == ["stopping store", "stopped store"]
+def test_a_component_that_does_not_stop_is_killed(
+    stand_ins: StandIns, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Supervisor(stand_ins.logs, stop_seconds=0.2) as supervisor:
+        stand_ins.start(supervisor, "service", "stubborn")
+    assert "service did not stop within 0.2 s and is killed" in capfd.readouterr().out
+    until(lambda: not alive(stand_ins.pid("service")), "it has ended")
 
 
-def test_a_terminal_that_is_not_read_blocks_nothing(tmp_path: Path) -> None:
-    arguments = [str(tmp_path), "15", "15", "store:chatter"]
-    with subprocess.Popen(
-        [sys.executable, "-m", drive.__name__, *arguments], stdout=subprocess.PIPE
-    ) as process:
-        journal = tmp_path / "journal"
-        until(lambda: journal.exists() and "healthy" in journal.read_text(), "it is healthy")
-        process.terminate()
-        assert process.wait(15) == 0
-    assert journal.read_text().endswith("stopped store\n")
-    assert (tmp_path / "store.log").read_bytes().count(b"much to say\n") == 200_000
-
-
-def test_the_previous_log_is_kept_for_one_more_run(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "store.log").write_text("from the previous run\n")
-    run = start("store")
-    run.wait_until_serving()
-    run.process.terminate()
-    assert run.exit_code() == 0
-    assert (tmp_path / "store.previous.log").read_text() == "from the previous run\n"
-    assert (tmp_path / "store.log").read_text() == "hello from store\n"
+def test_a_terminal_that_is_not_read_blocks_nothing(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(module, "STDOUT", writing)
+    with Supervisor(stand_ins.logs) as supervisor:
+        stand_ins.start(supervisor, "store", "chatter")
+        supervisor.wait()
+    os.close(writing)
+    os.close(reading)
+    assert stand_ins.stopped == ["store"]
+    assert (stand_ins.logs / "store.log").read_bytes().count(b"much to say\n") == 200_000

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -32,6 +31,7 @@ from tests.support.levels import (
     same_bucket,
     thresholds_of,
 )
+from tests.support.store_server import empty
 
 MAX_POINTS = 2**31 - 1
 # Users who share a bucket, with its counter, indexes and feed, and one user of another bucket.
@@ -78,8 +78,7 @@ def machine(store: Store) -> type[RuleBasedStateMachine]:  # noqa: C901
     class Levels(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            for key in store.scan_iter():
-                store.delete(key.decode())
+            empty(store)
             self.model = Model()
             clock = lambda: float(self.model.now)  # noqa: E731
             retention = Retention(history=4, feed=100_000)
@@ -232,12 +231,11 @@ def assert_chain(changes: list[Change]) -> None:
         before, version = change.after, change.version
 
 
-@pytest.mark.parametrize("examples", [25])
-def test_the_scripts_answer_as_the_model_does(store: Store, examples: int) -> None:
+def test_the_scripts_answer_as_the_model_does(store: Store) -> None:
     run_state_machine_as_test(
         machine(store),
         settings=settings(
-            max_examples=examples,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

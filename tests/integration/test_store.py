@@ -98,6 +98,7 @@ def test_concurrent_writers_lose_no_change_and_seldom_repeat_one(
     assert len(attempts) <= 160 * most_attempts
 
 
+@pytest.mark.stores("valkey")
 def test_a_writer_does_not_wait_long_for_another_one_that_hangs(store: Store) -> None:
     changes = CompareAndSet(store)
     hangs, may_end = Event(), Event()

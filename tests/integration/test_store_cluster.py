@@ -74,7 +74,8 @@ def test_a_dead_primary_fails_only_its_own_slots_until_it_is_back(
     users, names = UserState(store, Buckets()), users_of(cluster)
     for user in names:
         started(users, user, 600)
-    for victim in range(PRIMARIES):
+    # The first one is the node whose address the client was given.
+    for victim in (0, 2):
         cluster.kill(victim)
         assert fails(lambda: users.get(names[victim])) < 2  # noqa: B023
         assert all(_answers(users, user) for user in names if user != names[victim])

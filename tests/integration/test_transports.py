@@ -1,97 +1,41 @@
-"""Both transports: failures are counted, logged once and answered with details; calls end."""
+"""Both transports answer alike: failures are counted, logged once and have details."""
 
 import json
-import os
-import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
-from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health_pb2_grpc import HealthStub
-from grpc_status import rpc_status
 
-from levelgate.member.v1 import (
-    demotion_pb2,
-    member_bulk_pb2,
-    member_history_pb2,
-    member_level_pb2,
-)
-from levelgate.member.v1.demotion_pb2_grpc import DemotionStub
+from levelgate.member.v1 import member_bulk_pb2, member_level_pb2
 from levelgate.member.v1.member_bulk_pb2_grpc import MemberBulkStub
-from levelgate.member.v1.member_history_pb2_grpc import MemberHistoryStub
-from operations.commands.demo import prepare
+from tests.integration.transports import (
+    TRANSPORTS,
+    Running,
+    counted,
+    failure_of,
+    running_transport,
+)
 from tests.stack.waiting import until
-from tests.support.service import Service, running_service
-from tests.support.store_server import ServerProcess
+from tests.support.service import Service
 
 SHOW = "/levelgate.member.v1.MemberLevel/ShowUser"
-SETTINGS = {
-    "MEMBER_LEVEL_STREAMS": "2",
-    "MEMBER_LEVEL_LONG_CALLS": "2",
-    # One member per second, so that a demotion of a few members takes a few seconds.
-    "MEMBER_LEVEL_DEMOTION_RATE": "1",
-    # grpcio's watches of health end only with the grace period.
-    "MEMBER_LEVEL_GRACE_SECONDS": "2",
-}
 
 
-@pytest.fixture(params=["envoy", "grpcio"])
-def service(
-    request: pytest.FixtureRequest, store_server: ServerProcess, tmp_path: Path
-) -> Iterator[Service]:
-    demo = prepare(store_server.address)
-    settings = {**SETTINGS, "MEMBER_LEVEL_SERVER": request.param}
-    with running_service(store_server.address, tmp_path / "log", **settings) as started:
-        started.token = demo.token
-        started.wait_for("SERVING")
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    directory = tmp_path_factory.mktemp(request.param)
+    with running_transport(request.param, directory) as started:
         yield started
 
 
-def failure_of(call: Any) -> tuple[grpc.StatusCode, dict[str, Any]]:
-    """The code of a failed call, and its details by their type's name."""
-    with pytest.raises(grpc.RpcError) as raised:
-        call()
-    status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
-    details = {}
-    for packed in [] if status is None else status.details:
-        name = packed.TypeName().rpartition(".")[2]
-        details[name] = getattr(error_details_pb2, name).FromString(packed.value)
-    return raised.value.code(), details
-
-
-def affected_members(method: Any, request: Any, service: Service) -> str | None:
-    _, call = method.with_call(request, timeout=5, metadata=service.metadata)
-    found: str | None = dict(call.initial_metadata()).get("x-levelgate-affected-members")
-    return found
-
-
-def test_deleting_a_rule_returns_in_the_metadata_how_many_members_it_affects(
-    service: Service,
-) -> None:
-    # A second member gets the level of rule 6 manually.
-    request = member_level_pb2.UpdateUserRequest(user_id="42", vip_level=5, partner_id="p")
-    service.members.UpdateUser(request, timeout=5, metadata=service.metadata)
-    delete = service.members.DeleteRule
-    for rule, affected in ((6, "2"), (3, "0")):
-        delete_rule = member_level_pb2.DeleteRuleRequest(id=rule)
-        assert affected_members(delete, delete_rule, service) == affected
-
-
-def test_changing_the_level_of_a_rule_returns_how_many_members_it_affects(
-    service: Service,
-) -> None:
-    """The metadata is absent if the level stays the same or conflicts, so no level loses a rule."""
-    for level, affected in ((5, None), (3, None), (4, "1")):
-        request = member_level_pb2.UpdateRuleRequest(
-            id=6, vip_level=level, name="x", down_point=3_000, up_point=5_000
-        )
-        assert affected_members(service.members.UpdateRule, request, service) == affected
+@pytest.fixture
+def service(running: Running) -> Service:
+    return running.service
 
 
 def raw(service: Service, path: str, message: bytes) -> Any:
@@ -104,11 +48,13 @@ def refusals(service: Service) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] in {"call refused", "call failed"}]
 
 
-def counted(service: Service, method: str, code: str) -> float:
+def test_the_spellings_that_the_gateway_noted_are_counted(service: Service) -> None:
+    noted = (*service.metadata, ("x-levelgate-spellings", "useId,form"))
+    request = member_level_pb2.ListRulesRequest()
+    service.members.ListRules(request, timeout=5, metadata=noted)
     text = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics").text
-    lines = [line for line in text.splitlines() if line.startswith("grpc_server_handled_total")]
-    labels = (f'grpc_method="{method}"', f'grpc_code="{code}"')
-    return sum(float(line.split()[-1]) for line in lines if all(each in line for each in labels))
+    for spelling in ("useId", "form"):
+        assert f'spelling="{spelling}"}} 1.0' in text
 
 
 TOO_LARGE = b"\0" * 2_000_000
@@ -156,57 +102,6 @@ def test_compressed_messages_are_accepted(service: Service) -> None:
         assert reply.data.level == 5
 
 
-def test_watches_of_health_occupy_no_thread(service: Service) -> None:
-    """There are more watches than threads or streams, half of them of an unknown name."""
-    stub = HealthStub(service.channel)
-    names = ["", "no.such.Service"] * 20
-    watches = [
-        stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60)  # type: ignore[attr-defined]
-        for name in names
-    ]
-    serving, unknown = (
-        health_pb2.HealthCheckResponse.SERVING,
-        health_pb2.HealthCheckResponse.SERVICE_UNKNOWN,
-    )
-    assert [next(each).status for each in watches] == [serving, unknown] * 20
-    assert service.show().data.level == 5
-    service.process.terminate()
-    assert next(watches[0]).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert service.process.wait(15) == 0
-
-
-def watch(service: Service) -> Any:
-    stub = MemberHistoryStub(service.channel)
-    return stub.WatchLevels(
-        member_history_pb2.WatchLevelsRequest(), timeout=60, metadata=service.metadata
-    )
-
-
-def test_a_stream_over_the_limit_is_refused_until_the_caller_of_another_one_leaves(
-    service: Service,
-) -> None:
-    first, second = watch(service), watch(service)
-    next(first), next(second)
-    code, details = failure_of(lambda: next(watch(service)))
-    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert details["ErrorInfo"].reason == "TOO_MANY_STREAMS"
-    first.cancel()
-    until(
-        lambda: counted(service, "WatchLevels", "CANCELLED") == 1,
-        "the service notices that the caller left",
-    )
-    next(watch(service))
-
-
-def test_unidentified_callers_are_refused_before_they_take_a_stream(service: Service) -> None:
-    """Otherwise they would get TOO_MANY_STREAMS, and could take the next free one."""
-    first, second = watch(service), watch(service)
-    next(first), next(second)
-    service.token = ""
-    code, _ = failure_of(lambda: next(watch(service)))
-    assert code is grpc.StatusCode.UNAUTHENTICATED
-
-
 def test_a_caller_who_leaves_while_sending_causes_no_error_in_the_log(service: Service) -> None:
     over = threading.Event()
 
@@ -225,71 +120,24 @@ def test_a_caller_who_leaves_while_sending_causes_no_error_in_the_log(service: S
     assert '"level": "error"' not in service.lines
 
 
-def make_due(service: Service, count: int) -> None:
-    """Creates members whose points are no longer enough for their level."""
-    for number in range(count):
-        user = f"due-{number}"
-        add = member_level_pb2.AddPointsRequest
-        members, metadata = service.members, service.metadata
-        members.InitUser(member_level_pb2.InitUserRequest(user_id=user), metadata=metadata)
-        for delta in (100_000, -100_000):
-            request = add(user_id=user, delta=delta, bill_no=str(delta))
-            members.AddPoints(request, metadata=metadata)
+def affected_members(method: Any, request: Any, service: Service) -> str | None:
+    _, call = method.with_call(request, timeout=5, metadata=service.metadata)
+    found: str | None = dict(call.initial_metadata()).get("x-levelgate-affected-members")
+    return found
 
 
-def test_long_calls_have_a_limit_and_do_not_delay_short_ones(service: Service) -> None:
-    make_due(service, 30)
-    request = member_level_pb2.LevelDownRequest()
-    calls = [
-        service.members.LevelDown.future(request, timeout=30, metadata=service.metadata)
-        for _ in range(12)
-    ]
-    until(lambda: sum(call.done() for call in calls) == 10, "ten refusals")
-    refused = [call for call in calls if call.done()]
-    assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert service.show(timeout=2).data.level == 5
-    # The limit of another method is separate.
-    plan = DemotionStub(service.channel).PlanDemotion(
-        demotion_pb2.PlanDemotionRequest(), timeout=10, metadata=service.metadata
-    )
-    assert plan.code == "success"
-    for call in calls:
-        call.cancel()
-    until(
-        lambda: counted(service, "LevelDown", "CANCELLED") == 2,
-        "the service notices that both callers left",
-    )
-
-
-def test_a_stream_ends_with_its_deadline(service: Service) -> None:
-    stub = MemberHistoryStub(service.channel)
-    stream = stub.WatchLevels(
-        member_history_pb2.WatchLevelsRequest(), timeout=1, metadata=service.metadata
-    )
-    with pytest.raises(grpc.RpcError) as raised:
-        list(stream)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    until(
-        lambda: (
-            counted(service, "WatchLevels", "DEADLINE_EXCEEDED")
-            + counted(service, "WatchLevels", "CANCELLED")
-            == 1
-        ),
-        "the service notices the end",
-    )
-
-
-def test_a_deadline_also_ends_the_work_of_the_service(
-    service: Service, store_server: ServerProcess
+def test_a_change_of_a_rule_returns_in_the_metadata_how_many_members_it_affects(
+    service: Service,
 ) -> None:
-    """The service would wait 5 s for the store, but the caller only waits half a second."""
-    os.kill(store_server.process.pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(grpc.RpcError) as raised:
-            service.show(timeout=0.5)
-        codes = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
-        assert raised.value.code() in codes
-        ends = ("DEADLINE_EXCEEDED", "UNAVAILABLE")
-        until(lambda: any(counted(service, "ShowUser", end) for end in ends), "the end", 3)
-    finally:
-        os.kill(store_server.process.pid, signal.SIGCONT)
+    """The metadata is absent if the level stays the same or conflicts, so no level loses a rule."""
+    # A second member gets the level of rule 6 manually.
+    request = member_level_pb2.UpdateUserRequest(user_id="42", vip_level=5, partner_id="p")
+    service.members.UpdateUser(request, timeout=5, metadata=service.metadata)
+    for level, affected in ((5, None), (3, None), (4, "2"), (5, "0")):
+        change = member_level_pb2.UpdateRuleRequest(
+            id=6, vip_level=level, name="x", down_point=3_000, up_point=5_000
+        )
+        assert affected_members(service.members.UpdateRule, change, service) == affected
+    for rule, affected in ((6, "2"), (3, "0")):
+        delete = member_level_pb2.DeleteRuleRequest(id=rule)
+        assert affected_members(service.members.DeleteRule, delete, service) == affected

@@ -83,19 +83,6 @@ def test_a_deletion_deletes_the_history(users: UserState) -> None:
     assert [change.kind for change in changes_of(started(users, "u"))] == [Kind.INITIALISED]
 
 
-def test_the_index_follows_the_record(users: UserState, store: Store) -> None:
-    users.initialise("u", THRESHOLDS.levels[0], 7)
-    assert index_of(store, "u") == {"level:0": 0}
-    users.set_points("u", 1500, THRESHOLDS)
-    assert index_of(store, "u") == {"level:3": 1500}
-    users.set_manually("u", 1, "p", NOW)
-    assert index_of(store, "u") == {"manual": NOW, "hand:1": 1500}
-    users.add_points("u", -1, Bill("b"), THRESHOLDS)
-    assert index_of(store, "u") == {"level:3": 1499}
-    users.delete("u")
-    assert index_of(store, "u") == {}
-
-
 def test_added_points_change_the_total_and_raise_the_level(users: UserState) -> None:
     version = started(users, "u", 490).version
     done = users.add_points("u", 20, Bill("b1"), THRESHOLDS)
@@ -197,7 +184,7 @@ def test_concurrent_writers_never_share_a_version(users: UserState, store: Store
         return upgrade.record.version
 
     with ThreadPoolExecutor(16) as threads:
-        versions = list(threads.map(write, range(1, 801)))
+        versions = list(threads.map(write, range(1, 201)))
     assert len(set(versions)) == len(versions)
     record = found(users, "u")
     assert record.version == max(versions)

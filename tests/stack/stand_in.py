@@ -9,10 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-
-DRAIN_SECONDS = 0.15
 
 
 def main() -> None:
@@ -24,24 +21,22 @@ def main() -> None:
 
     def stop(*_: object) -> None:
         note("stopping")
-        # Long enough for the journal to show if another stage is stopped too early.
-        time.sleep(DRAIN_SECONDS)
         note("stopped")
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in behaviours else stop)
     print(f"hello from {name}", flush=True)
     if "crash" in behaviours:
-        print("cannot go on: \x1b[2Jthe reason", flush=True)
+        sys.stdout.buffer.write(b"cannot go on: \x1b[2Jthe caf\xe9\tis closed\r\n")
         raise SystemExit(3)
     if "chatter" in behaviours:
         sys.stdout.write("much to say\n" * 200_000)
+        sys.stdout.flush()
     if "parent" in behaviours:
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        child = subprocess.Popen(["sleep", "60"])
         journal.with_suffix(".grandchild").write_text(str(child.pid))
     note(f"process {os.getpid()}")
-    if "unhealthy" not in behaviours:
-        note("healthy")
+    note("ready")
     while True:
         signal.pause()
 

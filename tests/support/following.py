@@ -1,12 +1,14 @@
 """The demotion objects of one instance without its server, and calls that follow a run."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.member_level.demotion.coordinator import DemotionCoordinator, Follower
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import LEASE_MILLISECONDS, Run, RunState, RunStore
+from services.member_level.demotion.run import Run, RunState
+from services.member_level.demotion.run_store import ENDED_KEPT, LEASE_MILLISECONDS, RunStore
 from services.member_level.demotion.worker import DemotionWorker
 from services.member_level.servicer import MemberLevel
 from services.rules.rule_book import RuleBook
@@ -100,3 +102,18 @@ class Following:
     def ended(self) -> bool:
         self.thread.join(10)
         return not self.thread.is_alive()
+
+
+def earlier_run(**fields: object) -> str:
+    """The document of a run as the release before wrote it."""
+    run = {"id": "old", "app": "x", "rule_version": 1, "state": "running", "bucket": 0}
+    return json.dumps({**run, "rounds": 0, "is_more": False, "users": 0, **fields})
+
+
+def started(instance: Instance, name: str = "run", rate: int | None = None) -> Run:
+    return instance.demotions.start(Run(name, "app", instance.rules.book().version, rate=rate))
+
+
+def listed(store: Store) -> list[str]:
+    """The ids of all runs that are retained."""
+    return [run.id for run in RunStore(store).runs(ENDED_KEPT + 1)]

@@ -65,16 +65,28 @@ def go_on() -> None:
     """For work that asks whether to continue: the caller is still connected."""
 
 
+_SCORES = """
+local scores = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  if redis.call('TYPE', key).ok == 'zset' then
+    local score = redis.call('ZSCORE', key, ARGV[2])
+    if score then
+      table.insert(scores, key)
+      table.insert(scores, score)
+    end
+  end
+end
+return scores
+"""
+
+
 def index_of(store: Store, user: str) -> Mapping[str, int]:
     """Every index entry of the user: the key's last part, and the score."""
     bucket = BUCKETS.of(user)
-    entries = {}
-    script = Script(store, "return redis.call('ZSCORE', KEYS[1], ARGV[1])")
-    for key in store.scan_iter():
-        name = key.decode()
-        is_index = name.startswith((bucket.level_prefix, bucket.manual_prefix))
-        if is_index or name == bucket.protections:
-            score = script([name], [user])
-            if score is not None:
-                entries[name.removeprefix(bucket.prefix)] = int(float(score))
-    return entries
+    # The key only selects the node of a cluster. The script finds all keys of the bucket there.
+    script = Script(store, _SCORES, writes=False)
+    scores = iter(script([bucket.protections], [bucket.prefix, user]))
+    return {
+        key.decode().removeprefix(bucket.prefix): int(float(score))
+        for key, score in zip(scores, scores, strict=True)
+    }

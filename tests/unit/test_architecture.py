@@ -9,18 +9,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # The packages that each package may import from. Every package may also read services/suite.py.
 ALLOWED: dict[str, set[str]] = {
-    **{service.name: {"access", "runtime", "rules", "user_state", "store"} for service in SUITE},
+    **{
+        service.name: {"access", "runtime", "rules", "user_facts", "user_state", "store"}
+        for service in SUITE
+    },
     "runtime": {"access", "store"},
     "access": {"store"},
     "user_state": {"rules", "store"},
+    "user_facts": {"store"},
     "rules": {"store"},
     "store": set(),
 }
 PURE = (
     "upbot_checks/compare.py",
     "upbot_checks/eligibility/condition.py",
-    "upbot_checks/fact.py",
+    "upbot_checks/eligibility/estimate.py",
+    "upbot_checks/eligibility/visited.py",
+    "user_facts/fact.py",
     "rules/ladder.py",
+    "rules/replacement.py",
     "rules/thresholds.py",
     "shop_level/catalogue.py",
     "shop_level/shop.py",

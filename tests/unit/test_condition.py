@@ -1,9 +1,9 @@
-"""Conditions: whether they hold, which leaves fail, and how many points are needed."""
+"""Conditions: whether they hold, what they read, and how many points are needed."""
 
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.rules.ladder import Ladder, Rule
@@ -14,7 +14,6 @@ from services.upbot_checks.eligibility.condition import (
     AnyStar,
     Condition,
     GameInfo,
-    Leaf,
     LevelAtLeast,
     LevelIn,
     Needs,
@@ -22,10 +21,8 @@ from services.upbot_checks.eligibility.condition import (
     Points,
     Snapshot,
     points_needed,
-    unmet_leaves,
 )
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
-from tests.support.ladders import ladders
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
 
 KEY, OTHER_KEY = GameKey("cfm", "1", "2", "0", "bbb", 1), GameKey("cfm", "1", "2", "0", "bbb", 2)
 NOBODY = Snapshot()
@@ -137,38 +134,6 @@ def test_the_evaluation_stops_as_soon_as_the_result_is_certain() -> None:
     assert AnyOf((yes, Never())).holds(Snapshot(level=0))
 
 
-def unmet(condition: Condition, user: Snapshot) -> list[Leaf]:
-    return unmet_leaves(condition, lambda leaf: leaf)(user)
-
-
-@given(conditions, users)
-def test_leaves_are_unmet_exactly_if_the_condition_does_not_hold(
-    condition: Condition, user: Snapshot
-) -> None:
-    found = unmet(condition, user)
-    assert bool(found) is not condition.holds(user)
-    for path, leaf in found:
-        inner = condition
-        for position in path:
-            assert isinstance(inner, All | AnyOf)
-            inner = inner.parts[position]
-        assert inner == leaf
-        assert not leaf.holds(user)
-        assert not isinstance(leaf, All | AnyOf)
-
-
-def test_the_failing_parts_of_all_and_every_part_of_any_are_unmet() -> None:
-    one, two, three = LevelAtLeast(1), LevelAtLeast(2), LevelAtLeast(3)
-    user = Snapshot(level=1)
-    assert [part.path for part in unmet(All((one, two, three)), user)] == [(1,), (2,)]
-    assert [part.path for part in unmet(AnyOf((two, three)), user)] == [(0,), (1,)]
-    assert [part.path for part in unmet(AnyOf((one, two)), user)] == []
-    assert [part.path for part in unmet(All((one, AnyOf((two, Not(one))))), user)] == [
-        (1, 0),
-        (1, 1),
-    ]
-
-
 RULES = Ladder([Rule(1, 1, "a", 500, 800), Rule(2, 2, "b", 800, 1200), Rule(4, 4, "d", 2000, 3000)])
 
 
@@ -191,13 +156,3 @@ def test_points_wanted_for_a_level(
     condition: Condition, level: int | None, points: int | None
 ) -> None:
     assert points_needed(condition, level, RULES) == points
-
-
-@given(ladders(), small, small)
-def test_with_the_needed_points_the_condition_holds(ladder: Ladder, level: int, asked: int) -> None:
-    assume(level < asked)
-    needed = points_needed(LevelAtLeast(asked), level, ladder)
-    if needed is None:
-        assert not any(rule.level >= asked for rule in ladder.rules)
-    else:
-        assert LevelAtLeast(asked).holds(Snapshot(level=ladder.level_for(needed)))

@@ -12,16 +12,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.member_level import cursors
-from services.member_level.cursors import AtRiskCursor, CursorError, ExportCursor
+from services.member_level.cursors import AtRiskCursor, ExportCursor, ListCursor, SearchCursor
+from services.runtime.cursor_text import CursorError
 from services.user_state.record import MAX_VERSION
+from services.user_state.search import IndexedUser
 
 BUCKETS = 4
+PREFIX = "用"
 NAMES = st.text(st.characters(codec="utf-8"), max_size=128)
 NUMBERS = st.integers(0, 2**32 - 1)
 READERS: dict[str, Callable[[str], object]] = {
     "W": lambda text: cursors.read_watch_cursor(text, BUCKETS),
     "R": cursors.read_at_risk_cursor,
     "E": cursors.read_export_cursor,
+    "L": cursors.read_list_cursor,
+    "S": lambda text: cursors.read_search_cursor(text, PREFIX),
 }
 
 
@@ -49,6 +54,22 @@ def test_page_and_export_cursors_are_read_as_they_were_written(
     assert cursors.read_export_cursor(cursors.export_cursor(export)) == export
 
 
+@given(NAMES, st.integers(0, 1_024), NUMBERS, st.booleans(), NUMBERS, NAMES)
+def test_list_and_search_cursors_are_read_as_they_were_written(
+    prefix: str, bucket: int, level: int, manual: bool, points: int, user: str
+) -> None:
+    listed = ListCursor(level, points, user)
+    searched = SearchCursor(prefix, bucket, IndexedUser(level, manual, points, user))
+    assert cursors.read_list_cursor(cursors.list_cursor(listed)) == listed
+    assert cursors.read_search_cursor(cursors.search_cursor(searched), prefix) == searched
+
+
+def test_a_search_cursor_is_refused_for_another_prefix() -> None:
+    text = cursors.search_cursor(SearchCursor("a", 1, IndexedUser(1, False, 2, "ab")))
+    with pytest.raises(CursorError):
+        cursors.read_search_cursor(text, "ab")
+
+
 OLD_FORMATS = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BUCKETS, [True, "u"]]
 
 
@@ -74,6 +95,11 @@ OLD_FORMATS = [[1] * BUCKETS, [1, 2, 3, "u"], [1, "u"], ["\ud800"], [2**64] * BU
         forged("W", zlib.compress(bytes(8 * BUCKETS), 9, -15)),
         forged("R", struct.pack(">HII", 1, 2, 3)[:-1]),
         forged("R", struct.pack(">HII", 1, 2, 3) + b"\xed\xa0\x80"),
+        forged("L", struct.pack(">II", 2, 3)[:-1]),
+        forged("L", struct.pack(">II", 2, 3) + b"\xff"),
+        forged("S", struct.pack(">IHIBI", zlib.crc32(PREFIX.encode()), 1, 2, 0, 3)[:-1]),
+        forged("S", struct.pack(">IHIBI", zlib.crc32(PREFIX.encode()), 1, 2, 0, 3) + b"\xff"),
+        forged("S", struct.pack(">IHIBI", 0, 1, 2, 0, 3)),
         forged("E", b"\x00"),
         forged("E", b"\x00\x01\xff"),
         *(
@@ -103,10 +129,13 @@ def test_a_forged_cursor_is_refused_or_has_numbers_in_range(
     if isinstance(found, list):
         assert len(found) == BUCKETS
         assert all(0 <= version <= MAX_VERSION for version in found)
-    else:
-        assert isinstance(found, AtRiskCursor | ExportCursor)
-        found.user.encode()
-        assert min(number for number in found if isinstance(number, int)) >= 0
+        return
+    if isinstance(found, SearchCursor):
+        assert found.bucket >= 0
+        found = found.after
+    assert isinstance(found, AtRiskCursor | ExportCursor | ListCursor | IndexedUser)
+    found.user.encode()
+    assert min(number for number in found if isinstance(number, int)) >= 0
 
 
 def test_a_forged_cursor_does_not_unpack_to_megabytes() -> None:

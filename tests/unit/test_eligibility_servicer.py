@@ -55,7 +55,8 @@ def reads() -> Nothing:
 
 @pytest.fixture
 def eligibility(reads: Nothing) -> Eligibility:
-    return Eligibility(Snapshots(reads, reads, Buckets()), NoRules(), Validator({}))
+    no_audience = cast(Any, None)
+    return Eligibility(Snapshots(reads, reads, Buckets()), NoRules(), Validator({}), no_audience)
 
 
 def batch(users: int, *, detail: bool = False) -> pb.EligibilityBatchCheckRequest:

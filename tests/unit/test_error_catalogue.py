@@ -54,6 +54,16 @@ def test_the_catalogue_has_the_bodies_that_the_contract_cases_prove(row: Mapping
             assert compact == body(family, outcome, code=str(row["http"]))
 
 
+def test_a_failure_without_a_reason_of_a_service_has_that_of_its_outcome() -> None:
+    rows = [row for row in table().values() if "stub" not in row]
+    assert [row["reason"] for row in rows] == [outcome_of(row).reason for row in rows]
+
+
+def test_the_reasons_of_outcomes_are_those_of_the_table_or_new_ones() -> None:
+    only_of_json = {"WRONG_METHOD", "REQUEST_TIMEOUT", "UNSPECIFIED"}
+    assert {each.reason for each in OUTCOMES} - set(REASONS) == only_of_json
+
+
 @pytest.mark.parametrize("path", TEXTS_THAT_NAME_REASONS, ids=lambda path: path.name)
 def test_contracts_and_docs_name_reasons_with_their_code(path: Path) -> None:
     for code, reason in re.findall(r"([A-Z_]{5,}) / ([A-Z_]{5,})", path.read_text()):

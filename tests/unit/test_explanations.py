@@ -18,7 +18,7 @@ from services.upbot_checks.eligibility.condition import (
 )
 from services.upbot_checks.eligibility.explanations import Explanations
 from services.upbot_checks.eligibility.parse import parse_condition
-from services.upbot_checks.fact import ANDROID, IOS, GameFact, GameKey, Star
+from services.user_facts.fact import ANDROID, IOS, GameFact, GameKey, Star
 from tests.support.ladders import ladders
 
 KEYS = [GameKey("cfm", "1", "2", "0", "bbb", number) for number in range(2)]
@@ -132,7 +132,6 @@ def test_an_explanation_equals_the_one_built_field_by_field_to_the_byte(
     for user in users * 2:
         wanted = pb.Explanation(unmet=naive(message, condition, user, ladder, "condition"))
         assert explanations.of(user) == wanted.SerializeToString()
-        assert bool(wanted.unmet) is not condition.holds(user)
         assert len(wanted.SerializeToString()) <= explanations.largest()
 
 
@@ -166,14 +165,6 @@ def test_no_points_are_missing_if_they_already_earn_the_level() -> None:
 
     assert points_missing(1, 12) == 8
     assert points_missing(1, 25) == 0
-
-
-def test_the_missing_points_of_one_user_do_not_appear_for_the_next() -> None:
-    message = pb.Condition(level_in=pb.LevelIn(levels=[1]))
-    explanations = Explanations(message, parse_condition(message), RULES)
-    assert the_only_leaf(explanations.of(Snapshot(0, 4))).points_missing == 6
-    # No points give level 1 to a user who has a higher level.
-    assert not the_only_leaf(explanations.of(Snapshot(3, 25))).HasField("points_missing")
 
 
 def test_the_facts_of_one_leaf_have_a_fixed_order() -> None:

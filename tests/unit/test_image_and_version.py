@@ -1,5 +1,6 @@
 """What the image contains, and the version, which clients/python/levelgate/__init__.py defines."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,27 +10,35 @@ import pytest
 from levelgate import __version__
 from operations.local_stack.settings import ROOT
 from services.runtime.telemetry import Telemetry
+from services.suite import SUITE
 
-COMMANDS = (
-    "gateway",
-    "operations.local_stack",
-    "operations.commands.apps",
-    "operations.commands.archive",
-    "operations.commands.demo",
-    "operations.commands.members",
-)
+PROGRAMS = {
+    **{f"services.{service.name}": f"{service.name} {__version__}" for service in SUITE},
+    "gateway": f"gateway {__version__}",
+    "operations.local_stack": __version__,
+    "operations.commands.apps": __version__,
+    "operations.commands.archive": __version__,
+    "operations.commands.demo": __version__,
+    "operations.commands.members": __version__,
+}
+# A program that read this would refuse it.
+WRONG_SETTINGS = {f"{service.name.upper()}_PORT": "wrong" for service in SUITE} | {
+    "GATEWAY_PORT": "wrong",
+    "REDIS_URL": "wrong",
+}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_shows_the_version(command: str) -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_shows_its_version_without_reading_settings(program: str) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", command, "--version"],
+        [sys.executable, "-m", program, "--version"],
         cwd=ROOT,
+        env={**os.environ, **WRONG_SETTINGS},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert shown == f"{__version__}\n"
+    assert shown == f"{PROGRAMS[program]}\n"
 
 
 def test_the_image_has_the_version_as_a_label() -> None:

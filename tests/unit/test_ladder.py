@@ -42,6 +42,11 @@ def test_rules_are_half_open(points: int, level: int) -> None:
     assert EXAMPLE.level_for(points) == level
 
 
+@given(ladders(), st.integers(-1, 60))
+def test_the_rules_above_a_level_are_those_of_higher_levels(ladder: Ladder, level: int) -> None:
+    assert list(ladder.above(level)) == [rule for rule in ladder.rules if rule.level > level]
+
+
 def test_without_rules_there_is_no_level() -> None:
     assert Ladder().level_for(0) is None
 
@@ -61,6 +66,8 @@ def test_without_rules_there_is_no_level() -> None:
         (4, 2000, 3001, Conflict.POINT),  # overlaps level 5
         (9, 2000, 3000, Conflict.POINT),  # does not rise with the level
         (4, 5000, 6000, Conflict.POINT),
+        (6, 0, 9000, Conflict.POINT),  # around others
+        (6, 3500, 4000, Conflict.POINT),  # inside level 5
     ],
 )
 def test_conflicts_of_a_new_rule(level: int, down: int, up: int, conflict: Conflict | None) -> None:
@@ -103,14 +110,6 @@ def test_points_keep_a_level_unless_they_earn_a_lower_one(
 def test_the_lowest_points_that_keep_a_level(level: int, points: int) -> None:
     assert EXAMPLE.points_to_keep(level) == points
     assert Ladder().points_to_keep(level) == 0
-
-
-@given(ladders(), POINTS, POINTS)
-def test_more_points_never_earn_a_lower_level(ladder: Ladder, one: int, other: int) -> None:
-    fewer, more = ladder.level_for(min(one, other)), ladder.level_for(max(one, other))
-    assert fewer is not None
-    assert more is not None
-    assert fewer <= more
 
 
 @given(

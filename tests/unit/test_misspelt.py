@@ -17,7 +17,7 @@ from services.upbot_checks.settings import UpbotChecksSettings
         ("UPBOT_CHECKS_", UpbotChecksSettings, "UPBOT_CHECKS_THREAD", "UPBOT_CHECKS_THREADS"),
         ("GATEWAY_", GatewaySettings, "GATEWAY_RATELIMIT", "GATEWAY_RATE_LIMIT"),
         ("REDIS_", StoreSettings, "REDIS_TIMEOUT", "REDIS_TIMEOUT_SECONDS"),
-        ("STACK_", StackSettings, "STACK_STROE", "STACK_STORE"),
+        ("STACK_", StackSettings, "STACK_DIRECTROY", "STACK_DIRECTORY"),
     ],
 )
 def test_a_misspelt_setting_is_named_with_the_nearest_one(

@@ -10,7 +10,7 @@ with connect("127.0.0.1:8080", appid="demo", app_secret="...") as channel:
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -24,19 +24,20 @@ __all__ = ["TokenError", "TokenSource", "connect"]
 
 
 @contextmanager
-def connect(
+def connect(  # noqa: PLR0913 - independent settings, passed by name
     target: str,
     *,
     appid: str,
     app_secret: str,
     token_target: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    options: Sequence[tuple[str, str | int]] = (),
 ) -> Iterator[grpc.Channel]:
     """Opens a channel that sends the app's access token with each call.
 
     `target` is the gateway or a service, as "host:port". Tokens come from `token_target`
     (upbot_checks or the gateway), by default from `target`. The connection is not encrypted unless
-    `credentials` are given.
+    `credentials` are given. `options` are grpc's options for the channel to `target`.
 
     The first call fetches the token. The token is replaced in the background before it expires,
     and thrown away when a call is refused with UNAUTHENTICATED; the next call then fetches a new
@@ -45,7 +46,7 @@ def connect(
     is a grpc.RpcError.
     """
     with (
-        _open(target, credentials) as channel,
+        _open(target, credentials, options) as channel,
         _open(token_target or target, credentials) as issuer,
     ):
         tokens = TokenSource(
@@ -115,10 +116,14 @@ class _AddsToken(
     intercept_stream_stream = _intercept  # type: ignore[assignment]
 
 
-def _open(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+def _open(
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: Sequence[tuple[str, str | int]] = (),
+) -> grpc.Channel:
     # grpc would look it up as a host name, and wait for the result.
     if target.lower().startswith(("http://", "https://")):
         raise ValueError(f'the target must be as "host:port", without http://; got {target!r}')
     if credentials is None:
-        return grpc.insecure_channel(target)
-    return grpc.secure_channel(target, credentials)
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, credentials, options)

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from levelgate.member.v1 import demotion_pb2 as pb
 from services.member_level import cursors, failures
-from services.member_level.cursors import AtRiskCursor, CursorError
+from services.member_level.cursors import AtRiskCursor
+from services.member_level.standing import margin
 from services.rules.rule_book import Book
+from services.runtime.cursor_text import CursorError
 from services.store.batches import batched
 from services.store.keys import Bucket
 from services.user_state.bulk import BulkUsers
-from services.user_state.indexes import BUCKETS_AT_A_TIME, Question, Range, Span
+from services.user_state.indexes import BUCKETS_AT_A_TIME, Span, question_of
 
-# The margin of a member whom the next demotion lowers even if the points stay the same.
-_ALREADY_LOST = -1
 # One call of the script searches this many levels of a bucket.
 _SPANS_AT_A_TIME = 100
 # A bucket, its spans, and the user after whom the first span starts.
@@ -47,8 +47,8 @@ class AtRiskPages:
             for (bucket, asked, _), entries in zip(places, found, strict=True):
                 for span, user, has in entries:
                     level = asked[span].level
-                    margin = max(_ALREADY_LOST, has - lowest_points[level])
-                    page.members.add(user_id=user, level=level, points=has, margin=margin)
+                    left = margin(has, lowest_points[level])
+                    page.members.add(user_id=user, level=level, points=has, margin=left)
                     if len(page.members) == size:
                         last = AtRiskCursor(bucket.number, level, has, user)
                         page.next_cursor = cursors.at_risk_cursor(last)
@@ -82,7 +82,7 @@ class AtRiskPages:
         # from reading many more members than the page takes.
         places: list[_Place] = []
         users = 0
-        for counted in self._indexes.count(_question(spans), proceed, buckets):
+        for counted in self._indexes.count(question_of(spans), proceed, buckets):
             for some in batched(counted.stretches, _SPANS_AT_A_TIME):
                 begins_after = after if some[0][0] == 0 else ""
                 places.append((counted.bucket, [spans[number] for number, _ in some], begins_after))
@@ -113,10 +113,3 @@ def _rest(spans: Sequence[Span], start: AtRiskCursor) -> tuple[Sequence[Span], s
         # cursor: start at the beginning of the first span.
         return left, ""
     return [left[0]._replace(least=start.points), *left[1:]], start.user
-
-
-def _question(spans: Sequence[Span]) -> Question:
-    """A question with one stretch for each span. Levels without a rule often share bounds."""
-    bounds = {bounds: 2 * at for at, bounds in enumerate(dict.fromkeys(span[2:] for span in spans))}
-    ranges = (Range(False, span.level, bounds[span[2:]], bounds[span[2:]] + 1) for span in spans)
-    return Question([point for pair in bounds for point in pair], ranges)

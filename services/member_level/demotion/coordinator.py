@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import Run, RunState, new_run_id
+from services.member_level.demotion.run import Run, RunState
+from services.member_level.demotion.run_store import new_run_id
 from services.member_level.demotion.worker import DemotionWorker
 from services.rules.rule_book import RuleBook
 from services.runtime.call import Context
@@ -62,7 +63,8 @@ class DemotionCoordinator:
     def run_to_completion(self, app: str, follower: Follower) -> None:
         """Starts a run, or joins the one in progress, and waits for its end or the follower's.
 
-        If the run stops because the rules changed, another one is started under the new rules.
+        If the run stops because the rules changed, another one is started under the new rules. If
+        an app stopped it, none is.
         """
         while True:
             book = self._rules.book()
@@ -71,7 +73,8 @@ class DemotionCoordinator:
             run = self.start(Run(new_run_id(), app, book.version))
             for state in self.follow(run, follower):
                 run = state
-            if run.state is not RunState.STOPPED or follower.is_finished():
+            is_outdated = run.state is RunState.STOPPED and run.stopped_by is None
+            if not is_outdated or follower.is_finished():
                 return
 
     def start(self, run: Run) -> Run:
@@ -93,9 +96,7 @@ class DemotionCoordinator:
             current, since = found
             if current is None or current.id != run.id:
                 # Another run has begun, so this one has ended.
-                plan = self._runs.get_plan(run.id)
-                ended = None if plan is None else plan.ended
-                yield ended or run
+                yield self._runs.ended(run.id) or run
                 return
             run = current
             yield run

@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from services.member_level.demotion.run_store import Run, RunStore
+from services.member_level.demotion.run import Run
+from services.member_level.demotion.run_store import RunStore
 
 # How often the store is asked about a run that another instance carries out. The number of calls
 # that follow the run does not matter.

@@ -1,28 +1,65 @@
-"""The plans and the current run of a demotion, in the store that all instances share.
+"""The plans and runs of demotions, in the store that all instances share.
 
 There is one run at a time. Whichever instance holds the lease carries the run out and saves how
 far it came, so that another instance can continue where a crashed one stopped.
 """
 
-import json
 import secrets
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from services.store import keys
+from services.member_level.demotion.run import (
+    Plan,
+    Run,
+    RunState,
+    packed_details,
+    packed_ended,
+    packed_plan,
+    packed_run,
+    unpacked_plan,
+    unpacked_run,
+    with_details,
+)
+from services.store import deadline, keys
 from services.store.compare_and_set import CompareAndSet
 from services.store.scripts import NamedScript
 from services.store.store import Store
 
 PLAN_SECONDS = 86_400
 LEASE_MILLISECONDS = 5_000
+ENDED_KEPT = 100
 
+_READ = """
+local last = {}
+if count > 0 then last = redis.call('LRANGE', ended, 0, count - 1) end
+return { redis.call('GET', run) or '', redis.call('GET', details) or '', last }
+"""
+# `missing` is the run before, if a worker of an earlier release ended it: that one keeps no list.
+_START = """
+if (redis.call('GET', run) or '') ~= read then return 0 end
+if missing ~= '' then
+  redis.call('LPUSH', ended, missing)
+  redis.call('LTRIM', ended, 0, most - 1)
+end
+redis.call('SET', run, state)
+redis.call('SET', details, new_details)
+return 1
+"""
 # A worker that lost its lease must not overwrite the progress that its successor saved.
 _SAVE_PROGRESS = """
-if redis.call('GET', lease) ~= worker then return 0 end
+if redis.call('GET', lease) ~= worker then return false end
 redis.call('PEXPIRE', lease, milliseconds)
 redis.call('SET', run, state)
+return redis.call('GET', details) or ''
+"""
+_FINISH = """
+if redis.call('GET', lease) ~= worker then return 0 end
+redis.call('SET', run, state)
+redis.call('SET', details, new_details)
+redis.call('LPUSH', ended, final)
+redis.call('LTRIM', ended, 0, most - 1)
+if new_plan ~= '' then redis.call('SET', plan, new_plan, 'EX', plan_seconds) end
 return 1
 """
 _ACQUIRE_LEASE = """
@@ -34,60 +71,46 @@ return 1
 _RELEASE_LEASE = "if redis.call('GET', lease) == worker then return redis.call('DEL', lease) end"
 
 
-class RunState(StrEnum):
-    """The state of a run."""
-
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    """The rules changed during the run."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A demotion of all members. A run with a plan has the plan's id."""
-
-    id: str
-    app: str
-    rule_version: int
-    state: RunState = RunState.RUNNING
-    bucket: int = 0
-    """The bucket at which a worker continues."""
-    rounds: int = 0
-    """How many times all buckets have been processed."""
-    is_more: bool = False
-    """Whether a bucket of this round had more members than one step processes."""
-    users: int = 0
-    """Members re-evaluated so far; exact once the run has ended."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The permission to run a demotion that was counted in advance."""
-
-    id: str
-    app: str
-    rule_version: int
-    created: int
-    """Seconds since 1970."""
-    ended: Run | None = None
-    """The final state of its run."""
-
-
 class RunStore:
     """Every method raises redis.RedisError if the store is not available."""
 
-    def __init__(self, store: Store, lease_milliseconds: int = LEASE_MILLISECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease_milliseconds: int = LEASE_MILLISECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._lease = lease_milliseconds
-        self._compare_and_set = CompareAndSet(store)
+        self._now = now
+        self._details = CompareAndSet(store)
+        self._read = NamedScript(
+            store, _READ, keys="run details ended", arguments="count:int", writes=False
+        )
+        self._start = NamedScript(
+            store,
+            _START,
+            keys="run details ended",
+            arguments="read state new_details missing most:int",
+        )
         self._save_progress = NamedScript(
-            store, _SAVE_PROGRESS, keys="lease run", arguments="worker milliseconds state"
+            store, _SAVE_PROGRESS, keys="lease run details", arguments="worker milliseconds state"
+        )
+        self._finish = NamedScript(
+            store,
+            _FINISH,
+            keys="lease run details ended plan",
+            arguments="worker state new_details final most:int new_plan plan_seconds:int",
         )
         self._acquire_lease = NamedScript(
             store, _ACQUIRE_LEASE, keys="lease", arguments="worker milliseconds"
         )
         self._release_lease = NamedScript(store, _RELEASE_LEASE, keys="lease", arguments="worker")
+        self._keys = {
+            "run": keys.DEMOTION,
+            "details": keys.DEMOTION_DETAILS,
+            "ended": keys.ENDED_DEMOTIONS,
+        }
 
     @property
     def lease_seconds(self) -> float:
@@ -97,81 +120,129 @@ class RunStore:
     def create_plan(self, app: str, rule_version: int, now: float) -> Plan:
         """Creates a plan with an id that cannot be guessed."""
         plan = Plan(secrets.token_urlsafe(12), app, rule_version, int(now))
-        self._put_plan(plan)
+        self._store.set(keys.demotion_plan(plan.id), packed_plan(plan), ex=PLAN_SECONDS)
         return plan
 
     def get_plan(self, plan_id: str) -> Plan | None:
         packed = self._store.get(keys.demotion_plan(plan_id))
-        if packed is None:
-            return None
-        fields = json.loads(packed)
-        ended = fields.pop("ended")
-        return Plan(**fields, ended=None if ended is None else _run(ended))
+        return None if packed is None else unpacked_plan(packed)
 
     def current(self) -> Run | None:
         """The run in progress or, if there is none, the last one."""
-        packed = self._store.get(keys.DEMOTION)
-        return None if packed is None else _run(json.loads(packed))
+        _, run, _ = self._found(0)
+        return run
+
+    def runs(self, most: int) -> Sequence[Run]:
+        """The run in progress and the last ones that ended, newest first."""
+        _, run, ended = self._found(min(most, ENDED_KEPT))
+        if run is None or (ended and ended[0].id == run.id):
+            return ended
+        return [run, *ended][:most]
+
+    def ended(self, run_id: str) -> Run | None:
+        """The final state of a run; None if it has not ended or is no longer retained."""
+        found = next((run for run in self.runs(ENDED_KEPT + 1) if run.id == run_id), None)
+        if found is not None:
+            return None if found.state is RunState.RUNNING else found
+        plan = self.get_plan(run_id)
+        return None if plan is None else plan.ended
 
     def start(self, run: Run) -> Run:
         """Records the run unless one is in progress; returns the one that is now in progress."""
-        in_progress = run
+        run = replace(run, started=self._milliseconds())
+        while True:
+            deadline.require_time_left()
+            read, before, ended = self._found(1)
+            if before is not None and before.state is RunState.RUNNING:
+                return before
+            is_missing = before is not None and [each.id for each in ended] != [before.id]
+            if self._start(
+                self._keys,
+                read=read,
+                state=packed_run(run),
+                new_details=packed_details(run),
+                missing=packed_ended(before) if before is not None and is_missing else b"",
+                most=ENDED_KEPT,
+            ):
+                return run
 
-        def decide(packed: bytes | None) -> bytes | None:
-            nonlocal in_progress
-            found = None if packed is None else _run(json.loads(packed))
-            if found is not None and found.state is RunState.RUNNING:
-                in_progress = found
+    def stop(self, run_id: str, app: str) -> Run | None:
+        """Asks the worker to end the run, unless it has ended or was asked before.
+
+        Returns the run; None if it is neither in progress nor among the last ones that ended.
+        """
+        found: Run | None = None
+
+        def decide(_details: bytes | None) -> bytes | None:
+            nonlocal found
+            # Read after the details, which change when a run starts or ends: if that happens
+            # after this read, the details are not replaced and this is decided again.
+            run = self.current()
+            found = run if run is not None and run.id == run_id else None
+            if found is None or found.state is not RunState.RUNNING or found.stopped_by is not None:
                 return None
-            in_progress = run
-            return _packed(run)
+            found = replace(found, stopped_by=app)
+            return packed_details(found)
 
-        self._compare_and_set.change(keys.DEMOTION, decide)
-        return in_progress
+        self._details.change(keys.DEMOTION_DETAILS, decide)
+        if found is None:
+            found = next((run for run in self.runs(ENDED_KEPT + 1) if run.id == run_id), None)
+        return found
 
     def acquire_lease(self, worker: str) -> bool:
         """Acquires the lease; False if another worker holds it."""
         lease = keys.DEMOTION_LEASE
         return bool(self._acquire_lease(lease=lease, worker=worker, milliseconds=self._lease))
 
-    def save_progress(self, worker: str, run: Run) -> bool:
-        """Saves the state of the run and renews the lease; False if the lease was lost."""
-        saved = self._save_progress(
+    def save_progress(self, worker: str, run: Run) -> Run | None:
+        """Saves the state of the run and renews the lease; None if the lease was lost.
+
+        Returns the run with `stopped_by` if it is to be stopped.
+        """
+        details = self._save_progress(
+            self._keys,
             lease=keys.DEMOTION_LEASE,
-            run=keys.DEMOTION,
             worker=worker,
             milliseconds=self._lease,
-            state=_packed(run),
+            state=packed_run(run),
         )
-        return bool(saved)
+        return None if details is None else with_details(run, details)
 
-    def finish(self, worker: str, run: Run) -> bool:
-        """Saves the final state, also in the run's plan; False if the lease was lost."""
+    def finish(self, worker: str, run: Run) -> Run | None:
+        """Saves the final state: as the last run, among those that ended, and in the run's plan.
+
+        Returns the run with its end; None if the lease was lost.
+        """
+        run = replace(run, ended=self._milliseconds())
         plan = self.get_plan(run.id)
-        if not self.save_progress(worker, run):
-            return False
-        if plan is not None:
-            self._put_plan(replace(plan, ended=run))
-        return True
+        finished = self._finish(
+            self._keys,
+            lease=keys.DEMOTION_LEASE,
+            plan=keys.demotion_plan(run.id),
+            worker=worker,
+            state=packed_run(run),
+            new_details=packed_details(run),
+            final=packed_ended(run),
+            most=ENDED_KEPT,
+            new_plan=b"" if plan is None else packed_plan(replace(plan, ended=run)),
+            plan_seconds=PLAN_SECONDS,
+        )
+        return run if finished else None
 
     def release_lease(self, worker: str) -> None:
         """Gives up the lease, so that the next worker does not have to wait until it expires."""
         self._release_lease(lease=keys.DEMOTION_LEASE, worker=worker)
 
-    def _put_plan(self, plan: Plan) -> None:
-        document = json.dumps(asdict(plan))
-        self._store.set(keys.demotion_plan(plan.id), document, ex=PLAN_SECONDS)
+    def _found(self, count: int) -> tuple[bytes, Run | None, Sequence[Run]]:
+        """The document of the current run, the run, and the last ones that ended."""
+        read, details, ended = self._read(self._keys, count=count)
+        run = with_details(unpacked_run(read), details) if read else None
+        return read, run, [unpacked_run(each) for each in ended]
+
+    def _milliseconds(self) -> int:
+        return int(self._now() * 1_000)
 
 
 def new_run_id() -> str:
     """The id of a run without a plan."""
     return secrets.token_urlsafe(12)
-
-
-def _packed(run: Run) -> bytes:
-    return json.dumps(asdict(run)).encode()
-
-
-def _run(fields: dict[str, object]) -> Run:
-    build: Callable[..., Run] = Run
-    return build(**{**fields, "state": RunState(str(fields["state"]))})

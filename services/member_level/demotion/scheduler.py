@@ -8,7 +8,8 @@ import redis
 import structlog
 
 from services.member_level.demotion.coordinator import DemotionCoordinator
-from services.member_level.demotion.run_store import Run, new_run_id
+from services.member_level.demotion.run import Run
+from services.member_level.demotion.run_store import new_run_id
 from services.member_level.demotion.schedule import Schedule
 from services.rules.rule_book import RuleBook
 from services.store import keys

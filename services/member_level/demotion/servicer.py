@@ -1,4 +1,4 @@
-"""The RPCs of the Demotion service: plan a demotion, run it, and list the members at risk."""
+"""The RPCs of the Demotion service: plan, run and stop a demotion, and list the members at risk."""
 
 import random
 import time
@@ -13,7 +13,9 @@ from levelgate.member.v1.demotion_pb2_grpc import DemotionServicer
 from services.member_level import failures, preview
 from services.member_level.demotion.at_risk import AtRiskPages
 from services.member_level.demotion.coordinator import DemotionCoordinator
-from services.member_level.demotion.run_store import Plan, Run, RunState, RunStore
+from services.member_level.demotion.messages import progress_message, run_message
+from services.member_level.demotion.run import Plan, Run, RunState
+from services.member_level.demotion.run_store import RunStore
 from services.member_level.messages import SUCCESS, move_message
 from services.member_level.preview import Preview
 from services.rules.ladder import Ladder
@@ -26,13 +28,8 @@ from services.user_state.indexes import BUCKETS_AT_A_TIME, Counted, Span
 from services.user_state.record import Record
 
 _DEFAULT_SAMPLE_SIZE = 10
+_DEFAULT_RUNS = 20
 _DEFAULT_PAGE_SIZE = 100
-
-_STATES = {
-    RunState.RUNNING: pb.RunDemotionResponse.STATE_RUNNING,
-    RunState.DONE: pb.RunDemotionResponse.STATE_DONE,
-    RunState.STOPPED: pb.RunDemotionResponse.STATE_STOPPED,
-}
 
 
 class Demotion(DemotionServicer):
@@ -84,13 +81,35 @@ class Demotion(DemotionServicer):
         sent: pb.RunDemotionResponse | None = None
         for state in self._demotions.follow(run, follower):
             run = state
-            progress = self._progress(run)
+            progress = progress_message(run, self._bulk.buckets)
             if progress != sent:
                 yield progress
                 sent = progress
         if run.state is RunState.RUNNING and follower.is_finished() and not follower.has_left:
             # The caller can call again: another instance continues with the same run.
             raise failures.shutting_down()
+
+    def StartDemotion(
+        self, request: pb.StartDemotionRequest, _context: grpc.ServicerContext
+    ) -> pb.StartDemotionResponse:
+        rate = request.rate if request.HasField("rate") else None
+        run = self._started(self._plan(request.plan_id), rate)
+        return pb.StartDemotionResponse(code=SUCCESS, data=self._run_message(run))
+
+    def StopDemotion(
+        self, request: pb.StopDemotionRequest, _context: grpc.ServicerContext
+    ) -> pb.StopDemotionResponse:
+        run = self._runs.stop(request.run_id, current_app())
+        if run is None:
+            raise failures.run_not_found()
+        return pb.StopDemotionResponse(code=SUCCESS, data=self._run_message(run))
+
+    def ListDemotionRuns(
+        self, request: pb.ListDemotionRunsRequest, _context: grpc.ServicerContext
+    ) -> pb.ListDemotionRunsResponse:
+        size = request.page_size if request.HasField("page_size") else _DEFAULT_RUNS
+        data = pb.DemotionRuns(runs=map(self._run_message, self._runs.runs(size)))
+        return pb.ListDemotionRunsResponse(code=SUCCESS, data=data)
 
     def ListAtRisk(
         self, request: pb.ListAtRiskRequest, context: grpc.ServicerContext
@@ -112,24 +131,21 @@ class Demotion(DemotionServicer):
             raise failures.plan_not_found()
         return plan
 
-    def _started(self, plan: Plan) -> Run:
+    def _started(self, plan: Plan, rate: int | None = None) -> Run:
         if plan.ended is not None:
-            return plan.ended
+            return self._runs.ended(plan.id) or plan.ended
         current = self._runs.current()
         if current is not None and current.id == plan.id:
             return current
         if plan.rule_version != self._rules.book().version:
             raise failures.plan_stale()
-        run = self._demotions.start(Run(plan.id, plan.app, plan.rule_version))
+        run = self._demotions.start(Run(plan.id, plan.app, plan.rule_version, rate=rate))
         if run.id != plan.id:
             raise failures.demotion_running()
         return run
 
-    def _progress(self, run: Run) -> pb.RunDemotionResponse:
-        """In the first round the percentage follows the buckets; 100 is kept for the end."""
-        processed = 99 if run.rounds else 100 * run.bucket // self._bulk.buckets.count
-        percent = min(processed, 99) if run.state is RunState.RUNNING else 100
-        return pb.RunDemotionResponse(state=_STATES[run.state], members=run.users, percent=percent)
+    def _run_message(self, run: Run) -> pb.DemotionRun:
+        return run_message(run, self._bulk.buckets)
 
     def _sample(
         self,

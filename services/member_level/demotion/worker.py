@@ -14,7 +14,7 @@ import redis
 import structlog
 
 from services.member_level.demotion.progress import RunProgress
-from services.member_level.demotion.run_store import Run, RunState
+from services.member_level.demotion.run import Run, RunState
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
 from services.user_state.bulk import BATCH, DEMOTED_AT_A_TIME, BulkUsers
@@ -26,7 +26,10 @@ _SAVE_SECONDS = 0.25
 
 
 class DemotionWorker:
-    """`rate` limits how many members are re-evaluated per second; 0 means no limit."""
+    """`rate` limits how many members are re-evaluated per second; 0 means no limit.
+
+    A run may have a rate of its own; the lower one counts.
+    """
 
     def __init__(
         self,
@@ -95,7 +98,7 @@ class DemotionWorker:
     def _continue(self, run: Run) -> Run | None:
         """Works until progress has to be saved; None if another worker has taken over."""
         book = self._rules.book()
-        if book.version != run.rule_version:
+        if run.stopped_by is not None or book.version != run.rule_version:
             return self._end(replace(run, state=RunState.STOPPED))
         falling = book.demotion_thresholds
         save_at = time.monotonic() + _SAVE_SECONDS
@@ -111,8 +114,8 @@ class DemotionWorker:
                 users=run.users + members,
                 is_more=run.is_more or any(each.now == BATCH for each in demoted),
             )
-            if self._rate and members:
-                return self._wait(run, members / self._rate)
+            if members and (rates := [rate for rate in (self._rate, run.rate) if rate]):
+                return self._wait(run, members / min(rates))
             if time.monotonic() >= save_at or self._stopping.is_set():
                 return self._save(run)
         if run.is_more:
@@ -122,24 +125,30 @@ class DemotionWorker:
     def _wait(self, run: Run, seconds: float) -> Run | None:
         """Waits to respect the rate, and keeps the lease meanwhile."""
         saved = self._save(run)
-        while saved and seconds > 0 and not self._stopping.wait(min(seconds, _POLL_SECONDS)):
+        while saved is not None and saved.stopped_by is None and seconds > 0:
+            if self._stopping.wait(min(seconds, _POLL_SECONDS)):
+                break
             seconds -= _POLL_SECONDS
             saved = self._save(run)
         return saved
 
     def _save(self, run: Run) -> Run | None:
         since = time.monotonic()
-        if not self._runs.save_progress(self._name, run):
+        saved = self._runs.save_progress(self._name, run)
+        if saved is None:
             return None
         self._leased_until = since + self._runs.lease_seconds
-        self._progress.publish(run, since)
-        return run
+        self._progress.publish(saved, since)
+        return saved
 
     def _end(self, run: Run) -> Run | None:
-        ended = replace(run, users=self._bulk.demoted_by(run.id))
+        # The buckets also count what a crashed worker did not save, but only for a day, and a run
+        # with a low rate may take longer.
+        ended = replace(run, users=max(run.users, self._bulk.demoted_by(run.id)))
         since = time.monotonic()
-        if not self._runs.finish(self._name, ended):
+        finished = self._runs.finish(self._name, ended)
+        if finished is None:
             return None
-        self._progress.publish(ended, since)
+        self._progress.publish(finished, since)
         self._log.info("demotion ended", state=ended.state.value, users=ended.users)
-        return ended
+        return finished

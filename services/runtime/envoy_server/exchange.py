@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from levelgate.access.v1.reason_pb2 import REASON_DEADLINE_EXCEEDED
-from services.runtime.call import Call, CallContext
+from services.runtime.call import SPELLINGS, Call, CallContext
 from services.runtime.envoy_server.wire import (
     PREFIX,
     framed,
@@ -57,6 +57,7 @@ class Exchange:
             first("x-request-id") or "",
             [part for value in headers.get("authorization", ()) for part in value.split(",")],
             seconds_left,
+            first(SPELLINGS) or "",
         )
         self._encoding = first("grpc-encoding")
         self._receive = receive

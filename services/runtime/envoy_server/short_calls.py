@@ -73,5 +73,6 @@ def _call_of(environ: Environ) -> tuple[Call, CallContext]:
         # WSGI joins repeated headers with commas, and no token contains a comma.
         () if authorization is None else authorization.split(","),
         seconds_left,
+        environ.get("HTTP_X_LEVELGATE_SPELLINGS", ""),
     )
     return call, CallContext(seconds_left)

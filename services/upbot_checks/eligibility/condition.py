@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from services.rules.ladder import Ladder
 from services.upbot_checks.compare import Comparison
-from services.upbot_checks.fact import NO_FACT, GameFact, GameKey, Star
+from services.user_facts.fact import NO_FACT, GameFact, GameKey, Star
 
 
 class Snapshot(NamedTuple):
@@ -185,7 +185,7 @@ def points_needed(condition: Condition, level: int | None, ladder: Ladder) -> in
     None if the condition is not about the level, or if no rule gives such a level. Points only
     ever raise a level, so levels below the user's own are not considered.
     """
-    higher = [rule for rule in ladder.rules if level is None or rule.level > level]
+    higher = ladder.rules if level is None else ladder.above(level)
     match condition:
         case LevelIn(levels):
             totals = [rule.down_point for rule in higher if rule.level in levels]

@@ -16,8 +16,8 @@ from services.upbot_checks.eligibility.condition import (
     Not,
     Points,
 )
-from services.upbot_checks.fact import DEVICES, Star
 from services.upbot_checks.game_keys import game_key
+from services.user_facts.fact import DEVICES, Star
 
 
 def parse_condition(message: pb.Condition) -> Condition:

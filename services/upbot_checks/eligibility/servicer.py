@@ -1,4 +1,4 @@
-"""The RPCs of the Eligibility service: conditions on one user or on many."""
+"""The RPCs of the Eligibility service; audience.py has those that find users."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,6 +12,7 @@ from services.runtime.call import Context
 from services.runtime.cancellation import require_caller
 from services.runtime.errors import Failure, Violation, invalid
 from services.runtime.validation import Validator
+from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.condition import Condition, Snapshot
 from services.upbot_checks.eligibility.explanations import Explanations
 from services.upbot_checks.eligibility.limits import MOST_VALUES_OF_ONE, require_within_limits
@@ -28,10 +29,13 @@ _USERS_BETWEEN_CHECKS = 100
 class Eligibility(EligibilityServicer):
     """Implements levelgate.upbot.v1.Eligibility. An unknown user is not an error."""
 
-    def __init__(self, snapshots: Snapshots, rules: RuleBook, validator: Validator) -> None:
+    def __init__(
+        self, snapshots: Snapshots, rules: RuleBook, validator: Validator, audience: Audience
+    ) -> None:
         self._snapshots = snapshots
         self._rules = rules
         self._validator = validator
+        self._audience = audience
 
     def Check(
         self, request: pb.EligibilityCheckRequest, context: grpc.ServicerContext
@@ -69,6 +73,21 @@ class Eligibility(EligibilityServicer):
             response = pb.EligibilityStreamCheckResponse()
             self._batch(request, condition, context, response.data)
             yield response
+
+    def FindUsers(
+        self, request: pb.FindUsersRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.FindUsersResponse]:
+        return self._audience.stream(request, context)
+
+    def FindUsersPage(
+        self, request: pb.FindUsersPageRequest, context: grpc.ServicerContext
+    ) -> pb.FindUsersPageResponse:
+        return self._audience.page(request, context)
+
+    def CountUsers(
+        self, request: pb.CountUsersRequest, context: grpc.ServicerContext
+    ) -> pb.CountUsersResponse:
+        return self._audience.count(request, context)
 
     def _batch(
         self,

@@ -6,7 +6,7 @@ from services.store.batches import batched
 from services.store.keys import Buckets
 from services.store.reads import Reads
 from services.upbot_checks.eligibility.condition import Needs, Snapshot
-from services.upbot_checks.fact_store import game_field, star_field, unpack_fact
+from services.user_facts.fact_store import game_field, star_field, unpack_fact
 from services.user_state.record import unpack
 
 # Read in one round trip; more would delay the checks of other callers.

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pytest
 from playwright.sync_api import Locator, expect
 
-from operations.commands.demo import RULES
+from operations.commands.demo import POINTS, RULES
 from services.rules.ladder import Ladder, Rule
 from services.rules.rule_book import Book, RuleBook
+from services.user_state.state import UserState
 from tests.console.manager.pages import Console
+from tests.support.levels import BUCKETS
 
 # A right-to-left override, which would turn around the text that follows it.
 OVERRIDE = "\u202e"
@@ -53,6 +55,19 @@ def test_the_picture_shows_bands_gaps_members_and_icons(console: Console) -> Non
     box = page.locator(".band").last.bounding_box()
     assert box is not None
     assert box["width"] > 60
+
+
+def test_without_members_the_picture_has_empty_bars(console: Console) -> None:
+    users = UserState(console.stack.store, BUCKETS)
+    for user in POINTS:
+        users.delete(user)
+    console.page.reload()
+    console.sign_in()
+    expect(console.page.locator(".bar")).to_have_text(["0"] * 5)
+    console.open("members")
+    console.field("Id, or its beginning").fill("j")
+    console.button("Search").click()
+    expect(console.main).to_contain_text("Members found: 0.")
 
 
 def test_a_boundary_is_dragged_with_the_pointer(console: Console) -> None:

@@ -252,7 +252,9 @@ class StartDemotionRequest(_message.Message):
     plan_id: _builtins.str
     """The plan_id that PlanDemotion returned."""
     rate: _builtins.int
-    """The most members to re-evaluate in a second: 1..100000; if absent, as many as the service allows."""
+    """The most members to re-evaluate in a second, on average: 1..100000; if absent, as many as the
+    service allows. A run re-evaluates up to 160 members in one step, and then waits.
+    """
     def __init__(
         self,
         *,
@@ -436,7 +438,9 @@ class DemotionRun(_message.Message):
     rule_version: _builtins.int
     """The version of the rules that the run applies."""
     app: _builtins.str
-    """The app that started the run; "" for a run of the schedule."""
+    """The app that started the run; "schedule" for a run of the schedule, and "" for a call without a
+    token, in an open family.
+    """
     stopped_by: _builtins.str
     """The app that stopped the run; absent if nobody did."""
     rate: _builtins.int

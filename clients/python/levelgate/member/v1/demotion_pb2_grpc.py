@@ -93,9 +93,9 @@ class DemotionServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartDemotion(self, request, context):
-        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
-        the end, returns the same run. `rate` limits this run; the service's own limit
-        (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also
+        after the end, returns the same run. `rate` limits this run; the service's own limit
+        (MEMBER_LEVEL_DEMOTION_RATE) applies as well, so the lower one counts.
         NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
         RunDemotion.
         """
@@ -104,8 +104,10 @@ class DemotionServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopDemotion(self, request, context):
-        """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
-        run that has ended, nothing changes.
+        """POST /leveldown/stop: stops a run, also one that another app or the schedule started. Members
+        that it has re-evaluated keep their new level. The reply may show the run still in progress,
+        with stopped_by: it ends within about a second or, if the instance that carries it out has just
+        crashed, as soon as another one takes its place. For a run that has ended, nothing changes.
         NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -47,15 +47,17 @@ class DemotionStub:
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
     StartDemotion: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.StartDemotionRequest, _demotion_pb2.StartDemotionResponse]
-    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
-    the end, returns the same run. `rate` limits this run; the service's own limit
-    (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also
+    after the end, returns the same run. `rate` limits this run; the service's own limit
+    (MEMBER_LEVEL_DEMOTION_RATE) applies as well, so the lower one counts.
     NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
     RunDemotion.
     """
     StopDemotion: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.StopDemotionRequest, _demotion_pb2.StopDemotionResponse]
-    """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
-    run that has ended, nothing changes.
+    """POST /leveldown/stop: stops a run, also one that another app or the schedule started. Members
+    that it has re-evaluated keep their new level. The reply may show the run still in progress,
+    with stopped_by: it ends within about a second or, if the instance that carries it out has just
+    crashed, as soon as another one takes its place. For a run that has ended, nothing changes.
     NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
     """
     ListDemotionRuns: _grpc.UnaryUnaryMultiCallable[_demotion_pb2.ListDemotionRunsRequest, _demotion_pb2.ListDemotionRunsResponse]
@@ -87,15 +89,17 @@ class DemotionAsyncStub(DemotionStub):
     FAILED_PRECONDITION / DEMOTION_RUNNING: another run is in progress.
     """
     StartDemotion: _aio.UnaryUnaryMultiCallable[_demotion_pb2.StartDemotionRequest, _demotion_pb2.StartDemotionResponse]  # type: ignore[assignment]
-    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
-    the end, returns the same run. `rate` limits this run; the service's own limit
-    (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+    """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also
+    after the end, returns the same run. `rate` limits this run; the service's own limit
+    (MEMBER_LEVEL_DEMOTION_RATE) applies as well, so the lower one counts.
     NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
     RunDemotion.
     """
     StopDemotion: _aio.UnaryUnaryMultiCallable[_demotion_pb2.StopDemotionRequest, _demotion_pb2.StopDemotionResponse]  # type: ignore[assignment]
-    """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
-    run that has ended, nothing changes.
+    """POST /leveldown/stop: stops a run, also one that another app or the schedule started. Members
+    that it has re-evaluated keep their new level. The reply may show the run still in progress,
+    with stopped_by: it ends within about a second or, if the instance that carries it out has just
+    crashed, as soon as another one takes its place. For a run that has ended, nothing changes.
     NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
     """
     ListDemotionRuns: _aio.UnaryUnaryMultiCallable[_demotion_pb2.ListDemotionRunsRequest, _demotion_pb2.ListDemotionRunsResponse]  # type: ignore[assignment]
@@ -142,9 +146,9 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.StartDemotionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_demotion_pb2.StartDemotionResponse, _abc.Awaitable[_demotion_pb2.StartDemotionResponse]]:
-        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also after
-        the end, returns the same run. `rate` limits this run; the service's own limit
-        (MEMBER_LEVEL_DEMOTION_RATE) applies as well.
+        """POST /leveldown/run: starts the run of a plan and returns at once. Repeating the call, also
+        after the end, returns the same run. `rate` limits this run; the service's own limit
+        (MEMBER_LEVEL_DEMOTION_RATE) applies as well, so the lower one counts.
         NOT_FOUND / PLAN_NOT_FOUND, FAILED_PRECONDITION / PLAN_STALE, DEMOTION_RUNNING: as in
         RunDemotion.
         """
@@ -155,8 +159,10 @@ class DemotionServicer(metaclass=_abc_1.ABCMeta):
         request: _demotion_pb2.StopDemotionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_demotion_pb2.StopDemotionResponse, _abc.Awaitable[_demotion_pb2.StopDemotionResponse]]:
-        """POST /leveldown/stop: stops a run. Members that it has re-evaluated keep their new level. For a
-        run that has ended, nothing changes.
+        """POST /leveldown/stop: stops a run, also one that another app or the schedule started. Members
+        that it has re-evaluated keep their new level. The reply may show the run still in progress,
+        with stopped_by: it ends within about a second or, if the instance that carries it out has just
+        crashed, as soon as another one takes its place. For a run that has ended, nothing changes.
         NOT_FOUND / RUN_NOT_FOUND: the run is neither in progress nor among the last 100.
         """
 

@@ -135,7 +135,7 @@ class ListMembersRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of members on a page: 1..1000; the default is 100."""
     cursor: _builtins.str
-    """The next_cursor of the previous page; empty for the first page."""
+    """The next_cursor of the previous page, whose level was the same; empty for the first page."""
     def __init__(
         self,
         *,
@@ -254,7 +254,7 @@ class SearchMembersRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of members on a page: 1..100; the default is 20."""
     cursor: _builtins.str
-    """The next_cursor of the previous page; empty for the first page."""
+    """The next_cursor of the previous page, whose prefix was the same; empty for the first page."""
     def __init__(
         self,
         *,
@@ -420,7 +420,7 @@ class MemberSummary(_message.Message):
 
     @_builtins.property
     def facts(self) -> Global___MemberFacts:
-        """At most 100 of the facts that upbot_checks knows."""
+        """At most 100 of the facts that upbot_checks checks."""
 
     def __init__(
         self,
@@ -462,7 +462,9 @@ class Demotable(_message.Message):
     the protection of a manual level has ended.
     """
     earned_level: _builtins.int
-    """The level that the points earn: what a demotion would give. Absent if there are no rules."""
+    """The level that the points earn. A demotion never raises a level: it gives this one only if it
+    is lower. Absent if there are no rules.
+    """
     margin: _builtins.int
     """How many points the member can lose and still keep the level; -1 if the next demotion lowers
     it. Absent for a manual level, and if there are no rules.

@@ -82,7 +82,8 @@ class MembersServicer:
     def SearchMembers(self, request, context):
         """GET /members/search?prefix=abc: returns the members whose id begins with the prefix; the member
         with exactly this id comes first. The search visits all members, part by part: a page may have
-        few members, or none, although later pages have some.
+        few members, or none, although later pages have some. Members who change meanwhile may be
+        missing or appear twice.
         INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,7 +45,8 @@ class MembersStub:
     SearchMembers: _grpc.UnaryUnaryMultiCallable[_members_pb2.SearchMembersRequest, _members_pb2.SearchMembersResponse]
     """GET /members/search?prefix=abc: returns the members whose id begins with the prefix; the member
     with exactly this id comes first. The search visits all members, part by part: a page may have
-    few members, or none, although later pages have some.
+    few members, or none, although later pages have some. Members who change meanwhile may be
+    missing or appear twice.
     INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
     """
     GetMember: _grpc.UnaryUnaryMultiCallable[_members_pb2.GetMemberRequest, _members_pb2.GetMemberResponse]
@@ -70,7 +71,8 @@ class MembersAsyncStub(MembersStub):
     SearchMembers: _aio.UnaryUnaryMultiCallable[_members_pb2.SearchMembersRequest, _members_pb2.SearchMembersResponse]  # type: ignore[assignment]
     """GET /members/search?prefix=abc: returns the members whose id begins with the prefix; the member
     with exactly this id comes first. The search visits all members, part by part: a page may have
-    few members, or none, although later pages have some.
+    few members, or none, although later pages have some. Members who change meanwhile may be
+    missing or appear twice.
     INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
     """
     GetMember: _aio.UnaryUnaryMultiCallable[_members_pb2.GetMemberRequest, _members_pb2.GetMemberResponse]  # type: ignore[assignment]
@@ -110,7 +112,8 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_members_pb2.SearchMembersResponse, _abc.Awaitable[_members_pb2.SearchMembersResponse]]:
         """GET /members/search?prefix=abc: returns the members whose id begins with the prefix; the member
         with exactly this id comes first. The search visits all members, part by part: a page may have
-        few members, or none, although later pages have some.
+        few members, or none, although later pages have some. Members who change meanwhile may be
+        missing or appear twice.
         INVALID_ARGUMENT / CURSOR_INVALID: the cursor was not returned by this call.
         """
 

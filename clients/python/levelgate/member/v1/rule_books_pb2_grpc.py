@@ -83,9 +83,10 @@ class RuleBooksServicer:
     def RestoreRules(self, request, context):
         """POST /vipBiz/restore: replaces the rules by those of an earlier version, as a new version, if
         the rules still have the expected version. Names and pictures are those of the earlier version;
-        a level that has a rule now keeps the rule's id, and another level gets a new id.
+        a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
+        are those already, nothing changes, whatever the expected version.
         NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-        ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+        ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

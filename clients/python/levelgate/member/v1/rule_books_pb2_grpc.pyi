@@ -52,9 +52,10 @@ class RuleBooksStub:
     RestoreRules: _grpc.UnaryUnaryMultiCallable[_rule_books_pb2.RestoreRulesRequest, _rule_books_pb2.RestoreRulesResponse]
     """POST /vipBiz/restore: replaces the rules by those of an earlier version, as a new version, if
     the rules still have the expected version. Names and pictures are those of the earlier version;
-    a level that has a rule now keeps the rule's id, and another level gets a new id.
+    a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
+    are those already, nothing changes, whatever the expected version.
     NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-    ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+    ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
     """
 
 @_typing.type_check_only
@@ -81,9 +82,10 @@ class RuleBooksAsyncStub(RuleBooksStub):
     RestoreRules: _aio.UnaryUnaryMultiCallable[_rule_books_pb2.RestoreRulesRequest, _rule_books_pb2.RestoreRulesResponse]  # type: ignore[assignment]
     """POST /vipBiz/restore: replaces the rules by those of an earlier version, as a new version, if
     the rules still have the expected version. Names and pictures are those of the earlier version;
-    a level that has a rule now keeps the rule's id, and another level gets a new id.
+    a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
+    are those already, nothing changes, whatever the expected version.
     NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-    ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+    ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
     """
 
 class RuleBooksServicer(metaclass=_abc_1.ABCMeta):
@@ -125,9 +127,10 @@ class RuleBooksServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_rule_books_pb2.RestoreRulesResponse, _abc.Awaitable[_rule_books_pb2.RestoreRulesResponse]]:
         """POST /vipBiz/restore: replaces the rules by those of an earlier version, as a new version, if
         the rules still have the expected version. Names and pictures are those of the earlier version;
-        a level that has a rule now keeps the rule's id, and another level gets a new id.
+        a level that has a rule now keeps the rule's id, and another level gets a new id. If the rules
+        are those already, nothing changes, whatever the expected version.
         NOT_FOUND / RULE_VERSION_NOT_FOUND: the version does not exist, or is no longer retained.
-        ABORTED / RULE_VERSION_MISMATCH: as in ReplaceRules.
+        ABORTED / RULE_VERSION_MISMATCH, FAILED_PRECONDITION / LIMIT_REACHED: as in ReplaceRules.
         """
 
 def add_RuleBooksServicer_to_server(servicer: RuleBooksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
