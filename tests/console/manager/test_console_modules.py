@@ -46,7 +46,7 @@ def _accepts(rules: list[tuple[int, int, int]]) -> bool:
 def test_the_form_finds_problems_exactly_where_the_ladder_has_conflicts(page: Page) -> None:
     batch: list[list[tuple[int, int, int]]] = []
 
-    @settings(max_examples=1_500, database=None, derandomize=True)
+    @settings(max_examples=600, database=None, derandomize=True)
     @given(RULES)
     def collect(rules: list[tuple[int, int, int]]) -> None:
         batch.append(rules)
@@ -70,7 +70,7 @@ def test_the_form_finds_problems_exactly_where_the_ladder_has_conflicts(page: Pa
         if (count == 0) != _accepts(rules)
     ]
     assert wrong == []
-    assert 50 < sum(count == 0 for count in counts) < len(counts) - 50
+    assert 20 < sum(count == 0 for count in counts) < len(counts) - 20
 
 
 @pytest.mark.parametrize(

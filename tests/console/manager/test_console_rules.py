@@ -84,27 +84,30 @@ def test_a_boundary_is_dragged_with_the_pointer(console: Console) -> None:
     assert _row(console, 1).get_by_label("From points").input_value() == str(moved)
 
 
-@pytest.mark.parametrize(
-    ("name", "keys", "points"),
-    [
-        ("End of level 0, Start of level 1", ["ArrowRight"], 501),
-        ("End of level 0, Start of level 1", ["ArrowLeft", "ArrowDown"], 498),
-        ("End of level 0, Start of level 1", ["PageUp"], 525),
-        ("End of level 0, Start of level 1", ["End"], 799),
-        ("End of level 0, Start of level 1", ["Home"], 1),
-        ("End of level 3", ["End"], 3000),
-        ("Start of level 5", ["Home"], 2000),
-        ("End of level 5", ["PageUp"], 5250),
-    ],
-)
-def test_a_boundary_is_moved_with_the_keyboard(
-    console: Console, name: str, keys: list[str], points: int
-) -> None:
-    handle = _boundary(console, name)
-    handle.focus()
-    for key in keys:
-        console.page.keyboard.press(key)
-    expect(console.page.locator(f'[role=slider][aria-valuenow="{points}"]')).to_have_count(1)
+BETWEEN = "End of level 0, Start of level 1"
+# The boundary, the keys that are pressed on it, and where it is then.
+MOVES = [
+    (BETWEEN, ["ArrowRight"], 501),
+    (BETWEEN, ["ArrowLeft", "ArrowDown"], 498),
+    (BETWEEN, ["PageUp"], 525),
+    (BETWEEN, ["End"], 799),
+    (BETWEEN, ["Home"], 1),
+    ("End of level 3", ["End"], 3000),
+    ("Start of level 5", ["Home"], 2000),
+    ("End of level 5", ["PageUp"], 5250),
+]
+
+
+def test_boundaries_are_moved_with_the_keyboard(console: Console) -> None:
+    for name, keys, points in MOVES:
+        _boundary(console, name).focus()
+        for key in keys:
+            console.page.keyboard.press(key)
+        moved = console.page.locator(f'[role=slider][aria-valuenow="{points}"]')
+        expect(moved, name).to_have_count(1)
+        console.button("Discard the draft").click()
+        console.confirm("Discard the draft")
+        expect(console.button("Discard the draft")).to_have_count(0)
 
 
 def test_what_was_previewed_is_what_is_saved(console: Console) -> None:

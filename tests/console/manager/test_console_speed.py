@@ -11,13 +11,13 @@ from tests.support.running import RunningStack
 
 MOST_COMPRESSED = 150_000
 FIRST_VIEW_MS = 1_000
-ATTEMPTS = 5
+ATTEMPTS = 3
 # A frame that takes longer is seen as a jerk.
 SMOOTH_MS = 50
 SCROLL = """async () => {
   const frames = [];
   let before = performance.now();
-  for (let at = 0; at < document.documentElement.scrollHeight; at += 400) {
+  for (let at = 0; at < document.documentElement.scrollHeight; at += 800) {
     scrollTo(0, at);
     await new Promise(requestAnimationFrame);
     frames.push(performance.now() - before);
@@ -57,5 +57,5 @@ def test_a_list_of_a_thousand_members_scrolls_smoothly(console: Console) -> None
         expect(rows).to_have_count(shown)
     # The best of several, because other processes also take processors; of it, nine of ten frames.
     best = min((console.page.evaluate(SCROLL) for _ in range(ATTEMPTS)), key=sum)
-    assert len(best) > 50
+    assert len(best) > 40
     assert best[len(best) * 9 // 10] <= SMOOTH_MS, best
