@@ -1,5 +1,7 @@
 """Every screen in both languages and on a phone, with the keyboard alone, and for axe-core."""
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -75,6 +77,20 @@ def test_the_shop_is_shown_as_a_member_sees_it(console: Console) -> None:
     expect(console.main).to_contain_text("Joe: 第一")
     expect(console.main.locator("tbody tr")).to_have_count(2)
     expect(console.main).to_contain_text("buys 测试商品")
+
+
+def test_of_two_questions_only_the_newest_answer_is_shown(console: Console) -> None:
+    console.open("shop")
+    expect(console.main.locator("tbody tr")).not_to_have_count(0)
+    held = console.hold(re.compile("i=7"))
+    for shop in ("7", "8"):
+        console.field("Shop").fill(shop)
+        console.button("Show").click()
+    expect(console.main).to_contain_text("八号店")
+    with console.page.expect_response(re.compile("i=7")) as late:
+        held[0].continue_()
+    late.value.finished()
+    expect(console.main).to_contain_text("八号店")
 
 
 def test_the_apps_are_listed_without_secrets(console: Console) -> None:
