@@ -4,7 +4,7 @@ From protos/: the Python stubs in clients/python/, the descriptor set that Envoy
 the fields that its Lua checks, and the table of routes in docs/. From the classes of the settings:
 their table in docs/. From the error catalogue: the table that the gateway's Lua reads, a page in
 docs/, a table in README.md and the comments of reason.proto. From all of them and the contract
-cases: the OpenAPI document. All of it is committed, so that a
+cases: the OpenAPI document, in English and Chinese. All of it is committed, so that a
 clone and an image need no compiler; `make check` fails if a file differs from what this run writes.
 """
 
@@ -22,6 +22,7 @@ from grpc_tools import protoc
 from services.runtime.error_lua import error_table
 from tools.errors_page import errors_page, with_comments, with_table
 from tools.fields import field_module
+from tools.openapi.chinese import TranslationError, in_chinese, read_table
 from tools.openapi.document import as_text, openapi
 from tools.routes import read_routes, route_table
 
@@ -34,6 +35,7 @@ DESCRIPTORS = Path("gateway/levelgate.binpb")
 FIELDS = Path("gateway/lua/fields.lua")
 ROUTES = Path("docs/routes.md")
 OPENAPI = Path("gateway/web/openapi.json")
+OPENAPI_IN_CHINESE = Path("gateway/web/openapi.zh.json")
 SETTINGS = Path("docs/settings.md")
 ERROR_TABLE = Path("gateway/lua/error_table.lua")
 ERRORS = Path("docs/errors.md")
@@ -120,7 +122,16 @@ def write_all_but_settings(root: Path) -> None:
     descriptors = (root / DESCRIPTORS).read_bytes()
     write(root / FIELDS, field_module(descriptors))
     write(root / ROUTES, route_table(read_routes(descriptors)))
-    write(root / OPENAPI, as_text(openapi(image_with_comments())))
+    write_openapi(root)
+
+
+def write_openapi(root: Path) -> None:
+    document = openapi(image_with_comments())
+    write(root / OPENAPI, as_text(document))
+    try:
+        write(root / OPENAPI_IN_CHINESE, as_text(in_chinese(document, read_table())))
+    except TranslationError as error:
+        raise SystemExit(f"generate: tools/openapi/chinese.yaml:\n{error}") from error
 
 
 def write_settings(root: Path) -> None:
@@ -131,7 +142,8 @@ def write_settings(root: Path) -> None:
 
 
 def generated(root: Path) -> set[Path]:
-    files = {DESCRIPTORS, FIELDS, ROUTES, OPENAPI, SETTINGS, ERROR_TABLE, ERRORS}
+    files = {DESCRIPTORS, FIELDS, ROUTES, SETTINGS, ERROR_TABLE, ERRORS}
+    files |= {OPENAPI, OPENAPI_IN_CHINESE}
     return {path.relative_to(root) for path in stubs(root)} | files
 
 

@@ -18,8 +18,10 @@ PAGES = {
 }
 # The language and text of an example, and the reply that follows it.
 BLOCK = re.compile(
-    r"^```(sh|python)\n(.*?)^```\n(?:```json\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
+    r"^```(sh|python)\n(.*?)^```\n(?:```(json|text)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
+ASSIGNMENT = re.compile(r"^([A-Z]+)=", re.MULTILINE)
+VARIABLES = "variables"
 # The tests may run outside the virtual environment of the checkout.
 SHELL = f"""make() {{ python -m "operations.commands.$1" ${{2#ARGS=}}; }}
 python() {{ {sys.executable} "$@"; }}
@@ -63,7 +65,8 @@ def run(directory: Path, language: str, text: str) -> str:
 
 def without_varying_values(reply: str) -> object:
     """Versions rise with each loading of the demo data; tokens, ids and apps differ, like times."""
-    names = "version|previousVersion|access_token|refresh_token|planId|created|changed|time|app"
+    names = "version|previousVersion|access_token|refresh_token|planId|runId|app"
+    names += "|created|changed|time|started|ended"
     varies = rf'"({names})":\s*"[^"]+"'
     return json.loads(re.sub(varies, r'"\1":""', reply))
 
@@ -72,17 +75,20 @@ def without_varying_values(reply: str) -> object:
     "page", [page for page, text in sorted(PAGES.items()) if BLOCK.search(text)]
 )
 def test_examples_do_what_the_page_says(page: str, stack: RunningStack, directory: Path) -> None:
-    token = ""
-    for language, text, reply in BLOCK.findall(PAGES[page]):
+    names = {"IFS"}
+    (directory / VARIABLES).touch()
+    for language, text, form, reply in BLOCK.findall(PAGES[page]):
         there = text.replace("127.0.0.1:8080", stack.gateway.removeprefix("http://"))
         there = there.replace(".venv/bin/python ", "python ")
         if language == "sh":
-            # The reader runs all commands of a page in one terminal, where TOKEN stays set.
-            token = "".join(re.findall(r"^TOKEN=.*\n", there, re.MULTILINE)) or token
-            there = token + there
+            # The reader runs all commands of a page in one terminal, where variables stay set.
+            names |= set(ASSIGNMENT.findall(there))
+            there = f"source {VARIABLES}\n{there}\ndeclare -p {' '.join(names)} > {VARIABLES}\n"
         said = run(directory, language, there)
-        if reply:
+        if form == "json":
             assert without_varying_values(said) == without_varying_values(reply)
+        elif form == "text":
+            assert said == reply
         for line in re.findall(r"print\(.*#\s*(.*)", text):
             assert line in said.splitlines()
 

@@ -11,11 +11,12 @@ from services.member_level import cursors
 from services.member_level.cursors import AtRiskCursor, ListCursor
 from services.member_level.level_pages import LevelPages, ListedMember
 from services.runtime.errors import Failure
-from services.store.store import Store
+from services.store.settings import StoreSettings
 from services.user_state.bulk import BulkUsers
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
+from tests.integration.conftest import Stores
 from tests.support.levels import BUCKETS, NOW, THRESHOLDS, go_on, same_bucket
 
 LEVEL, OTHER_LEVEL = 3, 1
@@ -78,10 +79,14 @@ ROWS = st.lists(
 )
 @given(made=ROWS, size=st.integers(1, 30), least=st.integers(0, 4))
 def test_the_pages_together_are_all_members_in_order(
-    bulk: BulkUsers, store: Store, made: list[tuple[str, int, int, bool]], size: int, least: int
+    bulk: BulkUsers,
+    stores: Stores,
+    any_store: StoreSettings,
+    made: list[tuple[str, int, int, bool]],
+    size: int,
+    least: int,
 ) -> None:
-    for key in store.scan_iter():
-        store.delete(key.decode())
+    stores.emptied(any_store)
     rows = [row(name, points, level, manual=manual) for name, points, level, manual in made]
     bulk.write(rows, THRESHOLDS)
     pages = all_pages(bulk, size, least)

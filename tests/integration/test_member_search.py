@@ -12,12 +12,14 @@ from services.member_level import cursors
 from services.member_level.cursors import ListCursor, SearchCursor
 from services.member_level.member_search import Asked, MemberSearch, SearchedPage
 from services.runtime.errors import Failure
+from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.user_state.bulk import BulkUsers
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.search import START, IndexedUser, PrefixSearch
 from services.user_state.state import UserState
+from tests.integration.conftest import Stores
 from tests.support.levels import BUCKETS, NOW, THRESHOLDS, go_on, same_bucket
 
 LEVELS = (0, 1, 3)
@@ -98,13 +100,14 @@ def test_a_search_equals_startswith_over_all_members(
     users: UserState,
     bulk: BulkUsers,
     store: Store,
+    stores: Stores,
+    any_store: StoreSettings,
     prefix: str,
     made: list[tuple[str, int, int, bool]],
     size: int,
     most: int,
 ) -> None:
-    for key in store.scan_iter():
-        store.delete(key.decode())
+    stores.emptied(any_store)
     rows = [row(name, points, level, manual=manual) for name, points, level, manual in made]
     bulk.write(rows, THRESHOLDS)
     found = Searching(store, users, most).all(prefix, size)

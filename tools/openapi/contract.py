@@ -23,6 +23,14 @@ class Contract:
     routes: list[Route]
     comments: Mapping[str, str]
 
+    def json_names(self, named: Any) -> Mapping[str, str]:
+        """The JSON names of the fields of the package that contains `named`, by name."""
+        names: dict[str, str] = {}
+        for message in named.file.message_types_by_name.values():
+            for field in message.fields:
+                names.setdefault(field.name, field.json_name)
+        return names
+
     def message(self, name: str) -> Descriptor:
         return self.pool.FindMessageTypeByName(name)
 
@@ -90,3 +98,9 @@ def _children(
 
 def _one_line(comment: str) -> str:
     return " ".join(comment.split())
+
+
+def camel_case(name: str) -> str:
+    """The name that protobuf gives a field in JSON if the contract names no other."""
+    head, *others = name.split("_")
+    return head + "".join(part.capitalize() for part in others)

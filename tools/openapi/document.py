@@ -11,17 +11,29 @@ from tools.openapi.operations import Operations
 from tools.openapi.schemas import Schemas
 
 _DESCRIPTION = """\
-levelgate keeps one level for each user of a membership programme, and tells what it entitles the
+levelgate keeps one level for each user of a membership programme, and tells what it entitles the \
 user to.
 
-Get a token with `POST /upbot/api/auth/GetAccessToken` and send it in the header `Authorization`.
-Calls are grouped by family: the API document that they come from. A failure has the body of its
-family; the headers `x-levelgate-reason` and `x-levelgate-field` tell programs what was wrong. Many
-failures have HTTP status 200, because the original documents know no other.
+Get a token with `POST /upbot/api/auth/GetAccessToken` and send it in the header `Authorization`. \
+Calls are grouped by family: the API document that they come from.
+
+A failure has the body of its family; the headers `x-levelgate-reason` and `x-levelgate-field` \
+tell programs what was wrong. Many failures have HTTP status 200, because the original documents \
+know no other.
+
+Unknown parameters are ignored. A parameter that is null counts as absent, and a number may be \
+sent as a string. Numbers of 64 bits, such as versions, are strings in replies.
 """
 _TAGS = (
-    ("upbot", "Checks of users, and tokens. Bodies are JSON: `ret` is 0 for a reply."),
-    ("member", "Members, their levels and points, and the rules. `code` is `success` for a reply."),
+    ("upbot", "Checks of users, searches, and tokens. Bodies are JSON: `ret` is 0 for a reply."),
+    (
+        "member",
+        "Members, their levels and points, and the rules. `code` is `success` for a reply.\n\n"
+        "The path names the user; `userId` or `useId` in the query may repeat it. The names of the "
+        "gRPC contracts, such as `user_id` and `vip_level`, are accepted as well. JSON is "
+        "recognised by its first character, too, because `curl -d` sends it with the content "
+        "type of a form.",
+    ),
     ("shop", "The levels of a shop with their benefits. `result` is 1 for a reply."),
 )
 _SECURITY = {

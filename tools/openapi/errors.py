@@ -14,6 +14,9 @@ _HEADERS = {
     "x-levelgate-field": {"$ref": "#/components/headers/Field"},
 }
 _RETRIED = (429, 503)
+_ONLY_GRPC = {"COMPRESSION_UNSUPPORTED", "TOO_MANY_STREAMS", "CANCELLED"}
+# The gateway refuses this with another status than a service does.
+_ALSO = {503: ("TOO_MANY_CALLS",)}
 
 HEADERS: Mapping[str, Any] = {
     "RequestId": {
@@ -23,7 +26,7 @@ HEADERS: Mapping[str, Any] = {
     },
     "Reason": {
         "description": "The reason of a failure, for programs. docs/errors.md lists them.",
-        "schema": {"type": "string", "examples": list(REASONS)[:3]},
+        "schema": {"type": "string", "pattern": "^[A-Z_]+$"},
     },
     "Field": {
         "description": "The field that caused the failure, if one is known.",
@@ -32,6 +35,10 @@ HEADERS: Mapping[str, Any] = {
     "RetryAfter": {
         "description": "How many seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 1},
+    },
+    "AffectedMembers": {
+        "description": "How many members had the level just before.",
+        "schema": {"type": "integer", "minimum": 0},
     },
 }
 
@@ -81,17 +88,39 @@ def _by_status() -> dict[int, list[Outcome]]:
     return found
 
 
+def reasons_of(status: int) -> list[str]:
+    """The reasons with which JSON callers can get this status."""
+    named = [
+        name
+        for name, entry in REASONS.items()
+        if entry.outcome.http == status and name not in _ONLY_GRPC
+    ]
+    # Of refusals of the gateway for which no service has a reason.
+    own = [
+        outcome.reason for outcome in _by_status().get(status, ()) if outcome.reason not in REASONS
+    ]
+    return [*own, *named, *_ALSO.get(status, ())]
+
+
 def _response(family: str, status: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    sentences = [text for each in outcomes for text in (each.when, each.action)]
     media = {
         "schema": error_reference(family),
         "example": json.loads(body(family, outcomes[0])),
     }
     return {
-        "description": " ".join(sentences),
+        "description": _description(status, outcomes),
         "headers": response_headers(status),
         "content": {"application/json": media},
     }
+
+
+def _description(status: int, outcomes: Sequence[Outcome]) -> str:
+    lines = [text for each in outcomes for text in (each.when, each.action)]
+    lines += ["", "`x-levelgate-reason`:"]
+    for name in reasons_of(status):
+        meaning = f" {REASONS[name].when}" if name in REASONS else ""
+        lines.append(f"- `{name}`{':' if meaning else ''}{meaning}")
+    return "\n".join(lines)
 
 
 def _object(**properties: Any) -> dict[str, Any]:

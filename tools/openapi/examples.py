@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.contract.cases import Case, JsonRequest, all_cases
 
@@ -12,11 +12,27 @@ _MOST_OF_ONE_CALL = 3
 _ELISION = "…"
 # A reply may show these without their value.
 _TOKENS = {"access_token", "refresh_token"}
+_TIME, _RUN = "2026-11-28T22:33:21Z", "0Rxh9FaO5IiQr0UI"
+# What a reply has here differs each time.
+_SAMPLES = {
+    "app": "my-app",
+    "changed": _TIME,
+    "created": _TIME,
+    "ended": _TIME,
+    "planId": _RUN,
+    "runId": _RUN,
+    "scope": "member:read upbot:check",
+    "started": _TIME,
+    "time": _TIME,
+}
 # What a case gets when it runs; the other placeholders stand for values that are too long to show.
 _PLACEHOLDERS = {
     "$appid": "my-app",
     "$app_secret": "the-secret-of-my-app",
     "$given_1.data.refresh_token": "the-refresh-token",
+    "$given_1.data.planId": _RUN,
+    "$given_2.data.planId": _RUN,
+    "$given_2.data.runId": _RUN,
 }
 
 
@@ -27,6 +43,10 @@ class Example:
     summary: str
     request: JsonRequest
     reply: Any
+
+    def last_of_path(self) -> str:
+        """The user, in paths that end with one."""
+        return unquote(urlsplit(self.request.target).path.rpartition("/")[2])
 
     def parameters(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.request.target).query, keep_blank_values=True))
@@ -48,13 +68,24 @@ def _is_clear(case: Case) -> bool:
     if case.json.kind not in {"", "body"}:
         return False
     sent = _filled(json.dumps([case.json.target, case.json.content]))
-    return "$" not in sent and not any(_is_elided(value) for value in case.reply.values())
+    return "$" not in sent and not _is_elided(_with_samples(case.reply))
 
 
-def _is_elided(value: Any) -> bool:
-    return isinstance(value, dict) and any(
-        inner == _ELISION and name not in _TOKENS for name, inner in value.items()
-    )
+def _with_samples(value: Any, name: str = "") -> Any:
+    """The reply with a sample wherever the case leaves the value open."""
+    if isinstance(value, dict):
+        return {key: _with_samples(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_samples(inner) for inner in value]
+    return _SAMPLES.get(name, value) if value == _ELISION else value
+
+
+def _is_elided(value: Any, name: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(_is_elided(inner, key) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(map(_is_elided, value))
+    return bool(value == _ELISION) and name not in _TOKENS
 
 
 def _example(case: Case) -> Example:
@@ -65,7 +96,7 @@ def _example(case: Case) -> Example:
         kind=case.json.kind,
         content=json.loads(_filled(json.dumps(case.json.content))),
     )
-    return Example(case.detail or case.name, request, case.reply)
+    return Example(case.detail or case.name, request, _with_samples(case.reply))
 
 
 def _filled(text: str) -> str:

@@ -3,21 +3,30 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tools.openapi.contract import Contract
-from tools.openapi.errors import error_reference, response_headers, response_name, statuses
+from tools.openapi.errors import (
+    HEADERS,
+    error_reference,
+    reasons_of,
+    response_headers,
+    response_name,
+    statuses,
+)
 from tools.openapi.examples import Example, as_media, bodies, replies
 from tools.openapi.schemas import Schema, Schemas
+from tools.openapi.texts import Comment, first_sentence, read_comment, reasons_in, with_reasons
 from tools.routes import Route
 
 Operation = dict[str, Any]
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
-# The gateway calls UpgradeUser instead of InitUser if `point` is present.
+# GET /userlevel/{userId} is UpgradeUser instead of InitUser if `point` is present.
 _INITIALISE = "levelgate.member.v1.MemberLevel/InitUser"
 _UPGRADE = "levelgate.member.v1.MemberLevel/UpgradeUser"
+_INITIALISE_OR_UPGRADE = "Creates a member or, with `point`, sets the member's total of points."
 _SHOP_PATHS = ("/", "/addons/yun_shop/api.php")
 _SHOP_ROUTE = {
     "name": "route",
@@ -27,9 +36,15 @@ _SHOP_ROUTE = {
     "schema": {"const": "member.member-level.index"},
 }
 _PLACES = (
-    "The parameters may be sent in the query, in a form or in a JSON body; one that is sent twice"
-    " is refused."
+    "Each parameter that is not in the path may be sent in the query, in a form or in a JSON body;"
+    " one that is sent twice is refused."
 )
+_BODY_OF_GET = (
+    "This call, too, accepts its parameters in a form or in a JSON body instead of the query."
+)
+_OPENABLE = "Operators can allow this call without a token (`OPEN_FAMILIES`)."
+_INVALID = "INVALID_PARAMETER"
+_MENTIONS_HEADER = "`x-levelgate-affected-members`"
 
 
 class Operations:
@@ -41,16 +56,16 @@ class Operations:
         self._contract = contract
         self._schemas = schemas
         self._examples = examples
+        self._routes = {route.rpc: route for route in contract.routes}
 
     def by_path(self) -> dict[str, dict[str, Operation]]:
-        routes = {route.rpc: route for route in self._contract.routes}
         paths: dict[str, dict[str, Operation]] = {}
-        for rpc, route in routes.items():
+        for rpc, route in self._routes.items():
             if rpc == _UPGRADE:
                 continue
             operation = self._operation(route)
             if rpc == _INITIALISE:
-                self._add_upgrade(operation, routes[_UPGRADE])
+                self._add_upgrade(operation, self._routes[_UPGRADE])
             for number, path in enumerate(_public_paths(route)):
                 suffix = "" if number == 0 else f"At{number + 1}"
                 named = {**operation, "operationId": operation["operationId"] + suffix}
@@ -58,21 +73,44 @@ class Operations:
         return paths
 
     def _operation(self, route: Route) -> Operation:
-        family = family_of(route)
         examples = self._examples.get(route.rpc, ())
-        comment = _without_path(self._contract.comments[route.rpc.replace("/", ".")])
+        comment = self._comment(route)
         operation: Operation = {
             "operationId": route.rpc.partition("/")[2],
-            "tags": [family],
-            "summary": _first_sentence(comment),
-            "description": f"{comment} {_PLACES}" if family == "member" else comment,
+            "tags": [family_of(route)],
+            "summary": first_sentence(comment.text),
+            "description": self._description(route, comment),
             "security": _security(route),
             "parameters": self._parameters(route, examples),
-            "responses": self._responses(route, examples),
+            "responses": self._responses(route, comment, examples),
         }
         if _has_body(route):
             operation["requestBody"] = self._body(route, examples)
         return operation
+
+    def _comment(self, route: Route) -> Comment:
+        request = self._contract.message(route.request)
+        names = self._contract.json_names(request)
+        comment = read_comment(self._contract.comments[route.rpc.replace("/", ".")], names)
+        of_fields = self._reasons_of_fields(request)
+        return Comment(comment.text, {**comment.reasons, **of_fields})
+
+    def _reasons_of_fields(self, request: Descriptor) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for field in request.fields:
+            found |= reasons_in(self._contract.comments.get(field.full_name, ""))
+        return found
+
+    def _description(self, route: Route, comment: Comment) -> str:
+        parts = [comment.text]
+        if _has_parameters(self._contract.message(route.request)):
+            if family_of(route) == "member" and _has_body(route):
+                parts.append(_PLACES)
+            elif route.method == "GET" and route.body == "*":
+                parts.append(_BODY_OF_GET)
+        if "openable" in route.access:
+            parts.append(_OPENABLE)
+        return with_reasons("\n\n".join(parts), comment.reasons)
 
     def _parameters(self, route: Route, examples: Sequence[Example]) -> list[Schema]:
         family = family_of(route)
@@ -91,23 +129,29 @@ class Operations:
                 "description": schema.pop("description", ""),
                 "schema": schema,
             }
-            if field.json_name in sample and not _has_body(route):
+            if in_path and examples:
+                parameter["example"] = examples[0].last_of_path()
+            elif field.json_name in sample and not _has_body(route):
                 parameter["example"] = _typed(sample[field.json_name], schema)
             parameters.append(parameter)
         return parameters
 
     def _body(self, route: Route, examples: Sequence[Example]) -> Schema:
-        reference = self._schemas.request(self._contract.message(route.request))
+        message = self._contract.message(route.request)
+        in_path = frozenset(name for name in message.fields_by_name if f"{{{name}}}" in route.path)
+        reference = self._schemas.request(message, in_path)
         media: Schema = {"schema": reference}
         if found := bodies(examples):
             media["examples"] = as_media(found)
         content = {JSON: media}
-        if family_of(route) == "member":
+        if family_of(route) == "member" and all(map(_fits_a_query, message.fields)):
             content[FORM] = {"schema": reference}
         # DELETE and the calls of the member family take their parameters from the query as well.
         return {"required": family_of(route) == "upbot", "content": content}
 
-    def _responses(self, route: Route, examples: Sequence[Example]) -> dict[str, Any]:
+    def _responses(
+        self, route: Route, comment: Comment, examples: Sequence[Example]
+    ) -> dict[str, Any]:
         family = family_of(route)
         reply = self._schemas.reply(self._contract.reply_of(route))
         media: Schema = {"schema": {"oneOf": [reply, error_reference(family)]}}
@@ -119,7 +163,7 @@ class Operations:
         )
         success = {
             "description": description,
-            "headers": response_headers(200),
+            "headers": _headers(comment),
             "content": {JSON: media},
         }
         errors = {
@@ -131,23 +175,43 @@ class Operations:
     def _add_upgrade(self, operation: Operation, upgrade: Route) -> None:
         """GET /userlevel/{userId} is two calls."""
         other = self._operation(upgrade)
-        operation["summary"] = f"{operation['summary']} {other['summary']}"
-        operation["description"] = (
-            f"{operation['description']} With `point`: {other['description']}"
-        )
+        one, two = (self._comment(route) for route in (self._routes[_INITIALISE], upgrade))
+        operation["summary"] = _INITIALISE_OR_UPGRADE
+        texts = (f"- Without `point`: {one.text}", f"- With `point`: {two.text}")
+        text = "\n".join((_INITIALISE_OR_UPGRADE, "", *texts, "", _BODY_OF_GET, "", _OPENABLE))
+        both = Comment(text, {**one.reasons, **two.reasons})
+        operation["description"] = with_reasons(text, both.reasons)
         known = {parameter["name"] for parameter in operation["parameters"]}
         for parameter in other["parameters"]:
             if parameter["name"] not in known:
                 operation["parameters"].append({**parameter, "required": False})
-        one, two = (each["responses"]["200"]["content"][JSON] for each in (operation, other))
-        one["schema"]["oneOf"].insert(1, two["schema"]["oneOf"][0])
-        one["examples"] = as_media(
-            [
-                (each["summary"], each["value"])
-                for media in (one, two)
-                for each in media.get("examples", {}).values()
-            ]
-        )
+        success = operation["responses"]["200"]
+        success["headers"] = _headers(both)
+        _merge(success["content"][JSON], other["responses"]["200"]["content"][JSON])
+
+
+def _merge(one: Schema, two: Schema) -> None:
+    """Adds the reply and the examples of the second call to the first."""
+    one["schema"]["oneOf"].insert(1, two["schema"]["oneOf"][0])
+    found = [
+        (each["summary"], each["value"])
+        for media in (one, two)
+        for each in media.get("examples", {}).values()
+    ]
+    one["examples"] = as_media(found)
+
+
+def _headers(comment: Comment) -> dict[str, Any]:
+    headers = response_headers(200)
+    reasons = [_INVALID, *(name for name in comment.reasons if name in reasons_of(200))]
+    headers["x-levelgate-reason"] = {
+        "description": HEADERS["Reason"]["description"],
+        "schema": {"type": "string", "enum": list(dict.fromkeys(reasons))},
+    }
+    if _MENTIONS_HEADER in comment.text:
+        name = _MENTIONS_HEADER.strip("`")
+        headers[name] = {"$ref": "#/components/headers/AffectedMembers"}
+    return headers
 
 
 def family_of(route: Route) -> str:
@@ -166,6 +230,10 @@ def _has_body(route: Route) -> bool:
     return route.body == "*" and route.method != "GET"
 
 
+def _has_parameters(request: Descriptor) -> bool:
+    return any(field.name != "user_id" for field in request.fields)
+
+
 def _fits_a_query(field: FieldDescriptor) -> bool:
     inner = field.message_type
     return inner is None or inner.full_name == "google.protobuf.Timestamp"
@@ -181,16 +249,3 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _typed(text: str, schema: Schema) -> Any:
     return int(text) if schema.get("type") == "integer" else text
-
-
-def _without_path(comment: str) -> str:
-    """The comment without the "GET /path: " before it."""
-    head, colon, rest = comment.partition(": ")
-    if colon and head.split(" ")[0] in {"GET", "POST", "DELETE"}:
-        return rest[0].upper() + rest[1:]
-    return comment
-
-
-def _first_sentence(comment: str) -> str:
-    sentence = comment.partition(". ")[0].rstrip(".")
-    return sentence.partition(": ")[0].partition("; ")[0] + "."

@@ -5,8 +5,9 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from tools.openapi.contract import Contract
+from tools.openapi.contract import Contract, camel_case
 from tools.openapi.ranges import read_range
+from tools.openapi.texts import for_json
 
 Schema = dict[str, Any]
 
@@ -16,11 +17,22 @@ _TYPES: dict[int, Schema] = {
     FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32"},
     FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]{1,19}$"},
 }
+_KINDS = {
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+}
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Value": {"type": ["string", "array", "null"]},
 }
-_CONSTANT = re.compile(r'^Always (?:"(\w*)"|(\d+))[.,]')
+_CONSTANT = re.compile(r'^(?:Always (?="\w*"[.,]|\d+[.,])|(?="\w*"\.$))(?:"(\w*)"|(\d+))')
+# Messages of which one of these fields is enough, and the message says so in words.
+_ONE_OF = {
+    "UpdateRuleRequest": ("id", "vipLevel"),
+    "CheckGameInfoRequest": ("xinyue_codes", "compare_info"),
+    "GameInfoIs": ("xinyue_codes", "compare_info"),
+}
 # What the proto calls goods_other_shape is printed as goods, which the schema of Goods describes.
 _PRINTED_AS_ANOTHER = {"goods_other_shape"}
 
@@ -32,51 +44,68 @@ class Schemas:
         self._contract = contract
         self.components: dict[str, Schema] = {}
 
-    def request(self, message: Descriptor) -> Schema:
-        """A reference to the schema of a message that callers send."""
-        return self._reference(message, is_reply=False)
+    def request(self, message: Descriptor, in_path: frozenset[str] = frozenset()) -> Schema:
+        """A reference to the schema of a message that callers send, without the fields of the path
+        of its call.
+        """
+        name = _component_name(message, is_reply=False)
+        if name not in self.components:
+            self.components[name] = {}  # Condition contains itself.
+            described = _described(self._request(message, in_path), self._comment(message))
+            self.components[name] = described
+        return {"$ref": f"#/components/schemas/{name}"}
 
     def reply(self, message: Descriptor) -> Schema:
         """A reference to the schema of a message that the gateway prints."""
-        return self._reference(message, is_reply=True)
+        name = _component_name(message, is_reply=True)
+        if name not in self.components:
+            self.components[name] = {}
+            self.components[name] = _described(self._reply(message), self._comment(message))
+        return {"$ref": f"#/components/schemas/{name}"}
 
     def parameter(self, field: FieldDescriptor) -> tuple[Schema, bool]:
         """The schema of a request field, with its description, and whether it is required."""
         comment = self._contract.comments.get(field.full_name, "")
         schema = self._of_field(field, is_reply=False)
-        kind = "array" if field.is_repeated else str(schema.get("type", ""))
-        if field.type == FieldDescriptor.TYPE_INT64:
-            kind = "int64"
-        range_ = read_range(comment, kind, is_optional=_may_be_absent(field))
-        schema = {**schema, **range_.keywords}
-        return _described(schema, comment), range_.is_required
+        found = read_range(
+            comment,
+            _KINDS.get(field.type, ""),
+            is_list=field.is_repeated,
+            may_be_absent=_is_optional(field) or (_is_message(field) and not field.is_repeated),
+        )
+        schema = {**schema, **found.keywords}
+        if field.is_repeated and found.of_items:
+            schema["items"] = {**schema["items"], **found.of_items}
+        return _described(schema, self._comment(field)), found.is_required
 
-    def _reference(self, message: Descriptor, *, is_reply: bool) -> Schema:
-        name = _component_name(message, is_reply=is_reply)
-        if name not in self.components:
-            self.components[name] = {}  # Condition contains itself.
-            make = self._reply if is_reply else self._request
-            comment = self._contract.comments.get(message.full_name, "")
-            self.components[name] = _described(make(message), comment)
-        return {"$ref": f"#/components/schemas/{name}"}
+    def _comment(self, named: Descriptor | FieldDescriptor) -> str:
+        comment = self._contract.comments.get(named.full_name, "")
+        return for_json(comment, self._contract.json_names(named))
 
-    def _request(self, message: Descriptor) -> Schema:
-        properties, required = {}, []
+    def _request(self, message: Descriptor, in_path: frozenset[str]) -> Schema:
+        schema: Schema = {"type": "object", "properties": {}, "required": []}
         for field in message.fields:
-            properties[field.json_name], is_required = self.parameter(field)
-            required += [field.json_name] if is_required else []
-        schema: Schema = {"type": "object", "properties": properties}
+            if field.name in in_path:
+                continue
+            property_, is_required = self.parameter(field)
+            if has_two_names(field):
+                _add_two_names(schema, field, property_)
+                continue
+            schema["properties"][field.json_name] = property_
+            schema["required"] += [field.json_name] if is_required else []
         # Exactly one of the fields of a oneof is set.
         if any(field.containing_oneof and not _is_optional(field) for field in message.fields):
             schema |= {"minProperties": 1, "maxProperties": 1}
-        return schema | ({"required": required} if required else {})
+        if enough := _ONE_OF.get(message.name):
+            schema["anyOf"] = [{"required": [name]} for name in enough]
+        return schema if schema["required"] else _without(schema, "required")
 
     def _reply(self, message: Descriptor) -> Schema:
         properties, required = {}, []
         for field in message.fields:
             if field.name in _PRINTED_AS_ANOTHER:
                 continue
-            comment = self._contract.comments.get(field.full_name, "")
+            comment = self._comment(field)
             schema = self._of_field(field, is_reply=True)
             if constant := _CONSTANT.match(comment):
                 schema = {"const": int(constant[2]) if constant[2] else constant[1]}
@@ -102,8 +131,8 @@ class Schemas:
             return dict(_WELL_KNOWN[inner.full_name])
         if inner.name == "Goods":
             # A shop without goods prints null, or an array if it is configured for it.
-            return {"oneOf": [self._reference(inner, is_reply=True), {"type": ["null", "array"]}]}
-        return self._reference(inner, is_reply=is_reply)
+            return {"oneOf": [self.reply(inner), {"type": ["null", "array"]}]}
+        return self.reply(inner) if is_reply else self.request(inner)
 
 
 def _scalar(field: FieldDescriptor, *, is_reply: bool) -> Schema:
@@ -119,8 +148,35 @@ def _component_name(message: Descriptor, *, is_reply: bool) -> str:
     return message.name if is_reply or message.name.endswith("Request") else f"{message.name}Input"
 
 
-def _may_be_absent(field: FieldDescriptor) -> bool:
-    return _is_optional(field) or field.message_type is not None
+def has_two_names(field: FieldDescriptor) -> bool:
+    """Whether a document calls this list by two names: "levels" in its table, "level" in its
+    example. Both are accepted, and a single value instead of a list.
+    """
+    is_other = field.json_name not in {field.name, camel_case(field.name)}
+    return field.is_repeated and is_other
+
+
+def _add_two_names(schema: Schema, field: FieldDescriptor, property_: Schema) -> None:
+    either = {**property_, "type": ["array", *_as_list(property_["items"]["type"])]}
+    for keyword in ("minimum", "maximum"):
+        either[keyword] = property_["items"][keyword]
+    schema["properties"][field.json_name] = either
+    schema["properties"][field.name] = _described(
+        _without(either, "description"), f"Another name of `{field.json_name}`."
+    )
+    schema["anyOf"] = [{"required": [field.json_name]}, {"required": [field.name]}]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _without(schema: Schema, keyword: str) -> Schema:
+    return {name: value for name, value in schema.items() if name != keyword}
+
+
+def _is_message(field: FieldDescriptor) -> bool:
+    return field.message_type is not None
 
 
 def _is_optional(field: FieldDescriptor) -> bool:

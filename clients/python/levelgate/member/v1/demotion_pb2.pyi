@@ -181,7 +181,7 @@ class RunDemotionRequest(_message.Message):
 
     PLAN_ID_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """The plan_id that PlanDemotion returned."""
+    """The plan_id that PlanDemotion returned: 1-128 printable characters."""
     def __init__(
         self,
         *,
@@ -250,7 +250,7 @@ class StartDemotionRequest(_message.Message):
     PLAN_ID_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """The plan_id that PlanDemotion returned."""
+    """The plan_id that PlanDemotion returned: 1-128 printable characters."""
     rate: _builtins.int
     """The most members to re-evaluate in a second, on average: 1..100000; if absent, as many as the
     service allows. A run re-evaluates up to 160 members in one step, and then waits.
@@ -303,7 +303,9 @@ class StopDemotionRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
-    """The run_id of the run, which is the plan_id for a run that has a plan."""
+    """The run_id of the run, which is the plan_id for a run that has a plan: 1-128 printable
+    characters.
+    """
     def __init__(
         self,
         *,

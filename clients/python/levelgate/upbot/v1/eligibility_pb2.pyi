@@ -92,7 +92,7 @@ class ConditionList(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """1-64 conditions."""
+        """1-63 conditions; the one that contains them counts, too."""
 
     def __init__(
         self,
@@ -506,7 +506,7 @@ class MinVersion(_message.Message):
     openid: _builtins.str
     """1-128 printable characters."""
     version: _builtins.int
-    """Required, as min_version of EligibilityCheckRequest."""
+    """Required, as min_version of EligibilityCheckRequest: 1..2^53-1."""
     def __init__(
         self,
         *,
@@ -550,7 +550,9 @@ class EligibilityBatchCheckRequest(_message.Message):
 
     @_builtins.property
     def min_versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinVersion]:
-        """At most 1,000. Users who are not among the openids are ignored."""
+        """At most 1,000. Users who are not among the openids are ignored. FAILED_PRECONDITION /
+        VERSION_NOT_REACHED as in EligibilityCheckRequest.
+        """
 
     def __init__(
         self,

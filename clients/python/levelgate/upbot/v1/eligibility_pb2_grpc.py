@@ -114,7 +114,7 @@ class EligibilityServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindUsersPage(self, request, context):
-        """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+        """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
         although later pages have some.
         INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
         """

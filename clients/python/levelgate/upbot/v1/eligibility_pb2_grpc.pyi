@@ -58,7 +58,7 @@ class EligibilityStub:
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
     FindUsersPage: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]
-    """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+    """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
     although later pages have some.
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
@@ -98,7 +98,7 @@ class EligibilityAsyncStub(EligibilityStub):
     RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: this instance already serves its maximum of streams.
     """
     FindUsersPage: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.FindUsersPageRequest, _eligibility_pb2.FindUsersPageResponse]  # type: ignore[assignment]
-    """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+    """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
     although later pages have some.
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
@@ -165,7 +165,7 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.FindUsersPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.FindUsersPageResponse, _abc.Awaitable[_eligibility_pb2.FindUsersPageResponse]]:
-        """The same search in pages. A call reads for at most a second: a page may have few users, or none,
+        """Returns all users who satisfy a condition, in pages. A call reads for at most a second: a page may have few users, or none,
         although later pages have some.
         INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
         """
