@@ -15,6 +15,7 @@ from tests.support.running import RunningStack
 
 PHONE = {"width": 390, "height": 844}
 WIDE = {"width": 1200, "height": 850}
+ATTEMPTS = 5
 ENGLISH, CHINESE = "en-GB", "zh-CN"
 
 
@@ -86,12 +87,21 @@ def opened(browser: Browser, stack: RunningStack, **options: Any) -> Iterator[Co
     try:
         page = context.new_page()
         seen.watch(page)
-        page.goto(f"{stack.gateway}/console/")
+        _load(page, f"{stack.gateway}/console/")
         yield Console(page, stack)
         assert seen.elsewhere == []
         assert seen.errors == []
     finally:
         context.close()
+
+
+def _load(page: Page, address: str) -> None:
+    """Chromium gives up its connections (ERR_NETWORK_CHANGED) when the machine gets or loses a
+    network, as it does beside containers that start or stop. Then the page is loaded again."""
+    for _ in range(ATTEMPTS):
+        page.goto(address)
+        if page.locator("[name=appid]").count():
+            return
 
 
 def add_members(stack: RunningStack, points: dict[str, int]) -> None:
