@@ -45,6 +45,10 @@ test: $(INSTALLED) ## Run all tests that need no container engine
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
+.PHONY: screenshots
+screenshots: $(INSTALLED) ## Write the screenshots of docs/console.md again: needs Chromium
+	@$(BIN)/python -m tests.console.screenshots
+
 # bash has a variable SECONDS, so the value is taken only from the command line.
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## Send wrong inputs to a separate suite for a minute: make fuzz SECONDS=900 ARGS="--inputs 1000000"

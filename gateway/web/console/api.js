@@ -17,6 +17,8 @@ export class Api {
   #appid = "";
   #access = "";
   #refresh = "";
+  /** The refresh in progress, for which all calls that need it wait. */
+  #renewal = null;
   scopes = new Set();
 
   get isSignedIn() {
@@ -52,22 +54,26 @@ export class Api {
 
   async #authorized(method, path, parameters) {
     const used = this.#access;
+    const appid = this.#appid;
     try {
       return await this.#send(method, path, parameters, used);
     } catch (error) {
-      if (error.reason !== "TOKEN_INVALID" || !this.#refresh) throw error;
+      if (error.reason !== "TOKEN_INVALID") throw error;
     }
-    if (this.#access === used) await this.#renew();
-    return this.#send(method, path, parameters, this.#access);
+    if (this.#access === used) await (this.#renewal ??= this.#renew());
+    // Somebody else may have signed in meanwhile, who did not ask for this call.
+    if (this.#appid !== appid) throw new ApiError("SESSION_ENDED");
+    return this.#send(method, path, parameters, this.#access).catch(ended);
   }
 
   async #renew() {
-    const body = { appid: this.#appid, refresh_token: this.#refresh, grant_type: "refresh_token" };
-    this.#refresh = ""; // Not tried twice.
+    const [appid, refresh] = [this.#appid, this.#refresh];
+    const body = { appid, refresh_token: refresh, grant_type: "refresh_token" };
     try {
-      this.#keep(this.#appid, await this.#send("POST", `${TOKENS}RefreshToken`, { body }));
-    } catch (error) {
-      throw error.reason === "UNREACHABLE" ? error : new ApiError("SESSION_ENDED");
+      const pair = await this.#send("POST", `${TOKENS}RefreshToken`, { body }).catch(ended);
+      if (this.#refresh === refresh) this.#keep(appid, pair);
+    } finally {
+      this.#renewal = null;
     }
   }
 
@@ -100,6 +106,12 @@ export class Api {
     }
     return read(response, text);
   }
+}
+
+/** A token that is refused although it is new, or cannot be renewed, ends the session. */
+function ended(error) {
+  const isEnd = ["TOKEN_INVALID", "CREDENTIALS_INVALID"].includes(error.reason);
+  throw isEnd ? new ApiError("SESSION_ENDED") : error;
 }
 
 function read(response, text) {

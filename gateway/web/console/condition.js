@@ -14,8 +14,11 @@ const FRESH = {
   group: { isAny: false, parts: [] },
 };
 
+/** A new group has a part already, because an empty one is not accepted. */
 export function newPart(kind) {
-  return { kind, isNegated: false, ...structuredClone(FRESH[kind]) };
+  const part = { kind, isNegated: false, ...structuredClone(FRESH[kind]) };
+  if (kind === "group") part.parts.push(newPart("level_at_least"));
+  return part;
 }
 
 export function changeKind(part, kind) {

@@ -5,7 +5,8 @@ import { t } from "./language.js";
 export function dialogView(dialog) {
   if (!dialog) return nothing;
   return html`
-    <dialog aria-labelledby="dialog-title" @cancel=${(event) => { event.preventDefault(); dialog.close(false); }}>
+    <dialog aria-labelledby="dialog-title" @cancel=${(event) => { event.preventDefault(); dialog.close(false); }}
+      @close=${() => dialog.close(false)}>
       <h2 id="dialog-title">${dialog.title}</h2>
       <div>${dialog.text}</div>
       <div class="buttons">

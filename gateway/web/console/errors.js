@@ -2,11 +2,18 @@
 import { ApiError } from "./api.js";
 import { hasText, t } from "./language.js";
 
-/** {text, detail}; an error of the page itself is thrown again, because it is a bug. */
-export function explain(error) {
+// For reasons without a sentence of their own.
+const BY_STATUS = { 429: "error.RATE_LIMITED", 503: "error.STORE_UNAVAILABLE", 504: "error.DEADLINE_EXCEEDED" };
+
+/**
+ * {text, detail}; an error of the page itself is thrown again, because it is a bug.
+ * `label` is that of the input for the wrong field, if there is one.
+ */
+export function explain(error, label) {
   if (!(error instanceof ApiError)) throw error;
-  const values = { field: error.field, message: error.message, seconds: error.retryAfter || 1 };
-  const name = `error.${error.reason}`;
-  const text = hasText(name) ? t(name, values) : t("error.other", { ...values, reason: error.reason });
-  return { text, detail: error.requestId ? t("error.request", { id: error.requestId }) : "" };
+  const { reason, message, status, requestId } = error;
+  const values = { field: label ?? error.field, message, reason, seconds: error.retryAfter || 1 };
+  const own = `error.${reason}`;
+  const text = t(hasText(own) ? own : BY_STATUS[status] ?? "error.other", values);
+  return { text, detail: requestId ? t("error.request", { id: requestId }) : "" };
 }

@@ -2,15 +2,17 @@
 // draft, `level`, `from` and `to` may be null while a field is empty. services/rules/ladder.py decides.
 
 export const MAX_POINTS = 2 ** 31 - 1;
+export const MOST_RULES = 100;
 
 export function fromContract(rule) {
   const { vipLevel: level, name, downPoint: from, upPoint: to, picUrl } = rule;
   return { level, name, from, to, icon: picUrl ?? "", hasIcon: picUrl !== undefined };
 }
 
-export function toContract(rule) {
+/** `hasIcon` is whether the level has one now: a rule without an icon would keep it. */
+export function toContract(rule, hasIcon = false) {
   // An icon that was never set stays absent; one that was removed is sent as empty.
-  const picUrl = rule.icon || rule.hasIcon ? rule.icon : undefined;
+  const picUrl = rule.icon || rule.hasIcon || hasIcon ? rule.icon : undefined;
   return { vipLevel: rule.level, name: rule.name, downPoint: rule.from, upPoint: rule.to, picUrl };
 }
 
@@ -42,7 +44,10 @@ function isWhole(value) {
   return Number.isInteger(value) && value >= 0 && value <= MAX_POINTS;
 }
 
-/** Bands and gaps in the order of points: [{from, to, rule}], where a gap has no rule. */
+/**
+ * Bands and gaps in the order of points: [{from, to, rule}], where a gap has no rule. The last gap has
+ * no end; as much of it is shown as makes room to move the end of the highest band.
+ */
 export function segments(rules) {
   const found = [];
   let end = 0;
@@ -51,6 +56,7 @@ export function segments(rules) {
     found.push({ from: rule.from, to: rule.to, rule });
     end = rule.to;
   }
+  if (end < MAX_POINTS) found.push({ from: end, to: Math.min(MAX_POINTS, Math.ceil(end * 1.5)), rule: null, isOpen: true });
   return found;
 }
 
@@ -68,9 +74,11 @@ export function scale(parts) {
   const starts = ends.map((end, index) => (index ? ends[index - 1] : 0));
   return {
     place(points) {
-      const index = Math.max(0, parts.findIndex((part) => points <= part.to));
+      const found = parts.findIndex((part) => points <= part.to);
+      const index = found < 0 ? parts.length - 1 : found;
       const { from, to } = parts[index];
-      return starts[index] + ((points - from) / (to - from)) * (ends[index] - starts[index]);
+      const place = starts[index] + ((points - from) / (to - from)) * (ends[index] - starts[index]);
+      return Math.min(1, Math.max(0, place));
     },
     points(place) {
       const found = ends.findIndex((end) => place <= end);
@@ -105,6 +113,10 @@ export function differences(before, after) {
   const levels = new Set([...before, ...after].map((rule) => rule.level));
   return [...levels].sort((a, b) => a - b).flatMap((level) => {
     const [one, other] = [before, after].map((rules) => rules.find((rule) => rule.level === level) ?? null);
-    return JSON.stringify(one) === JSON.stringify(other) ? [] : [{ level, before: one, after: other }];
+    return isSame(one, other) ? [] : [{ level, before: one, after: other }];
   });
+}
+
+function isSame(one, other) {
+  return Boolean(one && other) && ["name", "from", "to", "icon"].every((field) => one[field] === other[field]);
 }

@@ -52,6 +52,12 @@ export function number(value) {
   return new Intl.NumberFormat(language === "en" ? "en-GB" : "zh-CN").format(value);
 }
 
+/** At most four digits, for the picture. */
+export function short(value) {
+  const style = { notation: "compact", maximumSignificantDigits: 4 };
+  return value < 10_000 ? number(value) : new Intl.NumberFormat(language === "en" ? "en-GB" : "zh-CN", style).format(value);
+}
+
 export function time(value) {
   const style = { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "zh-CN", style).format(new Date(value));

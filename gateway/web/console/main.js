@@ -3,6 +3,7 @@ import { html, nothing, render } from "./lit.js";
 import { dialogView, openDialog } from "./dialog.js";
 import { currentLanguage, languageName, otherLanguage, setLanguage, t } from "./language.js";
 import { api, page, start, update } from "./page.js";
+import { scrollBack } from "./scrolling.js";
 import { signInView } from "./views/sign_in.js";
 import { views } from "./views/all.js";
 
@@ -46,16 +47,19 @@ function skip(event) {
 function navigation(current) {
   return html`
     <nav aria-label=${t("navigation")}>
-      ${allowed().filter((view) => !view.isHidden).map((view) => html`
-        <a href="#/${view.name}" aria-current=${view === current ? "page" : "false"}>${t(`view.${view.name}`)}</a>`)}
+      ${allowed().filter((view) => !view.under).map((view) => html`
+        <a href="#/${view.name}" aria-current=${view.name === (current.under ?? current.name) ? "page" : "false"}>${t(`view.${view.name}`)}</a>`)}
     </nav>`;
 }
 
 function notice() {
-  if (!page.notice) return html`<div role="status" aria-live="polite"></div>`;
-  const { kind, text, detail } = page.notice;
+  // The element stays, because screen readers announce only what changes inside of it.
+  return html`<div class="notices" role="status">${page.notice ? message(page.notice) : nothing}</div>`;
+}
+
+function message({ kind, text, detail }) {
   return html`
-    <div class="notice ${kind}" role=${kind === "error" ? "alert" : "status"}>
+    <div class="notice ${kind}">
       <p>${text}${detail ? html` <small>${detail}</small>` : nothing}</p>
       <button type="button" aria-label=${t("close")} @click=${() => update({ notice: null })}>×</button>
     </div>`;
@@ -76,6 +80,14 @@ function draw() {
     <main id="main" tabindex="-1">${notice()}${body()}</main>${dialogView(page.dialog)}`,
   document.getElementById("app"));
   openDialog();
+  if (page.isNew) showFromTheTop();
+}
+
+/** Keyboards and screen readers begin with the new view, as they do on a new page. */
+function showFromTheTop() {
+  page.isNew = false;
+  if (api.isSignedIn) document.getElementById("main").focus({ preventScroll: true });
+  scrollBack();
 }
 
 start(draw, (rest) => currentView()?.arrive?.(rest));

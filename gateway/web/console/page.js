@@ -1,12 +1,15 @@
 // The state of the page. Views read it and change it with `update`, which draws the page again.
 import { Api } from "./api.js";
+import { enter, rememberScrolling } from "./scrolling.js";
 
 export const api = new Api();
 
 export const page = {
   /** The name of the view and what follows it in the address: "#/member/aaa" is ["member", "aaa"]. */
   place: [],
-  /** A message above the view: {kind: "done" | "error", text, action}. */
+  /** Whether the place is drawn for the first time. */
+  isNew: true,
+  /** A message above the view: {kind: "done" | "error", text, detail}. */
   notice: null,
   /** An open dialog: see dialog.js. */
   dialog: null,
@@ -20,13 +23,18 @@ let isWaiting = false;
 export function start(drawn, loaded) {
   draw = drawn;
   load = loaded;
-  addEventListener("hashchange", arrive);
+  rememberScrolling();
+  addEventListener("hashchange", () => {
+    enter();
+    arrive();
+  });
   arrive();
 }
 
 /** Shows the place in the address. Sign-in calls it, too: only then a view can load anything. */
 export function arrive() {
-  update({ place: readPlace(), notice: null });
+  page.dialog?.close(false);
+  update({ place: readPlace(), isNew: true, notice: null });
   if (api.isSignedIn) load(page.place.slice(1));
 }
 
@@ -38,10 +46,6 @@ export function update(changes = {}) {
     isWaiting = false;
     draw();
   });
-}
-
-export function goTo(...place) {
-  location.hash = `#/${place.map(encodeURIComponent).join("/")}`;
 }
 
 function readPlace() {

@@ -1,23 +1,24 @@
 // The audience: all users who satisfy a condition, counted, explained and downloaded.
-import { done, run } from "../actions.js";
+import { done, patiently, report, run } from "../actions.js";
 import { newPart, toContract } from "../condition.js";
 import { number, t } from "../language.js";
 import { html, nothing } from "../lit.js";
 import { api, update } from "../page.js";
 import { conditionForm } from "./condition_form.js";
-import { explained } from "./member_check.js";
+import { verdict } from "./member_check.js";
 
 const PAGE = 1_000;
+const SAMPLE = 10;
 
 const model = {
   busy: false,
-  group: { ...newPart("group"), parts: [newPart("level_at_least")] },
+  group: newPart("group"),
   count: null,
   sample: null,
   openid: "",
   checked: null,
-  /** A download: {percent, users, isCancelled}. */
-  download: null,
+  /** A search in progress or interrupted: see `newSearch`. */
+  search: null,
 };
 
 function changed() {
@@ -33,20 +34,59 @@ async function count(estimate) {
   const asked = condition();
   if (!asked) return;
   await run(model, async () => {
-    model.count = await api.post("/upbot/api/CountUsers", { condition: asked, estimate });
+    const found = await api.post("/upbot/api/CountUsers", { condition: asked, estimate });
+    if (isStill(asked)) model.count = found;
   });
+}
+
+/** Whether the condition was not changed meanwhile. */
+function isStill(asked) {
+  return JSON.stringify(asked) === JSON.stringify(toContract(model.group));
+}
+
+function newSearch(asked, pageSize, isEnough, take, finish) {
+  return { asked, pageSize, isEnough, take, finish, cursor: "", percent: 0, users: 0, isCancelled: false, isInterrupted: false };
+}
+
+/** Reads page by page. After a failure the search stays, so that it can continue where it was. */
+async function proceed(search) {
+  if (model.busy) return;
+  Object.assign(search, { isInterrupted: false });
+  model.search = search;
+  await run(model, async () => {
+    do await readPage(search); while (search.cursor && !search.isCancelled && !search.isEnough());
+  }, (error) => {
+    search.isInterrupted = true;
+    report(error);
+    return true;
+  });
+  if (search.isInterrupted) return;
+  model.search = null;
+  if (!search.isCancelled) search.finish(search);
+  update();
+}
+
+async function readPage(search) {
+  const body = { condition: search.asked, page_size: search.pageSize, cursor: search.cursor };
+  const found = await patiently(() => api.post("/upbot/api/FindUsers", body));
+  search.take(found.openids);
+  Object.assign(search, { cursor: found.next_cursor, percent: found.percent, users: search.users + found.openids.length });
+  update();
+}
+
+function cancel(search) {
+  search.isCancelled = true;
+  if (search.isInterrupted) model.search = null;
+  update();
 }
 
 async function sample() {
   const asked = condition();
   if (!asked) return;
-  await run(model, async () => {
-    let found = { openids: [], next_cursor: "" };
-    do {
-      found = await api.post("/upbot/api/FindUsers", { condition: asked, page_size: 10, cursor: found.next_cursor });
-    } while (found.openids.length === 0 && found.next_cursor);
-    model.sample = found.openids;
-  });
+  const users = [];
+  await proceed(newSearch(asked, SAMPLE, () => users.length >= SAMPLE, (found) => users.push(...found), () => {
+    if (isStill(asked)) model.sample = users.slice(0, SAMPLE);
+  }));
 }
 
 async function check(event) {
@@ -55,33 +95,19 @@ async function check(event) {
   if (!asked) return;
   await run(model, async () => {
     const openid = model.openid.trim();
-    model.checked = await api.post("/upbot/api/CheckEligibility", { openid, condition: asked, explain: true });
+    const found = await api.post("/upbot/api/CheckEligibility", { openid, condition: asked, explain: true });
+    if (isStill(asked)) model.checked = found;
   });
 }
 
 async function download(format) {
   const asked = condition();
   if (!asked) return;
-  const progress = { percent: 0, users: 0, isCancelled: false };
-  model.download = progress;
   const parts = [format.head];
-  const isWhole = await run(model, async () => {
-    let cursor = "";
-    do {
-      const found = await api.post("/upbot/api/FindUsers", { condition: asked, page_size: PAGE, cursor });
-      parts.push(found.openids.map(format.line).join(""));
-      cursor = found.next_cursor;
-      progress.percent = found.percent;
-      progress.users += found.openids.length;
-      update();
-    } while (cursor && !progress.isCancelled);
-    return !progress.isCancelled;
-  });
-  model.download = null;
-  update();
-  if (!isWhole) return;
-  keep(new Blob(parts, { type: format.type }), `audience.${format.name}`);
-  done(t("audience.downloaded", { users: number(progress.users) }));
+  await proceed(newSearch(asked, PAGE, () => false, (found) => parts.push(found.map(format.line).join("")), ({ users }) => {
+    keep(new Blob(parts, { type: format.type }), `audience.${format.name}`);
+    done(t("audience.downloaded", { users: number(users) }));
+  }));
 }
 
 const FORMATS = [
@@ -100,45 +126,57 @@ function countText({ users, estimated, error }) {
   return t("audience.estimate", { users: number(users), error: number(error) });
 }
 
+function progress(search) {
+  return html`
+    <progress max="100" value=${search.percent} aria-label=${t("audience.searching")}></progress>
+    <p>${search.percent} % · ${t("audience.so_far", { users: number(search.users) })}</p>
+    <div class="buttons">
+      ${search.isInterrupted ? html`<button type="button" class="main" @click=${() => proceed(search)}>${t("audience.continue")}</button>` : nothing}
+      <button type="button" @click=${() => cancel(search)}>${t("cancel")}</button>
+    </div>`;
+}
+
 function results() {
   return html`
-    <div aria-live="polite">
-      ${model.count ? html`<p><strong>${countText(model.count)}</strong></p>` : nothing}
-      ${model.sample ? html`
-        <h2>${t("audience.sample")}</h2>
-        ${model.sample.length ? html`<ul>${model.sample.map((id) => html`<li><a href="#/member/${encodeURIComponent(id)}">${id}</a></li>`)}</ul>` : html`<p>${t("audience.nobody")}</p>`}` : nothing}
-      ${model.download ? html`
-        <progress max="100" value=${model.download.percent} aria-label=${t("audience.downloading")}></progress>
-        <p>${model.download.percent} % · ${number(model.download.users)}
-          <button type="button" @click=${() => { model.download.isCancelled = true; }}>${t("cancel")}</button></p>` : nothing}
-    </div>`;
+    <div role="status">${model.count ? html`<p><strong>${countText(model.count)}</strong></p>` : nothing}</div>
+    ${model.search ? progress(model.search) : nothing}
+    ${model.sample ? html`
+      <h2>${t("audience.sample")}</h2>
+      ${model.sample.length ? html`<ul>${model.sample.map(user)}</ul>` : html`<p>${t("audience.nobody")}</p>`}` : nothing}`;
+}
+
+function user(id) {
+  if (!api.has("member:read")) return html`<li><bdi>${id}</bdi></li>`;
+  return html`<li><a href="#/member/${encodeURIComponent(id)}"><bdi>${id}</bdi></a></li>`;
 }
 
 function explanation() {
   if (!api.has("upbot:check")) return nothing;
+  const typed = (event) => { Object.assign(model, { openid: event.target.value, checked: null }); update(); };
   return html`
     <section class="card">
       <h2>${t("audience.explain")}</h2>
-      <form @submit=${check}>
-        <label>${t("audience.openid")} <input required maxlength="128" autocapitalize="none" autocomplete="off" .value=${model.openid} @input=${(event) => { model.openid = event.target.value; }}></label>
-        <button ?disabled=${model.busy}>${t("check.run")}</button>
+      <form class="line" @submit=${check}>
+        <label>${t("audience.openid")} <input required maxlength="128" autocapitalize="none" autocomplete="off" spellcheck="false" data-field="openid"
+          .value=${model.openid} @input=${typed}></label>
+        <button aria-disabled=${model.busy}>${t("check.run")}</button>
       </form>
-      <div aria-live="polite">${model.checked ? html`<p><strong>${model.checked.ok ? t("check.yes") : t("check.no")}</strong></p>
-        ${model.checked.explanation ? html`<ul>${model.checked.explanation.unmet.map((each) => html`<li>${explained(each)}</li>`)}</ul>` : nothing}` : nothing}</div>
+      <div role="status">${model.checked ? verdict(model.checked) : nothing}</div>
     </section>`;
 }
 
 function draw() {
+  const button = (text, action) => html`<button type="button" aria-disabled=${model.busy} @click=${action}>${text}</button>`;
   return html`
     <h1>${t("view.audience")}</h1>
     <section class="card">
       <form id="condition" @submit=${(event) => { event.preventDefault(); count(false); }}>
         ${conditionForm(model.group, changed)}
         <div class="buttons">
-          <button class="main" ?disabled=${model.busy}>${t("audience.count.exact")}</button>
-          <button type="button" ?disabled=${model.busy} @click=${() => count(true)}>${t("audience.count.estimate")}</button>
-          <button type="button" ?disabled=${model.busy} @click=${sample}>${t("audience.show_sample")}</button>
-          ${FORMATS.map((format) => html`<button type="button" ?disabled=${model.busy} @click=${() => download(format)}>${t("audience.download", { format: format.name.toUpperCase() })}</button>`)}
+          <button class="main" aria-disabled=${model.busy}>${t("audience.count.exact")}</button>
+          ${button(t("audience.count.estimate"), () => count(true))}
+          ${button(t("audience.show_sample"), sample)}
+          ${FORMATS.map((format) => button(t("audience.download", { format: format.name.toUpperCase() }), () => download(format)))}
         </div>
       </form>
       ${results()}

@@ -1,5 +1,5 @@
 // Demotion: a plan by level, a run at a chosen rate, its progress, and past runs.
-import { confirm, done, run } from "../actions.js";
+import { confirm, done, refresh, run } from "../actions.js";
 import { number, t, time } from "../language.js";
 import { html, nothing } from "../lit.js";
 import { api, page, update } from "../page.js";
@@ -12,13 +12,14 @@ const model = { busy: false, plan: null, rate: "", runs: null };
 let timer = 0;
 
 async function load() {
-  await run(model, readRuns);
+  await refresh(model, readRuns);
   follow();
 }
 
 async function readRuns() {
-  model.runs = (await api.get("/leveldown/runs")).runs;
-  if (model.plan && model.runs.some((each) => each.runId === model.plan.planId)) model.plan = null;
+  const { runs } = await api.get("/leveldown/runs");
+  const isPlanUsed = runs.some((each) => each.runId === model.plan?.planId);
+  return isPlanUsed ? { runs, plan: null } : { runs };
 }
 
 function running() {
@@ -28,11 +29,11 @@ function running() {
 /** Reads the progress again every second for as long as a run is in progress and this view is shown. */
 function follow() {
   clearTimeout(timer);
-  if (!running() || page.place[0] !== demotionView.name || !api.isSignedIn) return;
-  timer = setTimeout(async () => {
-    await run(model, readRuns);
-    follow();
-  }, POLL_MS);
+  if (running() && isShown()) timer = setTimeout(() => { if (isShown()) load(); }, POLL_MS);
+}
+
+function isShown() {
+  return page.place[0] === demotionView.name && api.isSignedIn;
 }
 
 async function makePlan() {
@@ -45,27 +46,26 @@ async function start(event) {
   event.preventDefault();
   const { planId, members } = model.plan;
   const text = t("demotion.start.sure", { members: number(members) });
-  if (!(await confirm({ title: t("demotion.start"), text, action: t("demotion.start") }))) return;
+  if (!(await confirm(model, { title: t("demotion.start"), text, action: t("demotion.start") }))) return;
   await run(model, async () => {
     const rate = model.rate === "" ? undefined : Number(model.rate);
     await api.post("/leveldown/run", { planId, rate });
-    await readRuns();
+    done(t("demotion.is_started"));
   }, (error) => {
     if (error.reason === "PLAN_STALE" || error.reason === "PLAN_NOT_FOUND") model.plan = null;
     return false;
   });
-  follow();
+  await load();
 }
 
 async function stop(runId) {
   const text = t("demotion.stop.sure");
-  if (!(await confirm({ title: t("demotion.stop"), text, action: t("demotion.stop") }))) return;
+  if (!(await confirm(model, { title: t("demotion.stop"), text, action: t("demotion.stop") }))) return;
   await run(model, async () => {
     await api.post("/leveldown/stop", { runId });
-    await readRuns();
     done(t("demotion.stopping"));
   });
-  follow();
+  await load();
 }
 
 function planView() {
@@ -74,7 +74,7 @@ function planView() {
     <section class="card">
       <h2>${t("demotion.plan")}</h2>
       <p>${t("demotion.plan.why")}</p>
-      <button type="button" ?disabled=${model.busy} @click=${makePlan}>${t("demotion.plan.make")}</button>
+      <button type="button" aria-disabled=${model.busy} @click=${makePlan}>${t("demotion.plan.make")}</button>
       ${model.plan ? planned(model.plan) : nothing}
     </section>`;
 }
@@ -92,9 +92,9 @@ function planned(plan) {
       </details>` : nothing}
     <form @submit=${start}>
       <label>${t("demotion.rate")}
-        <input type="number" min="1" max="100000" .value=${model.rate} placeholder=${t("demotion.rate.none")}
+        <input type="number" min="1" max="100000" data-field="rate" .value=${model.rate} placeholder=${t("demotion.rate.none")}
           @input=${(event) => { model.rate = event.target.value; update(); }}></label>
-      <button class="main" ?disabled=${model.busy || plan.members === 0 || running()}>${t("demotion.start")}</button>
+      <button class="main" aria-disabled=${model.busy} ?disabled=${plan.members === 0 || running() !== undefined}>${t("demotion.start")}</button>
     </form>`;
 }
 
@@ -102,11 +102,11 @@ function progressView() {
   const current = running();
   if (!current) return nothing;
   return html`
-    <section class="card" aria-live="polite">
+    <section class="card">
       <h2>${t("demotion.running")}</h2>
       <progress max="100" value=${current.percent} aria-label=${t("demotion.running")}></progress>
       <p>${current.percent} % · ${t("demotion.done", { members: number(current.members) })}</p>
-      ${api.has("member:demote") ? html`<button type="button" class="danger" ?disabled=${model.busy} @click=${() => stop(current.runId)}>${t("demotion.stop")}</button>` : nothing}
+      ${api.has("member:demote") ? html`<button type="button" class="danger" aria-disabled=${model.busy} @click=${() => stop(current.runId)}>${t("demotion.stop")}</button>` : nothing}
     </section>`;
 }
 
@@ -114,7 +114,7 @@ function pastRuns() {
   const past = model.runs.filter((each) => each.state !== RUNNING);
   if (past.length === 0) return html`<p>${t("demotion.no_runs")}</p>`;
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("demotion.started")}</th><th>${t("demotion.ended")}</th><th>${t("demotion.state")}</th>
         <th>${t("app")}</th><th class="number">${t("members")}</th></tr></thead>
       <tbody>${past.map((each) => html`

@@ -1,69 +1,78 @@
 // One member: the summary, the history, and the changes that can be made by hand.
-import { confirm, done, newKey, run } from "../actions.js";
+import { confirm, done, newKey, refresh, run } from "../actions.js";
 import { number, t, time } from "../language.js";
 import { html, nothing } from "../lit.js";
-import { api, update } from "../page.js";
-import { checkView, forgetCheck } from "./member_check.js";
+import { api } from "../page.js";
+import { checkView, newCheck } from "./member_check.js";
 
-const model = { busy: false, id: "", member: null, isUnknown: false, rules: [], delta: "", key: "", level: "", partner: "" };
+const MOST_KEPT = 20;
+
+// By id: what was typed for a member, and above all the key of a change whose answer was lost, must
+// not be lost or used for another member when the user looks at another one meanwhile.
+const kept = new Map();
+let model = newModel("");
+
+function newModel(id) {
+  return { busy: false, id, member: null, isUnknown: false, rules: [], delta: "", key: "", level: "", partner: "", check: newCheck() };
+}
 
 async function load([id = ""]) {
-  if (id !== model.id) {
-    Object.assign(model, { id, member: null, isUnknown: false, delta: "", key: "", level: "", partner: "" });
-    forgetCheck();
-  }
-  if (id) await run(model, read, onUnknown);
+  model = kept.get(id) ?? newModel(id);
+  kept.delete(id);
+  kept.set(id, model);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  await read(model);
 }
 
-async function read() {
-  const [member, book] = await Promise.all([
-    api.get(`/userlevel/summary/${encodeURIComponent(model.id)}`),
-    api.get("/vipBiz/version"),
-  ]);
-  Object.assign(model, { member, rules: book.rules, isUnknown: false });
-}
-
-function onUnknown(error) {
-  model.isUnknown = error.reason === "USER_NOT_FOUND";
-  return model.isUnknown;
+async function read(mine) {
+  await refresh(mine, async () => {
+    const [member, book] = await Promise.all([
+      api.get(`/userlevel/summary/${encodeURIComponent(mine.id)}`),
+      api.get("/vipBiz/version"),
+    ]);
+    return { member, rules: book.rules, isUnknown: false };
+  }, (error) => {
+    mine.isUnknown = error.reason === "USER_NOT_FOUND";
+    return mine.isUnknown;
+  });
 }
 
 async function addPoints(event) {
   event.preventDefault();
-  const delta = Number(model.delta);
+  const mine = model;
+  const { id, member } = mine;
+  const delta = Number(mine.delta);
   // The same key until the change is known to be made: a repetition after a lost answer adds nothing.
-  model.key ||= newKey();
-  const text = t("member.points.sure", { delta: number(delta), id: model.id, key: model.key });
-  if (!(await confirm({ title: t("member.points"), text }))) return;
-  await run(model, async () => {
-    const path = `/userlevel/points/${encodeURIComponent(model.id)}`;
-    const expectedVersion = model.member.version;
-    const result = await api.post(path, { delta, billNo: model.key, expectedVersion });
-    Object.assign(model, { delta: "", key: "" });
-    await read();
-    done(t("member.points.done", { points: number(result.points), level: result.level }));
-  }, refreshIfChanged);
-}
-
-/** After a mismatch the new state is shown, so that the user can decide again. */
-function refreshIfChanged(error) {
-  if (error.reason === "VERSION_MISMATCH") {
-    model.key = "";
-    read().then(() => update(), () => {});
-  }
-  return false;
+  mine.key ||= newKey();
+  const text = t("member.points.sure", { delta: number(delta), id, key: mine.key });
+  if (!(await confirm(mine, { title: t("member.points"), text, action: t("member.points") }))) return;
+  const result = await run(mine, () => api.post(`/userlevel/points/${encodeURIComponent(id)}`, {
+    delta, billNo: mine.key, expectedVersion: member.version,
+  }), (error) => {
+    // Then nothing was added, and the new state is shown, so that the user can decide again.
+    if (error.reason === "VERSION_MISMATCH") read(mine);
+    return false;
+  });
+  if (!result) return;
+  Object.assign(mine, { delta: "", key: "" });
+  done(t("member.points.done", { id, points: number(result.points), level: result.level }));
+  await read(mine);
 }
 
 async function setLevel(event) {
   event.preventDefault();
-  const text = t("member.level.sure", { id: model.id, level: model.level });
-  if (!(await confirm({ title: t("member.level"), text }))) return;
-  await run(model, async () => {
-    const body = { vipLevel: Number(model.level), partnerId: model.partner.trim() };
-    await api.post(`/userlevel/${encodeURIComponent(model.id)}`, body);
-    await read();
-    done(t("member.level.done", { level: model.level }));
+  const mine = model;
+  const { id, level } = mine;
+  const text = t("member.level.sure", { id, level });
+  if (!(await confirm(mine, { title: t("member.level"), text, action: t("member.level") }))) return;
+  const body = { vipLevel: Number(level), partnerId: mine.partner.trim() };
+  const isDone = await run(mine, async () => {
+    await api.post(`/userlevel/${encodeURIComponent(id)}`, body);
+    return true;
   });
+  if (!isDone) return;
+  done(t("member.level.done", { id, level }));
+  await read(mine);
 }
 
 function summary(member) {
@@ -108,6 +117,7 @@ function facts({ stars, gameInfos, total }) {
   return html`
     <section class="card">
       <h2>${t("member.facts", { total: number(total) })}</h2>
+      ${total === 0 ? html`<p>${t("member.facts.none")}</p>` : nothing}
       ${stars.length ? html`<p>${t("member.stars")}: ${stars.map((each) => `${each.gid} (${t(`device.${each.device}`)})`).join(", ")}</p>` : nothing}
       ${gameInfos.length ? html`<ul>${gameInfos.map((each) => html`
         <li>${[each.gameCode, each.areaId, each.platId, each.partitionId, each.roleName, each.gameCheckInfoId].filter((part) => part !== "").join(" / ")}:
@@ -117,30 +127,31 @@ function facts({ stars, gameInfos, total }) {
 
 function edits() {
   if (!api.has("member:write")) return nothing;
-  const typed = (name) => (event) => { model[name] = event.target.value; if (name === "delta") model.key = ""; };
+  const mine = model;
+  const typed = (name) => (event) => { mine[name] = event.target.value; if (name === "delta") mine.key = ""; };
   return html`
     <section class="card">
       <h2>${t("member.change")}</h2>
-      <form @submit=${addPoints}>
-        <label>${t("member.delta")} <input type="number" required step="1" min="-2147483648" max="2147483647" .value=${model.delta} @input=${typed("delta")}></label>
-        <button ?disabled=${model.busy}>${t("member.points")}</button>
+      <form class="line" @submit=${addPoints}>
+        <label>${t("member.delta")} <input type="number" required step="1" min="-2147483647" max="2147483647" data-field="delta" .value=${model.delta} @input=${typed("delta")}></label>
+        <button aria-disabled=${model.busy}>${t("member.points")}</button>
       </form>
-      <form @submit=${setLevel}>
-        <label>${t("level")} <select required @change=${typed("level")}>
+      <form class="line" @submit=${setLevel}>
+        <label>${t("level")} <select required data-field="vipLevel" @change=${typed("level")}>
           <option value="">${t("choose")}</option>
           ${model.rules.map((rule) => html`<option value=${rule.vipLevel} ?selected=${String(rule.vipLevel) === model.level}>${rule.vipLevel} ${rule.name}</option>`)}
         </select></label>
-        <label>${t("member.partner")} <input required maxlength="128" .value=${model.partner} @input=${typed("partner")}></label>
-        <button ?disabled=${model.busy}>${t("member.level")}</button>
+        <label>${t("member.partner")} <input required maxlength="128" autocapitalize="none" autocomplete="off" data-field="partnerId" .value=${model.partner} @input=${typed("partner")}></label>
+        <button aria-disabled=${model.busy}>${t("member.level")}</button>
       </form>
     </section>`;
 }
 
 function draw() {
-  const title = html`<p><a href="#/members">${t("member.back")}</a></p><h1>${model.id}</h1>`;
+  const title = html`<p><a href="#/members">${t("member.back")}</a></p><h1><bdi>${model.id}</bdi></h1>`;
   if (model.isUnknown) return html`${title}<p>${t("member.unknown")}</p>`;
   if (!model.member) return html`${title}<p aria-busy="true">${t("loading")}</p>`;
-  return html`${title}${summary(model.member)}${checkView(model.id, model.rules)}${edits()}${changes(model.member)}${facts(model.member.facts)}`;
+  return html`${title}${summary(model.member)}${checkView(model.check, model.id, model.rules)}${edits()}${changes(model.member)}${facts(model.member.facts)}`;
 }
 
-export const memberView = { name: "member", scopes: ["member:read"], isHidden: true, arrive: load, draw };
+export const memberView = { name: "member", scopes: ["member:read"], under: "members", arrive: load, draw };

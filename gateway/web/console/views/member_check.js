@@ -1,45 +1,43 @@
 // A check of one member against a level, explained in words.
 import { run } from "../actions.js";
-import { number, t } from "../language.js";
+import { t } from "../language.js";
 import { html, nothing } from "../lit.js";
-import { api } from "../page.js";
+import { api, update } from "../page.js";
+import { explained } from "./condition_words.js";
 
-const model = { busy: false, level: "", result: null };
-
-export function forgetCheck() {
-  Object.assign(model, { level: "", result: null });
+export function newCheck() {
+  return { busy: false, level: "", result: null };
 }
 
-async function check(event, openid) {
+async function check(event, model, openid) {
   event.preventDefault();
   await run(model, async () => {
     const condition = { level_at_least: Number(model.level) };
-    model.result = await api.post("/upbot/api/CheckEligibility", { openid, condition, explain: true });
+    const result = await api.post("/upbot/api/CheckEligibility", { openid, condition, explain: true });
+    if (condition.level_at_least === Number(model.level)) model.result = result;
   });
 }
 
-export function checkView(openid, rules) {
+export function checkView(model, openid, rules) {
   if (!api.has("upbot:check")) return nothing;
+  const choose = (event) => { Object.assign(model, { level: event.target.value, result: null }); update(); };
   return html`
     <section class="card">
       <h2>${t("check.title")}</h2>
-      <form @submit=${(event) => check(event, openid)}>
-        <label>${t("check.level")} <select required @change=${(event) => { model.level = event.target.value; model.result = null; }}>
+      <form class="line" @submit=${(event) => check(event, model, openid)}>
+        <label>${t("check.level")} <select required @change=${choose}>
           <option value="">${t("choose")}</option>
           ${rules.map((rule) => html`<option value=${rule.vipLevel} ?selected=${String(rule.vipLevel) === model.level}>${rule.vipLevel} ${rule.name}</option>`)}
         </select></label>
-        <button ?disabled=${model.busy}>${t("check.run")}</button>
+        <button aria-disabled=${model.busy}>${t("check.run")}</button>
       </form>
-      <div aria-live="polite">${model.result ? html`<p><strong>${model.result.ok ? t("check.yes") : t("check.no")}</strong></p>
-        ${model.result.explanation ? html`<ul>${model.result.explanation.unmet.map((each) => html`<li>${explained(each)}</li>`)}</ul>` : nothing}` : nothing}</div>
+      <div role="status">${model.result ? verdict(model.result) : nothing}</div>
     </section>`;
 }
 
-/** One unmet condition in words; audience.js uses it, too. */
-export function explained({ asked, has, points_missing: missing }) {
-  const level = asked.level_at_least ?? asked.level_in?.levels?.join(", ");
-  const state = has.level === undefined ? t("check.unknown") : t("check.has", { level: has.level, points: number(has.points) });
-  if (level === undefined) return `${state} ${t("check.unmet", { condition: JSON.stringify(asked) })}`;
-  if (missing === undefined) return `${state} ${t("check.no_points", { level })}`;
-  return `${state} ${t("check.missing", { points: number(missing), level })}`;
+/** The answer to a check, with what is missing; audience.js uses it, too. */
+export function verdict({ ok, explanation }) {
+  return html`
+    <p><strong>${ok ? t("check.yes") : t("check.no")}</strong></p>
+    ${explanation?.unmet.length ? html`<ul>${explanation.unmet.map((each) => html`<li>${explained(each)}</li>`)}</ul>` : nothing}`;
 }

@@ -1,15 +1,13 @@
 // Finding members: by id or its beginning, or all of a level by points.
-import { run } from "../actions.js";
+import { patiently, refresh } from "../actions.js";
 import { number, t } from "../language.js";
 import { html, nothing, repeat } from "../lit.js";
-import { api, update } from "../page.js";
+import { api, page, update } from "../page.js";
 
-const model = { busy: false, prefix: "", level: "", levels: [], found: null };
+const model = { prefix: "", level: "", levels: [], found: null };
 
 async function load() {
-  await run(model, async () => {
-    model.levels = (await api.get("/members/count")).levels;
-  });
+  await refresh(model, async () => ({ levels: (await api.get("/members/count")).levels }));
 }
 
 async function search(event) {
@@ -22,64 +20,75 @@ async function list(event) {
   await start("/members/list", { level: model.level, pageSize: 100 });
 }
 
+/** A new search replaces the one in progress. */
 async function start(path, query) {
-  model.found = { path, query, members: [], cursor: "", percent: 0, isEnd: false };
-  await more();
+  model.found = { path, query, members: [], cursor: "", percent: 0, isEnd: false, isSearching: false };
+  await more(model.found);
 }
 
 /** A search visits the store part by part, so a page may be empty although more members follow. */
-async function more() {
-  const { found } = model;
+async function more(found) {
+  if (found.isSearching) return;
+  found.isSearching = true;
+  update();
   const before = found.members.length;
-  await run(model, async () => {
-    do {
-      const answer = await api.get(found.path, { ...found.query, cursor: found.cursor });
-      found.members.push(...answer.members);
-      Object.assign(found, { cursor: answer.nextCursor, percent: answer.percent ?? 0, isEnd: answer.nextCursor === "" });
-      update();
-    } while (!found.isEnd && found.members.length === before && model.found === found);
+  await refresh(found, async () => {
+    while (!found.isEnd && found.members.length === before && isWanted(found)) await readPage(found);
   });
+  found.isSearching = false;
+  update();
 }
 
-function results() {
-  const { found } = model;
-  if (!found) return nothing;
+async function readPage(found) {
+  const { path, query, cursor } = found;
+  const answer = await patiently(() => api.get(path, { ...query, cursor }));
+  found.members.push(...answer.members);
+  Object.assign(found, { cursor: answer.nextCursor, percent: answer.percent ?? 0, isEnd: answer.nextCursor === "" });
+  update();
+}
+
+function isWanted(found) {
+  return model.found === found && page.place[0] === membersView.name && api.isSignedIn;
+}
+
+function results(found) {
   return html`
-    <section class="card" aria-live="polite">
-      <p>${t("members.found", { members: number(found.members.length) })}
-        ${found.isEnd ? "" : t("members.more")}</p>
-      ${found.percent && !found.isEnd ? html`<progress max="100" value=${found.percent} aria-label=${t("members.searched")}></progress>` : nothing}
+    <section class="card">
+      <p role="status">${t("members.found", { members: number(found.members.length) })}
+        ${found.isEnd ? "" : t(found.isSearching ? "members.searching" : "members.more")}</p>
+      ${found.isSearching ? html`<progress max="100" value=${found.percent} aria-label=${t("members.searched")}></progress>` : nothing}
       <ul class="plain list">${repeat(found.members, (each) => each.userId, memberRow)}</ul>
-      ${found.isEnd ? nothing : html`<button type="button" ?disabled=${model.busy} @click=${more}>${t("more")}</button>`}
+      ${found.isEnd ? nothing : html`<button type="button" aria-disabled=${found.isSearching} @click=${() => more(found)}>${t("more")}</button>`}
     </section>`;
 }
 
 function memberRow(each) {
   return html`
-    <li><a href="#/member/${encodeURIComponent(each.userId)}">${each.userId}</a>
+    <li><a href="#/member/${encodeURIComponent(each.userId)}"><bdi>${each.userId}</bdi></a>
       <span>${t("level.n", { level: each.level })}${each.byHand ? ` (${t("by_hand")})` : ""} · ${t("points.n", { points: number(each.points) })}</span></li>`;
 }
 
 function draw() {
   return html`
     <h1>${t("view.members")}</h1>
-    <section class="card">
-      <form @submit=${search}>
+    <section class="card finders">
+      <form class="line" @submit=${search}>
         <label>${t("members.prefix")}
-          <input required maxlength="128" autocapitalize="none" autocomplete="off" .value=${model.prefix} @input=${(event) => { model.prefix = event.target.value; }}></label>
-        <button class="main" ?disabled=${model.busy}>${t("members.search")}</button>
+          <input type="search" required maxlength="128" autocapitalize="none" autocomplete="off" spellcheck="false" data-field="prefix"
+            .value=${model.prefix} @input=${(event) => { model.prefix = event.target.value; }}></label>
+        <button class="main">${t("members.search")}</button>
       </form>
-      <form @submit=${list}>
+      <form class="line" @submit=${list}>
         <label>${t("members.by_level")}
-          <select required @change=${(event) => { model.level = event.target.value; }}>
+          <select required data-field="level" @change=${(event) => { model.level = event.target.value; }}>
             <option value="">${t("choose")}</option>
             ${model.levels.map((each) => html`<option value=${each.level} ?selected=${String(each.level) === model.level}>
-              ${t("level.n", { level: each.level })} · ${number(each.members)}</option>`)}
+              ${t("level.n", { level: each.level })} · ${t("members.n", { members: number(each.members) })}</option>`)}
           </select></label>
-        <button ?disabled=${model.busy}>${t("members.list")}</button>
+        <button>${t("members.list")}</button>
       </form>
     </section>
-    ${results()}`;
+    ${model.found ? results(model.found) : nothing}`;
 }
 
 export const membersView = { name: "members", scopes: ["member:read"], arrive: load, draw };

@@ -5,7 +5,7 @@ import { number, t } from "../language.js";
 export function movesTable(moves) {
   if (moves.length === 0) return html`<p>${t("moves.none")}</p>`;
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("moves.from")}</th><th>${t("moves.to")}</th><th class="number">${t("members")}</th></tr></thead>
       <tbody>${moves.map((each) => html`
         <tr><td>${t("level.n", { level: each.fromLevel })}</td>

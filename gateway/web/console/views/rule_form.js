@@ -1,5 +1,5 @@
 // The rules as a form: one row for each level, with what is wrong beside the field.
-import { sorted } from "../ladder.js";
+import { MAX_POINTS, MOST_RULES, sorted } from "../ladder.js";
 import { t } from "../language.js";
 import { html, live, nothing, repeat } from "../lit.js";
 import { update } from "../page.js";
@@ -7,11 +7,13 @@ import { update } from "../page.js";
 const keys = new WeakMap();
 let lastKey = 0;
 
+const CONTRACT = { level: "vipLevel", name: "name", from: "downPoint", to: "upPoint", icon: "picUrl" };
+
 export function ruleForm(rules, problems, canEdit) {
   return html`
     <div class="rules">
       ${repeat(rules, keyOf, (rule) => row(rule, rules, problems, canEdit))}
-      ${canEdit ? html`<button type="button" @click=${() => add(rules)}>${t("rules.add")}</button>` : nothing}
+      ${canEdit && rules.length < MOST_RULES ? html`<button type="button" @click=${() => add(rules)}>${t("rules.add")}</button>` : nothing}
     </div>`;
 }
 
@@ -22,7 +24,8 @@ function keyOf(rule) {
 }
 
 function row(rule, rules, problems, canEdit) {
-  const field = (name, type) => input(rule, name, type, problems, canEdit);
+  const place = sorted(rules).indexOf(rule);
+  const field = (name, type) => input(rule, place, name, type, problems, canEdit);
   return html`
     <fieldset ?disabled=${!canEdit}>
       <legend>${t("level.n", { level: rule.level ?? "?" })} ${rule.name}</legend>
@@ -31,14 +34,15 @@ function row(rule, rules, problems, canEdit) {
     </fieldset>`;
 }
 
-function input(rule, name, type, problems, canEdit) {
+function input(rule, place, name, type, problems, canEdit) {
   const found = problems.filter((each) => each.rule === rule && each.field === name);
   const id = `rule-${keyOf(rule)}-${name}`;
   return html`
     <div class="field ${name}">
       <label for=${id}>${t(`rules.${name}`)}</label>
       <input id=${id} type=${type} .value=${live(String(rule[name] ?? ""))} ?disabled=${!canEdit}
-        min="0" max="2147483647" maxlength=${name === "icon" ? 2048 : 128}
+        inputmode=${type === "number" ? "numeric" : "text"} data-field="rules[${place}].${CONTRACT[name]}"
+        min="0" max=${MAX_POINTS} maxlength=${name === "icon" ? 2048 : 128}
         aria-invalid=${found.length > 0} aria-describedby=${found.length ? `${id}-problem` : nothing}
         @input=${(event) => change(rule, name, type, event.target.value)}>
       ${found.length ? html`<span class="problem" id="${id}-problem">${t(found[0].problem)}</span>` : nothing}
@@ -54,7 +58,7 @@ function change(rule, name, type, value) {
 function add(rules) {
   const top = sorted(rules).at(-1);
   const from = top?.to ?? 0;
-  rules.push({ level: (top?.level ?? -1) + 1, name: "", from, to: Math.min(from + 1_000, 2 ** 31 - 1), icon: "" });
+  rules.push({ level: (top?.level ?? -1) + 1, name: "", from, to: Math.min(from + 1_000, MAX_POINTS), icon: "" });
   update();
 }
 

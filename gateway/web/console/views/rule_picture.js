@@ -1,10 +1,12 @@
 // The rules as a picture: bands of points with gaps, members per level, and boundaries to drag.
 import { boundaries, move, scale, segments } from "../ladder.js";
-import { number, t } from "../language.js";
+import { number, short, t } from "../language.js";
 import { html, nothing } from "../lit.js";
 import { update } from "../page.js";
 
 const LARGE_STEPS = 20;
+// As much of the screen as a band needs at least, so that many levels are scrolled instead of squeezed.
+const PART_PX = 44;
 
 // The scale of the start of a drag, so that the boundary stays under the pointer.
 let draggedAxis = null;
@@ -14,19 +16,21 @@ export function picture(rules, counts, problems, canEdit) {
   // Bands that overlap cannot be drawn; the form says what is wrong.
   if (problems.some(({ field }) => field !== "name")) return html`<p class="soft">${t("rules.no_picture")}</p>`;
   const parts = segments(rules);
+  const narrowest = `min-width:${PART_PX * parts.length}px`;
   const axis = draggedAxis ?? scale(parts);
   const most = Math.max(1, ...counts.map((each) => each.members));
   return html`
-    <div class="ladder" role="group" aria-label=${t("rules.picture")}>
+    <div class="scroll" tabindex="0"><div class="ladder" role="group" aria-label=${t("rules.picture")} .style=${narrowest}>
       <div class="bars">${parts.map((part) => bar(part, axis, counts, most))}</div>
       <div class="bands">
         ${parts.map((part) => band(part, axis))}
         ${canEdit ? boundaries(rules).map((each) => handle(each, axis)) : nothing}
       </div>
-      <div class="ticks" aria-hidden="true">${parts.map((part) => html`<span style=${left(axis.place(part.from))}>${number(part.from)}</span>`)}</div>
-    </div>`;
+      <div class="ticks" aria-hidden="true">${parts.map((part) => html`<span .style=${left(axis.place(part.from))}>${short(part.from)}</span>`)}</div>
+    </div></div>`;
 }
 
+// Styles are set as properties: the page's policy does not allow attributes with them.
 function left(place) {
   return `left:${(100 * place).toFixed(3)}%`;
 }
@@ -40,19 +44,23 @@ function bar(part, axis, counts, most) {
   if (!part.rule) return nothing;
   const members = counts.find((each) => each.level === part.rule.level)?.members ?? 0;
   return html`
-    <div class="bar" style=${span(part, axis)}>
-      <span>${number(members)}</span><i style="height:${((100 * members) / most).toFixed(1)}%"></i>
+    <div class="bar" .style=${span(part, axis)}>
+      <span title=${number(members)}>${short(members)}</span><i .style=${`height:${((100 * members) / most).toFixed(1)}%`}></i>
     </div>`;
 }
 
 function band(part, axis) {
-  if (!part.rule) return html`<div class="gap" style=${span(part, axis)} title=${t("rules.gap", { from: number(part.from), to: number(part.to) })}></div>`;
+  if (!part.rule) return html`<div class="gap" .style=${span(part, axis)} title=${gapText(part)}></div>`;
   const { level, name, icon } = part.rule;
   const text = t("rules.band", { level, name, from: number(part.from), to: number(part.to) });
   return html`
-    <div class="band" data-level=${level} style=${span(part, axis)} title=${text}>
+    <div class="band" data-level=${level} .style=${span(part, axis)} title=${text}>
       ${ownPicture(icon) ? html`<img src=${icon} alt="" width="24" height="24">` : html`<b>${level}</b>`}<span>${name}</span>
     </div>`;
+}
+
+function gapText({ from, to, isOpen }) {
+  return isOpen ? t("rules.above", { from: number(from) }) : t("rules.gap", { from: number(from), to: number(to) });
 }
 
 /** The page loads nothing from another host, so only pictures of this one are shown. */
@@ -63,7 +71,7 @@ function ownPicture(icon) {
 function handle(boundary, axis) {
   const names = [boundary.lower && t("rules.end_of", { level: boundary.lower.level }), boundary.upper && t("rules.start_of", { level: boundary.upper.level })];
   return html`
-    <div class="handle" role="slider" tabindex="0" style=${left(axis.place(boundary.points))}
+    <div class="handle" role="slider" tabindex="0" .style=${left(axis.place(boundary.points))}
       aria-label=${names.filter(Boolean).join(", ")} aria-valuenow=${boundary.points}
       aria-valuemin=${boundary.least} aria-valuemax=${boundary.most} aria-valuetext=${t("points.n", { points: number(boundary.points) })}
       @pointerdown=${(event) => drag(event, boundary, axis)} @keydown=${(event) => step(event, boundary)}></div>`;
@@ -100,9 +108,13 @@ function round(points, boundary) {
 
 function step(event, boundary) {
   const large = Math.max(1, Math.round(boundary.points / LARGE_STEPS));
-  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -large, PageUp: large };
-  if (!(event.key in steps)) return;
+  const { points, least, most } = boundary;
+  const places = {
+    ArrowLeft: points - 1, ArrowDown: points - 1, ArrowRight: points + 1, ArrowUp: points + 1,
+    PageDown: points - large, PageUp: points + large, Home: least, End: most,
+  };
+  if (!(event.key in places)) return;
   event.preventDefault();
-  move(boundary, boundary.points + steps[event.key]);
+  move(boundary, places[event.key]);
   update();
 }

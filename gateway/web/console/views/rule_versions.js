@@ -1,5 +1,5 @@
 // Earlier versions of the rules: who changed them and when, what differs, and restoring one.
-import { confirm, done, run } from "../actions.js";
+import { confirm, done, refresh, run } from "../actions.js";
 import { differences, fromContract, sorted } from "../ladder.js";
 import { number, t, time } from "../language.js";
 import { html, nothing } from "../lit.js";
@@ -15,9 +15,9 @@ const model = {
 };
 
 export async function loadVersions() {
-  await run(model, async () => {
-    const found = await api.get("/vipBiz/versions");
-    Object.assign(model, { versions: found.versions, hasMore: found.hasMore, shown: null });
+  await refresh(model, async () => {
+    const { versions, hasMore } = await api.get("/vipBiz/versions");
+    return { versions, hasMore, shown: null };
   });
 }
 
@@ -39,17 +39,17 @@ async function show(version) {
   });
 }
 
+/** If somebody else has changed the rules, nothing is restored, and theirs are shown. */
 async function restore(current, restored) {
   const { version } = model.shown;
   const title = t("versions.restore", { version });
-  if (!(await confirm({ title, text: t("versions.restore.sure"), action: title }))) return;
+  if (!(await confirm(model, { title, text: t("versions.restore.sure"), action: title }))) return;
   const isDone = await run(model, async () => {
     await api.post("/vipBiz/restore", { version, expectedVersion: current.version });
     return true;
   });
-  if (!isDone) return;
   await restored();
-  done(t("versions.restored", { version }));
+  if (isDone) done(t("versions.restored", { version }));
 }
 
 export function versionsView({ current, canRestore, restored }) {
@@ -58,12 +58,12 @@ export function versionsView({ current, canRestore, restored }) {
       <h2>${t("versions")}</h2>
       <ul class="plain">${model.versions.map((each) => html`
         <li>
-          <button type="button" aria-expanded=${model.shown?.version === each.version} ?disabled=${model.busy} @click=${() => show(each.version)}>
+          <button type="button" aria-expanded=${model.shown?.version === each.version} aria-disabled=${model.busy} @click=${() => show(each.version)}>
             ${t("rules.version", { version: each.version })}</button>
           <span>${each.changed ? time(each.changed) : ""} · ${each.app || t("nobody")} · ${t("versions.rules", { rules: each.rules })}</span>
           ${model.shown?.version === each.version ? shownView(current, canRestore, restored) : nothing}
         </li>`)}</ul>
-      ${model.hasMore ? html`<button type="button" ?disabled=${model.busy} @click=${loadMore}>${t("more")}</button>` : nothing}
+      ${model.hasMore ? html`<button type="button" aria-disabled=${model.busy} @click=${loadMore}>${t("more")}</button>` : nothing}
     </section>`;
 }
 
@@ -73,7 +73,7 @@ function shownView(current, canRestore, restored) {
   return html`
     ${differenceTable(current.rules, rules, t("rules.current"), t("rules.version", { version }))}
     ${moves ? html`<h3>${t("rules.preview.title")}</h3>${movesTable(moves)}` : nothing}
-    ${canRestore && moves ? html`<button type="button" class="main" ?disabled=${model.busy} @click=${() => restore(current, restored)}>${t("versions.restore", { version })}</button>` : nothing}`;
+    ${canRestore && moves ? html`<button type="button" class="main" aria-disabled=${model.busy} @click=${() => restore(current, restored)}>${t("versions.restore", { version })}</button>` : nothing}`;
 }
 
 /** One row for each level that differs. */
@@ -81,7 +81,7 @@ export function differenceTable(before, after, nameBefore, nameAfter) {
   const found = differences(before, after);
   if (found.length === 0) return html`<p>${t("versions.same")}</p>`;
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("level")}</th><th>${nameBefore}</th><th>${nameAfter}</th></tr></thead>
       <tbody>${found.map((each) => html`
         <tr><td>${each.level}</td><td>${ruleText(each.before)}</td><td>${ruleText(each.after)}</td></tr>`)}</tbody>

@@ -1,5 +1,5 @@
 // The rules: a picture, a form, a preview of who moves, and the earlier versions.
-import { confirm, done, run } from "../actions.js";
+import { confirm, done, refresh, run } from "../actions.js";
 import { differences, fromContract, problems, sorted, toContract } from "../ladder.js";
 import { t, number } from "../language.js";
 import { html, nothing } from "../lit.js";
@@ -15,7 +15,7 @@ const model = {
   base: null,
   draft: [],
   counts: [],
-  /** What a save would do: {text, moves, staying}; `text` is the draft that was previewed. */
+  /** What a save would do: {text, rules, moves, staying}; `rules` is the draft that was previewed. */
   preview: null,
   /** The rules that another editor saved meanwhile: {version, rules}. */
   theirs: null,
@@ -27,18 +27,21 @@ async function readRules() {
 }
 
 async function load() {
-  await run(model, async () => {
-    const isDraftKept = model.base !== null && isChanged();
+  await Promise.all([loadVersions(), refresh(model, async () => {
     const [current, counted] = await Promise.all([readRules(), api.get("/members/count")]);
-    model.counts = counted.levels;
-    if (!isDraftKept) startFrom(current);
-    else if (current.version !== model.base.version) model.theirs = current;
-  });
-  await loadVersions();
+    return { counts: counted.levels, ...accepted(current) };
+  })]);
 }
 
-function startFrom(current) {
-  Object.assign(model, { base: current, draft: copy(current.rules), preview: null, theirs: null });
+/** What the current rules change. A draft is kept, also one that was begun while they were read. */
+function accepted(current) {
+  const isNeeded = model.base !== null && isChanged() && differences(current.rules, model.draft).length > 0;
+  if (!isNeeded) return fresh(current);
+  return current.version === model.base.version ? {} : { theirs: current };
+}
+
+function fresh(current) {
+  return { base: current, draft: copy(current.rules), preview: null, theirs: null };
 }
 
 function copy(rules) {
@@ -49,32 +52,36 @@ function isChanged() {
   return differences(model.base.rules, sorted(model.draft)).length > 0;
 }
 
-function draftText() {
-  return JSON.stringify(sorted(model.draft));
+function draftText(rules) {
+  return JSON.stringify(sorted(rules));
 }
 
 function isPreviewed() {
-  return model.preview?.text === draftText();
+  return model.preview?.text === draftText(model.draft);
 }
 
 async function showPreview() {
   await run(model, async () => {
-    const rules = sorted(model.draft).map(({ level, from, to }) => ({ vipLevel: level, downPoint: from, upPoint: to }));
-    const text = draftText();
-    const found = await api.post("/vipBiz/preview", { rules });
-    if (found.ruleVersion !== model.base.version) model.theirs = await readRules();
-    else model.preview = { text, moves: found.moves, staying: found.staying };
+    const rules = sorted(copy(model.draft));
+    const proposed = rules.map(({ level, from, to }) => ({ vipLevel: level, downPoint: from, upPoint: to }));
+    const found = await api.post("/vipBiz/preview", { rules: proposed });
+    if (found.ruleVersion === model.base.version) model.preview = { text: draftText(rules), rules, moves: found.moves, staying: found.staying };
+    else model.theirs = await readRules();
   });
 }
 
+/** Saves exactly the rules that were previewed. */
 async function save() {
-  const moved = model.preview.moves.reduce((sum, each) => sum + each.members, 0);
+  const { rules, moves } = model.preview;
+  const moved = moves.reduce((sum, each) => sum + each.members, 0);
   const text = t("rules.save.sure", { members: number(moved) });
-  if (!(await confirm({ title: t("rules.save"), text, action: t("rules.save") }))) return;
+  if (!(await confirm(model, { title: t("rules.save"), text, action: t("rules.save") }))) return;
   await run(model, async () => {
-    const rules = sorted(model.draft).map(toContract);
-    await api.post("/vipBiz/replace", { rules, expectedVersion: model.base.version });
-    startFrom(await readRules());
+    const { base } = model;
+    const hadIcon = (rule) => base.rules.some((each) => each.level === rule.level && each.hasIcon);
+    const sent = rules.map((rule) => toContract(rule, hadIcon(rule)));
+    await api.post("/vipBiz/replace", { rules: sent, expectedVersion: base.version });
+    Object.assign(model, fresh(await readRules()));
     done(t("rules.saved", { version: model.base.version }));
   }, onMismatch);
   await loadVersions();
@@ -82,8 +89,7 @@ async function save() {
 
 /** Nobody's change is overwritten: the draft stays, and both can be compared. */
 function onMismatch(error) {
-  if (error.reason !== "RULE_VERSION_MISMATCH") return false;
-  run({}, async () => { model.theirs = await readRules(); });
+  if (error.reason === "RULE_VERSION_MISMATCH") refresh(model, async () => accepted(await readRules()));
   return false;
 }
 
@@ -93,8 +99,9 @@ function keepDraft() {
 }
 
 async function discard() {
-  if (!(await confirm({ title: t("rules.discard"), text: t("rules.discard.sure") }))) return;
-  startFrom(model.theirs ?? model.base);
+  const title = t("rules.discard");
+  if (!(await confirm(model, { title, text: t("rules.discard.sure"), action: title }))) return;
+  Object.assign(model, fresh(model.theirs ?? model.base));
   update({ notice: null });
 }
 
@@ -125,13 +132,27 @@ function previewView() {
 function buttons(found) {
   if (!api.has("rules:write")) return html`<p class="soft">${t("rules.read_only")}</p>`;
   const isDraft = isChanged();
+  const canPreview = isDraft && found.length === 0 && model.draft.length > 0 && model.theirs === null;
   return html`
     <div class="buttons">
-      <button type="button" ?disabled=${!isDraft || found.length > 0 || model.busy} @click=${showPreview}>${t("rules.preview")}</button>
-      <button type="button" class="main" ?disabled=${!isDraft || !isPreviewed() || model.theirs || model.busy} @click=${save}>${t("rules.save")}</button>
-      ${isDraft ? html`<button type="button" ?disabled=${model.busy} @click=${discard}>${t("rules.discard")}</button>` : nothing}
+      ${button(t("rules.preview"), showPreview, !canPreview)}
+      ${button(t("rules.save"), save, !isPreviewed() || model.theirs !== null, "main")}
+      ${isDraft ? button(t("rules.discard"), discard) : nothing}
     </div>
-    ${isDraft && !isPreviewed() ? html`<p class="soft">${t("rules.preview.first")}</p>` : nothing}`;
+    <p class="soft">${hint(found, isDraft)}</p>`;
+}
+
+/** It stays focusable, so that the keyboard does not lose its place when it cannot be used. */
+function button(text, action, isOff = false, style = "") {
+  const click = () => { if (!isOff) action(); };
+  return html`<button type="button" class=${style} aria-disabled=${isOff || model.busy} @click=${click}>${text}</button>`;
+}
+
+function hint(found, isDraft) {
+  if (model.theirs) return t("rules.theirs.first");
+  if (found.length > 0) return t("rules.problem.first", { problems: found.length });
+  if (!isDraft) return t("rules.how");
+  return isPreviewed() ? "" : t("rules.preview.first");
 }
 
 function draw() {

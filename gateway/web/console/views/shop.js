@@ -1,19 +1,20 @@
 // The levels of a shop and their benefits, as a member sees them.
-import { run } from "../actions.js";
+import { refresh } from "../actions.js";
 import { t } from "../language.js";
 import { html, nothing } from "../lit.js";
 import { api } from "../page.js";
 
 const ROUTE = "member.member-level.index";
 
-const model = { busy: false, shop: "", member: "", found: null };
+const model = { shop: "", member: "", found: null };
 
 async function load() {
-  await run(model, async () => {
-    model.found = null;
+  const [shop, member] = [model.shop.trim(), model.member.trim()];
+  model.found = null;
+  await refresh(model, async () => {
     // Without a member the call is refused, so an id that nobody has stands for a visitor.
-    const uid = model.member.trim() || "-";
-    model.found = await api.get("/", { route: ROUTE, i: model.shop.trim(), uid });
+    const answer = await api.get("/", { route: ROUTE, i: shop, uid: member || "-" });
+    return { found: { ...answer, member } };
   });
 }
 
@@ -24,7 +25,7 @@ function show(event) {
 
 function levels({ data }) {
   return html`
-    <div class="scroll"><table>
+    <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("level")}</th><th>${t("shop.discount")}</th><th>${t("shop.freight")}</th><th>${t("shop.rent_free")}</th>
         <th>${t("shop.deposit_free")}</th><th>${t("shop.upgrade")}</th></tr></thead>
       <tbody>${data.map((each) => html`
@@ -40,9 +41,9 @@ function upgradeText(level) {
   return "–";
 }
 
-function ownLevel({ member_data: own }) {
-  if (!model.member.trim()) return nothing;
-  return html`<p><strong>${own.nickname || model.member}: ${own.level_name}</strong>
+function ownLevel({ member_data: own, member }) {
+  if (!member) return nothing;
+  return html`<p><strong><bdi>${own.nickname || member}</bdi>: ${own.level_name}</strong>
     ${own.validity ? t("shop.validity", { days: own.validity }) : ""}</p>`;
 }
 
@@ -50,10 +51,10 @@ function draw() {
   return html`
     <h1>${t("view.shop")}</h1>
     <section class="card">
-      <form @submit=${show}>
-        <label>${t("shop.shop")} <input maxlength="128" .value=${model.shop} placeholder=${t("shop.default")} @input=${(event) => { model.shop = event.target.value; }}></label>
-        <label>${t("shop.member")} <input maxlength="128" autocapitalize="none" .value=${model.member} @input=${(event) => { model.member = event.target.value; }}></label>
-        <button class="main" ?disabled=${model.busy}>${t("shop.show")}</button>
+      <form class="line" @submit=${show}>
+        <label>${t("shop.shop")} <input maxlength="128" autocapitalize="none" autocomplete="off" data-field="i" .value=${model.shop} placeholder=${t("shop.default")} @input=${(event) => { model.shop = event.target.value; }}></label>
+        <label>${t("shop.member")} <input maxlength="128" autocapitalize="none" autocomplete="off" data-field="uid" .value=${model.member} @input=${(event) => { model.member = event.target.value; }}></label>
+        <button class="main">${t("shop.show")}</button>
       </form>
     </section>
     ${model.found ? html`<section class="card" aria-live="polite">

@@ -23,6 +23,6 @@ export function signInView() {
       <p>${t("sign_in.why")}</p>
       <label>${t("appid")} <input name="appid" required maxlength="128" autocomplete="off" autocapitalize="none"></label>
       <label>${t("secret")} <input name="secret" type="password" required maxlength="128" autocomplete="off"></label>
-      <button class="main" ?disabled=${model.busy}>${t("sign_in")}</button>
+      <button class="main" aria-disabled=${model.busy}>${t("sign_in")}</button>
     </form>`;
 }
