@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_REASON = "x-levelgate-reason"
 _CONTENT_TYPE = "application/json; charset=utf-8"
 # The paths of the families, as in the routes of gateway/envoy.yaml.
 _FAMILIES = (
     (re.compile(r"/upbot(/.*)?"), "upbot"),
-    (re.compile(r"/(userlevel|vipBiz|show|leveldown)(/.*)?"), "member"),
+    (re.compile(r"/(userlevel|vipBiz|show|leveldown|members)(/.*)?"), "member"),
     (re.compile(r"/|/addons/yun_shop(/.*)?"), "shop"),
 )
 _MSG = rb'"msg":"(?:[^"\\]|\\.)+"'
@@ -29,7 +30,9 @@ _HEALTHY = b'{"code":0,"msg":"ok"}'
 _STATUS_OF_REFUSALS = {200, 401, 403, 404, 405, 408, 413, 429}
 _STATUS_WITHOUT_FAMILY = {400, 404, 408, 413, 426, 429, 431, 501}
 # These calls may take long and have few threads, so some of them are refused.
-_LONG = re.compile(r"/leveldown.*|/vipBiz/preview|/upbot/api/BatchCheckEligibility")
+_LONG = re.compile(
+    r"/leveldown.*|/members/.*|/vipBiz/(preview|versions)|/upbot/api/(BatchCheckEligibility|FindUsers|CountUsers)"
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,23 @@ def wrong_with(reply: HttpReply, path: str, *, is_head: bool) -> str | None:
         json.loads(reply.body.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
-    return _wrong_envelope(reply.status, reply.body, _family(path))
+    return _wrong_body(reply, _family(path))
+
+
+def _wrong_body(reply: HttpReply, family: str) -> str | None:
+    if _is_refusal(reply.body, family) and not reply.headers.get(_REASON):
+        return f"a failure without a reason: {reply.body[:200]!r}"
+    return _wrong_envelope(reply.status, reply.body, family)
 
 
 def is_fault(status: int, body: bytes) -> bool:
     """Whether an answer is a 5xx that the caller did not cause; an unknown coding causes 501."""
     return status >= 500 and not (status == 501 and body.startswith(b'{"code":501,'))
+
+
+def _is_refusal(body: bytes, family: str) -> bool:
+    without_family = _WITHOUT_FAMILY.fullmatch(body) and body != _HEALTHY
+    return bool(without_family or (family != "none" and _REFUSALS[family].fullmatch(body)))
 
 
 def _wrong_envelope(status: int, body: bytes, family: str) -> str | None:
