@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, cast
 
 import grpc
@@ -32,7 +33,7 @@ from services.user_facts.fact import GameFact, Star
 from services.user_facts.fact_index import FactIndex
 from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
-from services.user_state.indexes import Indexes
+from services.user_state.indexes import BUCKETS_AT_A_TIME, Indexes
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -207,6 +208,21 @@ def test_a_user_who_moves_meanwhile_appears_once(
         bulk.write([Row(name, 12, 3) for name in SHARED[:20]], THRESHOLDS)
         found += () if each is None else each.users
     assert sorted(found) == sorted(SHARED)
+
+
+def test_a_search_makes_progress_after_the_first_bucket(
+    searches: Searches, bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Eight users in a round trip, and about 20 in each bucket.
+    monkeypatch.setattr(visits, "_COST_AT_A_TIME", 80)
+    names = (f"member-{number}" for number in range(20 * BUCKETS.count))
+    some = [name for name in names if BUCKETS.number_of(name) < BUCKETS_AT_A_TIME]
+    bulk.write([Row(name, 0, 0) for name in some], THRESHOLDS)
+    condition = parse_condition(LEVEL)
+    visited = searches.visited_by(condition)
+    found = searches.search(condition, visited, BUCKETS.all(), lambda: None)
+    rounds = 1 + len(list(takewhile(lambda each: each is None, found)))
+    assert rounds < len(some) / 8 / 2
 
 
 def test_a_long_search_reports_progress(audience: Audience, clock: Clock, bulk: BulkUsers) -> None:

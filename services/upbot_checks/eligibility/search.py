@@ -14,8 +14,10 @@ from services.store.store import Store
 from services.upbot_checks.eligibility.condition import Condition
 from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.visits import Place, Visited, Visits
-from services.user_state.indexes import BUCKETS_AT_A_TIME
 
+# Buckets in the first round trip. A page can only end after the buckets that are read together, and
+# with eight of them a page of a costly condition reached its deadline without any progress.
+_FIRST_BUCKETS = 1
 # Buckets in one round trip. Those without users cost the store about 30 us each.
 _MOST_BUCKETS = 64
 
@@ -55,7 +57,7 @@ class Searches:
     ) -> Iterator[Searched | None]:
         """Searches these buckets in order. None says that more round trips are needed."""
         visits = Visits(self._store, condition, visited)
-        left, size = list(buckets), BUCKETS_AT_A_TIME
+        left, size = list(buckets), _FIRST_BUCKETS
         while left:
             some, left = left[:size], left[size:]
             rounds = 1
