@@ -33,7 +33,7 @@ from services.user_facts.fact import GameFact, Star
 from services.user_facts.fact_index import FactIndex
 from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
-from services.user_state.indexes import BUCKETS_AT_A_TIME, Indexes
+from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -84,8 +84,8 @@ def searches(store: Store) -> Searches:
 
 
 @pytest.fixture
-def counting(searches: Searches, store: Store) -> Counting:
-    return Counting(searches, Indexes(store, BUCKETS), chance=random.Random(1))
+def counting(searches: Searches) -> Counting:
+    return Counting(searches, chance=random.Random(1))
 
 
 @pytest.fixture
@@ -269,6 +269,17 @@ def test_a_search_ends_when_its_caller_leaves(
             call(context)
         assert raised.value.code is grpc.StatusCode.CANCELLED
         assert context.questions == -1
+
+
+@pytest.mark.parametrize("condition", [STAR, LEVEL])
+def test_a_count_pauses_after_each_round_trip(store: Store, condition: pb.Condition) -> None:
+    pauses: list[float] = []
+    rules = RuleBook(store)
+    rules.change(lambda _book: Book(Ladder([Rule(1, 0, "", 0, 9)]), next_id=2))
+    counting = Counting(Searches(store, BUCKETS, rules, Pace(pauses.append)))
+    counting.count(parse_condition(condition), lambda: None)
+    assert len(pauses) >= BUCKETS.count // 64
+    assert all(0 < pause <= 0.01 for pause in pauses)
 
 
 def test_a_search_ends_with_its_deadline(audience: Audience) -> None:

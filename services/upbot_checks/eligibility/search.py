@@ -14,6 +14,7 @@ from services.store.store import Store
 from services.upbot_checks.eligibility.condition import Condition
 from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.visits import Place, Visited, Visits
+from services.user_state.indexes import Indexes
 
 # Buckets in the first round trip. A page can only end after the buckets that are read together, and
 # with eight of them a page of a costly condition reached its deadline without any progress.
@@ -40,6 +41,7 @@ class Searches:
 
     def __init__(self, store: Store, buckets: Buckets, rules: RuleBook, pace: Pace) -> None:
         self.buckets = buckets
+        self.indexes = Indexes(store, buckets, turn=pace.turn)
         self._store = store
         self._rules = rules
         self._pace = pace
