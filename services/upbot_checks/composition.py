@@ -14,12 +14,12 @@ from services.runtime.admission import Admission
 from services.runtime.service import Service
 from services.runtime.settings import load
 from services.store.client import connect_reads
+from services.store.pace import Pace
 from services.store.reads import StoreReads
 from services.upbot_checks.apps_servicer import RegisteredApps
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.counting import Counting
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.search import Searches
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots

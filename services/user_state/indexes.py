@@ -7,11 +7,11 @@ serves other callers in between.
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Turn, at_once
 from services.store.scripts import NamedScript, NamedValues, lua_constants
 from services.store.store import Store
 from services.user_state.record import Record, unpack
@@ -97,12 +97,6 @@ class Entry(NamedTuple):
     points: int
 
 
-@contextmanager
-def _at_once(proceed: Callable[[], None]) -> Iterator[None]:
-    proceed()
-    yield
-
-
 class Indexes:
     """Every method raises redis.RedisError if the store is unavailable.
 
@@ -115,7 +109,7 @@ class Indexes:
         store: Store,
         buckets: Buckets,
         now: Callable[[], float] = time.time,
-        turn: Callable[[Callable[[], None]], AbstractContextManager[None]] = _at_once,
+        turn: Turn = at_once,
     ) -> None:
         self._store = store
         self._buckets = buckets

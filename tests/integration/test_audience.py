@@ -17,6 +17,7 @@ from services.rules.rule_book import Book, RuleBook
 from services.runtime.admission import Admission
 from services.runtime.errors import Failure, reason_name
 from services.store import deadline
+from services.store.pace import Pace
 from services.store.reads import StoreReads
 from services.store.settings import StoreSettings
 from services.store.store import Store
@@ -24,7 +25,6 @@ from services.upbot_checks.eligibility import visits
 from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.condition import Condition
 from services.upbot_checks.eligibility.counting import Counting
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.parse import parse_condition
 from services.upbot_checks.eligibility.search import Searches
 from services.upbot_checks.eligibility.search_cursor import Position, search_cursor

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Pace
 from services.store.store import Store
 from services.upbot_checks.eligibility.condition import Condition
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.visits import Place, Visited, Visits
 from services.user_state.indexes import Indexes
 
