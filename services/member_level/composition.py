@@ -29,9 +29,11 @@ from services.member_level.validation import CHECKS
 from services.rules.rule_book import RuleBook
 from services.runtime.service import Service
 from services.runtime.settings import load
+from services.store.pace import Pace
 from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
 from services.user_state.feed import Feed
+from services.user_state.indexes import Indexes
 from services.user_state.scripts import Retention
 from services.user_state.search import PrefixSearch
 from services.user_state.state import UserState
@@ -65,10 +67,13 @@ def build() -> Service:
     add_MemberHistoryServicer_to_server(history, server)
     add_DemotionServicer_to_server(Demotion(bulk, rules, runs, demotions), server)
     add_RuleBooksServicer_to_server(RuleBooks(rules), server)
-    pages = LevelPages(bulk.indexes, buckets)
-    search = MemberSearch(users, PrefixSearch(store), buckets)
+    # Four callers of each of these calls read all indexes at a time.
+    pace = Pace()
+    indexes = Indexes(store, buckets, turn=pace.turn)
+    pages = LevelPages(indexes, buckets, pace.turn)
+    search = MemberSearch(users, PrefixSearch(store), buckets, turn=pace.turn)
     summaries = MemberSummaries(users, FactStore(store, buckets), rules)
-    members = Members(rules, bulk.indexes, pages, search, summaries)
+    members = Members(rules, indexes, pages, search, summaries)
     add_MembersServicer_to_server(members, server)
     add_MemberBulkServicer_to_server(MemberBulk(bulk, rules, service.validator), server)
 

@@ -12,6 +12,7 @@ from services.rules.ladder import ABOVE_ALL_POINTS
 from services.runtime.cursor_text import CursorError
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Turn, at_once
 from services.user_state.indexes import BUCKETS_AT_A_TIME, Indexes, Span
 
 # Members that are read of every index at first: nearly always, no index has more on the page.
@@ -57,9 +58,10 @@ class _Source:
 class LevelPages:
     """Every method raises redis.RedisError if the store is unavailable."""
 
-    def __init__(self, indexes: Indexes, buckets: Buckets) -> None:
+    def __init__(self, indexes: Indexes, buckets: Buckets, turn: Turn = at_once) -> None:
         self._indexes = indexes
         self._buckets = buckets
+        self._turn = turn
 
     def page(
         self, level: int, min_points: int, size: int, cursor: str, proceed: Callable[[], None]
@@ -108,8 +110,8 @@ class LevelPages:
     def _read(self, sources: Sequence[_Source], limit: int, proceed: Callable[[], None]) -> None:
         at_a_time = max(1, min(_INDEXES_AT_A_TIME, _MEMBERS_AT_A_TIME // limit))
         for some in batched(sources, at_a_time):
-            proceed()
-            pages = self._indexes.pages([each.place for each in some], limit)
+            with self._turn(proceed):
+                pages = self._indexes.pages([each.place for each in some], limit)
             for source, entries in zip(some, pages, strict=True):
                 manual = source.span.manual
                 source.read += [ListedMember(each.points, each.user, manual) for each in entries]

@@ -9,6 +9,7 @@ from services.member_level import cursors, failures
 from services.member_level.cursors import SearchCursor
 from services.runtime.cursor_text import CursorError
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Turn, at_once
 from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source
 from services.user_state.search import START, IndexedUser, PrefixSearch
@@ -59,8 +60,10 @@ class MemberSearch:
         search: PrefixSearch,
         buckets: Buckets,
         now: Callable[[], float] = time.monotonic,
+        turn: Turn = at_once,
     ) -> None:
         self._users = users
+        self._turn = turn
         self._search = search
         self._buckets = buckets.all()
         self._now = now
@@ -92,8 +95,8 @@ class MemberSearch:
         parts = [_Part(bucket, START) for bucket in buckets]
         parts[0].after = start.after
         while True:
-            asked.proceed()
-            self._read(parts, asked)
+            with self._turn(asked.proceed):
+                self._read(parts, asked)
             if _is_enough(parts, asked.size) or self._now() >= until:
                 break
         return _taken(parts, asked)

@@ -54,9 +54,20 @@ class RuleBook:
         self._is_retained = NamedScript(
             store, _IS_RETAINED, keys="past", arguments="number", writes=False
         )
+        self._last_read: tuple[bytes, Book] = b"", Book()
 
     def book(self) -> Book:
-        return _unpack(self._store.get(keys.RULES))
+        packed = self._store.get(keys.RULES)
+        if packed is None:
+            return Book()
+        # Most reads find the same rules, and JSON of 800 KB takes 10 ms, in which no other thread
+        # runs. One tuple, so that a thread never sees the value of one version with the book of
+        # another.
+        last, book = self._last_read
+        if packed != last:
+            book = _unpack(packed)
+            self._last_read = packed, book
+        return book
 
     def version(self, number: int) -> Book | None:
         """The rules of an earlier version; None if it never existed or is no longer retained."""

@@ -49,8 +49,9 @@ class ServerSettings(BaseSettings):
         ge=1,
         le=256,
         description="Calls that are answered at a time, for each method that may take seconds"
-        " (LevelDown, DeleteRule, UpdateRule, PreviewRules, PlanDemotion, ListAtRisk,"
-        " ListRuleVersions, BatchCheck, GetUserFacts), on separate threads. Further calls get"
+        " (LevelDown, DeleteRule, UpdateRule, PreviewRules, ListRuleVersions, CountMembers,"
+        " ListMembers, SearchMembers, PlanDemotion, ListAtRisk, BatchCheck, FindUsersPage,"
+        " CountUsers, ListApps, GetUserFacts), on separate threads. Further calls get"
         " RESOURCE_EXHAUSTED.",
     )
     streams: int = Field(

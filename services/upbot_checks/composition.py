@@ -14,12 +14,12 @@ from services.runtime.admission import Admission
 from services.runtime.service import Service
 from services.runtime.settings import load
 from services.store.client import connect_reads
+from services.store.pace import Pace
 from services.store.reads import StoreReads
 from services.upbot_checks.apps_servicer import RegisteredApps
 from services.upbot_checks.contract import CONTRACT
 from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.counting import Counting
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.search import Searches
 from services.upbot_checks.eligibility.servicer import Eligibility
 from services.upbot_checks.eligibility.snapshots import Snapshots
@@ -30,7 +30,6 @@ from services.upbot_checks.tokens_servicer import AccessTokens
 from services.upbot_checks.validation import CHECKS
 from services.user_facts.fact_index import FactIndex
 from services.user_facts.fact_store import FactStore
-from services.user_state.indexes import Indexes
 from services.user_state.state import UserState
 
 # Searches may take one in so many of an instance's streams.
@@ -61,7 +60,7 @@ def build() -> Service:
 def _audience(service: Service, rules: RuleBook) -> Audience:
     # Not through the tracked reads: a search would replace what checks have in memory.
     searches = Searches(service.store, service.buckets, rules, Pace())
-    counting = Counting(searches, Indexes(service.store, service.buckets))
+    counting = Counting(searches)
     most = max(1, service.settings.streams // SEARCHES_SHARE)
     streams = Admission(most, REASON_TOO_MANY_STREAMS, "searches")
     return Audience(searches, counting, streams, service.shutdown.stopping)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Turn, at_once
 from services.store.scripts import NamedScript, NamedValues, lua_constants
 from services.store.store import Store
 from services.user_state.record import Record, unpack
@@ -99,7 +100,8 @@ class Entry(NamedTuple):
 class Indexes:
     """Every method raises redis.RedisError if the store is unavailable.
 
-    `proceed` is called before each round trip, and stops the work if it raises.
+    `proceed` is called before each round trip, and stops the work if it raises. `turn` gets it, and
+    surrounds each round trip of a count, to limit how much of the store the counts may use.
     """
 
     def __init__(
@@ -107,10 +109,12 @@ class Indexes:
         store: Store,
         buckets: Buckets,
         now: Callable[[], float] = time.time,
+        turn: Turn = at_once,
     ) -> None:
         self._store = store
         self._buckets = buckets
         self._now = now
+        self._turn = turn
         self._count_script = NamedScript(
             store,
             lua_constants({"BOUND": _BOUND, "RANGE": _RANGE}) + script_text("count"),
@@ -145,10 +149,10 @@ class Indexes:
         # The next range of each bucket, because the script stops before it takes too long.
         left = [(number, 0) for number in range(len(buckets))]
         while left:
-            proceed()
             calls = [self._count_call(buckets[number], question, at) for number, at in left]
             unfinished = []
-            answers = self._count_script.many(calls)
+            with self._turn(proceed):
+                answers = self._count_script.many(calls)
             for (number, at), (ranges, past, *counts) in zip(left, answers, strict=True):
                 start = question.first_stretches[at]
                 pairs = zip(counts[::2], counts[1::2], strict=True)

@@ -250,6 +250,9 @@ def test_readers_that_do_not_read_take_no_memory_and_no_calls(pages: Gateway) ->
         # 64 files of 3 MB would be 192 MiB, and all 1,024 of them 3 GiB.
         assert pages.heap_mib - before < 64
         assert {pages.client.get("/show").status_code for _ in range(50)} == {200}
+        # Only the large files are affected.
+        small = [get(pages, url).status_code for url in ("/console/", "/docs/") for _ in range(20)]
+        assert set(small) == {200}
     wait_until(
         lambda: pages.counter("cluster.pages.upstream_rq_active") == 0, "the files are closed"
     )

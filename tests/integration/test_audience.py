@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, cast
 
 import grpc
@@ -16,6 +17,7 @@ from services.rules.rule_book import Book, RuleBook
 from services.runtime.admission import Admission
 from services.runtime.errors import Failure, reason_name
 from services.store import deadline
+from services.store.pace import Pace
 from services.store.reads import StoreReads
 from services.store.settings import StoreSettings
 from services.store.store import Store
@@ -23,7 +25,6 @@ from services.upbot_checks.eligibility import visits
 from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.condition import Condition
 from services.upbot_checks.eligibility.counting import Counting
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.parse import parse_condition
 from services.upbot_checks.eligibility.search import Searches
 from services.upbot_checks.eligibility.search_cursor import Position, search_cursor
@@ -32,7 +33,7 @@ from services.user_facts.fact import GameFact, Star
 from services.user_facts.fact_index import FactIndex
 from services.user_facts.fact_store import FactStore
 from services.user_state.bulk import BulkUsers
-from services.user_state.indexes import Indexes
+from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -83,8 +84,8 @@ def searches(store: Store) -> Searches:
 
 
 @pytest.fixture
-def counting(searches: Searches, store: Store) -> Counting:
-    return Counting(searches, Indexes(store, BUCKETS), chance=random.Random(1))
+def counting(searches: Searches) -> Counting:
+    return Counting(searches, chance=random.Random(1))
 
 
 @pytest.fixture
@@ -209,6 +210,21 @@ def test_a_user_who_moves_meanwhile_appears_once(
     assert sorted(found) == sorted(SHARED)
 
 
+def test_a_search_makes_progress_after_the_first_bucket(
+    searches: Searches, bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Eight users in a round trip, and about 20 in each bucket.
+    monkeypatch.setattr(visits, "_COST_AT_A_TIME", 80)
+    names = (f"member-{number}" for number in range(20 * BUCKETS.count))
+    some = [name for name in names if BUCKETS.number_of(name) < BUCKETS_AT_A_TIME]
+    bulk.write([Row(name, 0, 0) for name in some], THRESHOLDS)
+    condition = parse_condition(LEVEL)
+    visited = searches.visited_by(condition)
+    found = searches.search(condition, visited, BUCKETS.all(), lambda: None)
+    rounds = 1 + len(list(takewhile(lambda each: each is None, found)))
+    assert rounds < len(some) / 8 / 2
+
+
 def test_a_long_search_reports_progress(audience: Audience, clock: Clock, bulk: BulkUsers) -> None:
     bulk.write([Row(name, 0, 0) for name in OTHERS], THRESHOLDS)
     clock.step = 0.3
@@ -253,6 +269,17 @@ def test_a_search_ends_when_its_caller_leaves(
             call(context)
         assert raised.value.code is grpc.StatusCode.CANCELLED
         assert context.questions == -1
+
+
+@pytest.mark.parametrize("condition", [STAR, LEVEL])
+def test_a_count_pauses_after_each_round_trip(store: Store, condition: pb.Condition) -> None:
+    pauses: list[float] = []
+    rules = RuleBook(store)
+    rules.change(lambda _book: Book(Ladder([Rule(1, 0, "", 0, 9)]), next_id=2))
+    counting = Counting(Searches(store, BUCKETS, rules, Pace(pauses.append)))
+    counting.count(parse_condition(condition), lambda: None)
+    assert len(pauses) >= BUCKETS.count // 64
+    assert all(0 < pause <= 0.01 for pause in pauses)
 
 
 def test_a_search_ends_with_its_deadline(audience: Audience) -> None:

@@ -11,8 +11,10 @@ from services.member_level import cursors
 from services.member_level.cursors import AtRiskCursor, ListCursor
 from services.member_level.level_pages import LevelPages, ListedMember
 from services.runtime.errors import Failure
+from services.store.pace import Pace
 from services.store.settings import StoreSettings
 from services.user_state.bulk import BulkUsers
+from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.state import UserState
@@ -46,6 +48,13 @@ def all_pages(bulk: BulkUsers, size: int, least: int = 0) -> list[list[ListedMem
         cursor = page.next_cursor
         if not cursor:
             return pages
+
+
+def test_a_page_pauses_after_each_round_trip(bulk: BulkUsers) -> None:
+    pauses: list[float] = []
+    pages = LevelPages(bulk.indexes, BUCKETS, Pace(pauses.append).turn)
+    pages.page(LEVEL, 0, 10, "", go_on)
+    assert len(pauses) == BUCKETS.count // BUCKETS_AT_A_TIME
 
 
 def wanted(rows: Iterable[Row], least: int = 0) -> list[ListedMember]:

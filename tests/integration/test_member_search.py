@@ -12,9 +12,11 @@ from services.member_level import cursors
 from services.member_level.cursors import ListCursor, SearchCursor
 from services.member_level.member_search import Asked, MemberSearch, SearchedPage
 from services.runtime.errors import Failure
+from services.store.pace import Pace
 from services.store.settings import StoreSettings
 from services.store.store import Store
 from services.user_state.bulk import BulkUsers
+from services.user_state.indexes import BUCKETS_AT_A_TIME
 from services.user_state.record import Source
 from services.user_state.rows import Row
 from services.user_state.search import START, IndexedUser, PrefixSearch
@@ -70,6 +72,14 @@ class Searching:
 
     def all(self, prefix: str, size: int, seconds: float = 60) -> list[IndexedUser]:
         return [each for page in self.pages(prefix, size, seconds) for each in page.members]
+
+
+def test_a_search_pauses_after_each_round_trip(store: Store, users: UserState) -> None:
+    pauses: list[float] = []
+    pace = Pace(pauses.append)
+    search = MemberSearch(users, PrefixSearch(store), BUCKETS, turn=pace.turn)
+    search.page(Asked("nobody", LEVELS, 20, 60, go_on), "")
+    assert len(pauses) == BUCKETS.count // BUCKETS_AT_A_TIME
 
 
 def expected(rows: Iterable[Row], prefix: str) -> list[IndexedUser]:

@@ -28,6 +28,17 @@ def test_a_change_is_immediately_visible_to_another_instance(store: Store) -> No
     assert [rule.level for rule in RuleBook(store).book().ladder.rules] == [1]
 
 
+def test_rules_are_only_parsed_again_after_a_change(store: Store) -> None:
+    rules, other = RuleBook(store), RuleBook(store)
+    other.change(lambda book: add(book, 1))
+    first = rules.book()
+    assert rules.book() is first
+    other.change(lambda book: add(book, 2))
+    assert [rule.level for rule in rules.book().ladder.rules] == [1, 2]
+    store.delete(keys.RULES)
+    assert rules.book().ladder.rules == ()
+
+
 def test_a_decision_for_no_change_leaves_the_rules(store: Store) -> None:
     book = RuleBook(store)
     book.change(lambda found: add(found, 1))

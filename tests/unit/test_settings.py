@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from pydantic_settings import BaseSettings
 
+from services.member_level import contract as member_level
 from services.member_level.settings import MemberLevelSettings
 from services.runtime.settings import AccessSettings, load, settings_of
 from services.shop_level.settings import ShopLevelSettings
 from services.store.settings import StoreSettings
 from services.suite import SUITE
+from services.upbot_checks import contract as upbot_checks
 from services.upbot_checks.settings import UpbotChecksSettings
 from services.user_state.record import MAX_PROTECTED_UNTIL, SECONDS_PER_DAY
 
@@ -50,6 +52,13 @@ def test_a_wrong_setting_is_reported_in_one_line_with_its_variable(
     line = str(raised.value)
     assert line.startswith(f"wrong setting {variable}: ")
     assert "\n" not in line
+
+
+def test_the_limit_of_long_calls_names_all_of_them() -> None:
+    description = MemberLevelSettings.model_fields["long_calls"].description or ""
+    paths = member_level.CONTRACT.long | upbot_checks.CONTRACT.long
+    listed = description.partition("(")[2].partition(")")[0].split(", ")
+    assert sorted(listed) == sorted(path.rpartition("/")[2] for path in paths)
 
 
 def test_the_longest_protection_fits_its_field_for_decades() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,11 @@ def test_the_table_has_the_paths_of_a_file(name: str, paths: list[str]) -> None:
     table = lua_table([WebFile(name, TEXT)])
     assert [path for path in paths if f'["{path}"] = ' in table] == paths
     assert table.count("] = {") == len(paths)
+
+
+def test_only_the_files_of_the_route_for_large_ones_are_larger_than_a_buffer() -> None:
+    # As in gateway/envoy.yaml. A reader who does not read holds a place for a larger file.
+    buffer, large = 65_536, re.compile(r"docs/vendor/.*|openapi(\.[a-z]+)?\.json")
+    served = [each for each in web_files() if not large.fullmatch(each.name)]
+    assert [each.name for each in served if len(each.content) > buffer] == []
+    assert served

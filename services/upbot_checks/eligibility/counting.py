@@ -12,7 +12,7 @@ from services.upbot_checks.eligibility.estimate import Sampled, estimate
 from services.upbot_checks.eligibility.search import Searched, Searches
 from services.upbot_checks.eligibility.visited import points_that_may_hold
 from services.upbot_checks.eligibility.visits import Visited
-from services.user_state.indexes import Indexes, Span, question_of
+from services.user_state.indexes import Span, question_of
 
 # Buckets in a sample. The sample ends earlier if it takes long, but not before the lower number.
 _LEAST_SAMPLE, _MOST_SAMPLE = 32, 128
@@ -36,12 +36,10 @@ class Counting:
     def __init__(
         self,
         searches: Searches,
-        indexes: Indexes,
         now: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
         self._searches = searches
-        self._indexes = indexes
         self._now = now
         self._chance = chance or random.Random()  # noqa: S311  (a sample, not a secret)
 
@@ -81,7 +79,7 @@ class Counting:
     def _members(self, spans: Sequence[Span], proceed: Callable[[], None]) -> int:
         if not spans:
             return 0
-        counted = self._indexes.count(question_of(spans), proceed)
+        counted = self._searches.indexes.count(question_of(spans), proceed)
         return sum(users for each in counted for _, users in each.stretches)
 
     def _found(self, condition: Condition, visited: Visited, proceed: Callable[[], None]) -> int:

@@ -10,12 +10,15 @@ from typing import NamedTuple
 from services.rules.rule_book import RuleBook
 from services.store.batches import batched
 from services.store.keys import Bucket, Buckets
+from services.store.pace import Pace
 from services.store.store import Store
 from services.upbot_checks.eligibility.condition import Condition
-from services.upbot_checks.eligibility.pace import Pace
 from services.upbot_checks.eligibility.visits import Place, Visited, Visits
-from services.user_state.indexes import BUCKETS_AT_A_TIME
+from services.user_state.indexes import Indexes
 
+# Buckets in the first round trip. A page can only end after the buckets that are read together, and
+# with eight of them a page of a costly condition reached its deadline without any progress.
+_FIRST_BUCKETS = 1
 # Buckets in one round trip. Those without users cost the store about 30 us each.
 _MOST_BUCKETS = 64
 
@@ -38,6 +41,7 @@ class Searches:
 
     def __init__(self, store: Store, buckets: Buckets, rules: RuleBook, pace: Pace) -> None:
         self.buckets = buckets
+        self.indexes = Indexes(store, buckets, turn=pace.turn)
         self._store = store
         self._rules = rules
         self._pace = pace
@@ -55,7 +59,7 @@ class Searches:
     ) -> Iterator[Searched | None]:
         """Searches these buckets in order. None says that more round trips are needed."""
         visits = Visits(self._store, condition, visited)
-        left, size = list(buckets), BUCKETS_AT_A_TIME
+        left, size = list(buckets), _FIRST_BUCKETS
         while left:
             some, left = left[:size], left[size:]
             rounds = 1

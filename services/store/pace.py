@@ -1,9 +1,9 @@
-"""The pace of searches: how much of the store and of this process they may use."""
+"""The pace of long reads: how much of the store and of this process they may use."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from services.store import deadline
 
@@ -13,6 +13,17 @@ _PAUSE = 1.0
 _LONGEST_PAUSE = 0.01
 # How often a search that waits for its turn looks whether its caller has left.
 _LOOKS_SECONDS = 0.1
+
+
+# Surrounds one round trip. It calls its argument before, and what that raises stops the work.
+Turn = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+
+@contextmanager
+def at_once(proceed: Callable[[], None]) -> Iterator[None]:
+    """The turn of work that has no pace."""
+    proceed()
+    yield
 
 
 class Pace:
