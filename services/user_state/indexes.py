@@ -20,6 +20,10 @@ from services.user_state.scripts import script_text
 # Buckets in one round trip. The store runs commands that arrive together without serving other
 # callers, so all of them together must take at most a few milliseconds.
 BUCKETS_AT_A_TIME = 8
+# For a small question, more buckets fit: count.lua takes about a microsecond for each range and
+# each stretch. A count of five levels with a million members took 250 ms with 8 buckets at a time.
+_STEPS_AT_A_TIME = 1_600
+_MOST_BUCKETS_COUNTED = 64
 # count.lua cannot stop within a range.
 _STRETCHES_PER_RANGE = 200
 # Ranges in one call of count.lua, which stops after its own maximum of steps in any case.
@@ -138,7 +142,9 @@ class Indexes:
     ) -> Iterator[Counted]:
         """Counts in each bucket, without reading a record; None means all buckets."""
         asked = self._buckets.all() if buckets is None else buckets
-        for some in batched(asked, BUCKETS_AT_A_TIME):
+        steps = question.ranges + question.first_stretches[-1]
+        fitting = _STEPS_AT_A_TIME // max(1, steps)
+        for some in batched(asked, max(BUCKETS_AT_A_TIME, min(fitting, _MOST_BUCKETS_COUNTED))):
             yield from self._count(some, question, proceed)
 
     def _count(
