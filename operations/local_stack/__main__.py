@@ -105,6 +105,9 @@ def _banner(settings: Settings, demo: Demo) -> list[str]:
         rows[name] = f"gRPC {HOST}:{each.port}, metrics {metrics}"
     rows["store"] = settings.store_url if settings.has_own_store else "yours (REDIS_URL)"
     rows["logs"] = str(settings.logs)
+    secret = settings.directory / "stack.json"
+    rows["console"] = f"{gateway}/console/ (app {demo.appid}, its app_secret is in {secret})"
+    rows["API docs"] = f"{gateway}/docs/"
     rows["for programs"] = str(settings.directory / "stack.json")
     lines = [f"  {name:<13} {text}" for name, text in rows.items()]
     calls = examples(gateway, demo.token, demo.member_token)

@@ -21,6 +21,7 @@ from services.store.pace import Pace
 from services.store.reads import StoreReads
 from services.store.settings import StoreSettings
 from services.store.store import Store
+from services.upbot_checks.eligibility import counting as counting_module
 from services.upbot_checks.eligibility import visits
 from services.upbot_checks.eligibility.audience import Audience
 from services.upbot_checks.eligibility.condition import Condition
@@ -323,8 +324,9 @@ def test_a_cursor_of_another_search_is_refused(audience: Audience, cursor: str) 
 
 
 def test_an_estimate_states_its_error(
-    counting: Counting, bulk: BulkUsers, facts: FactStore
+    counting: Counting, bulk: BulkUsers, facts: FactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(counting_module, "_FEW_USERS", 1_000)
     names = [f"member-{number}" for number in range(3_000)]
     bulk.write([Row(name, 0, 0) for name in names], THRESHOLDS)
     for name in names[:300]:

@@ -17,6 +17,8 @@ from services.user_state.indexes import Span, question_of
 # Buckets in a sample. The sample ends earlier if it takes long, but not before the lower number.
 _LEAST_SAMPLE, _MOST_SAMPLE = 32, 128
 _SAMPLE_SECONDS = 1.0
+# Of so few users, all are read: a sample would say little about them.
+_FEW_USERS = 10_000
 
 
 class Count(NamedTuple):
@@ -46,8 +48,7 @@ class Counting:
     def count(self, condition: Condition, proceed: Callable[[], None]) -> Count:
         """The exact number. Without parts about facts, no member is read."""
         visited = self._searches.visited_by(condition)
-        needs = condition.needs()
-        if needs.stars or needs.games:
+        if _reads_facts(condition):
             return Count(self._found(condition, visited, proceed))
         spans = [
             Span(manual, level, least, before)
@@ -61,12 +62,16 @@ class Counting:
         return Count(members + self._found(condition, others, proceed))
 
     def estimate(self, condition: Condition, proceed: Callable[[], None]) -> Count:
-        """An estimate from a random sample of the buckets."""
+        """An estimate from a random sample of the buckets; exact where that costs little."""
+        if not _reads_facts(condition):
+            return self.count(condition, proceed)
         visited = self._searches.visited_by(condition)
         buckets = self._searches.buckets.all()
         everybody = self._members(visited.spans, proceed)
         if visited.others:
             everybody += self._searches.fact_users(proceed)
+        if everybody <= _FEW_USERS:
+            return Count(self._found(condition, visited, proceed))
         size = min(_MOST_SAMPLE, len(buckets))
         chosen = self._chance.sample(buckets, size)
         sample = [
@@ -101,3 +106,8 @@ class Counting:
                     yield each
             if self._now() > ends:
                 return
+
+
+def _reads_facts(condition: Condition) -> bool:
+    needs = condition.needs()
+    return bool(needs.stars or needs.games)

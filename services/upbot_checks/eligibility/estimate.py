@@ -45,7 +45,9 @@ def estimate(sample: Sequence[Sampled], all_visited: int, buckets: int) -> Estim
         # An upper limit of a Poisson distribution: none in the sample does not mean none at all.
         most = 1.96 * math.sqrt(rare + 1) + 1.92
         error = max(error, all_visited / visited * math.sqrt(finite) * most)
-    return Estimate(round(ratio * all_visited), math.ceil(error))
+    estimated = round(ratio * all_visited)
+    # The true number is between 0 and that of all users.
+    return Estimate(estimated, min(math.ceil(error), max(estimated, all_visited - estimated)))
 
 
 def _student(degrees: int) -> float:

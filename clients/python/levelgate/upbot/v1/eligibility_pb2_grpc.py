@@ -123,8 +123,9 @@ class EligibilityServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountUsers(self, request, context):
-        """Counts the users who satisfy a condition. A condition on the level alone is counted from the
-        indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+        """Counts the users who satisfy a condition. A condition on level and points alone is counted from
+        the indexes. For one on facts, `estimate` returns an estimate from a sample instead of reading
+        all users, unless there are at most 10,000.
         DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

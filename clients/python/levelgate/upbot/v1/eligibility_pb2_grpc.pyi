@@ -63,8 +63,9 @@ class EligibilityStub:
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
     CountUsers: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]
-    """Counts the users who satisfy a condition. A condition on the level alone is counted from the
-    indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+    """Counts the users who satisfy a condition. A condition on level and points alone is counted from
+    the indexes. For one on facts, `estimate` returns an estimate from a sample instead of reading
+    all users, unless there are at most 10,000.
     DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
     """
 
@@ -103,8 +104,9 @@ class EligibilityAsyncStub(EligibilityStub):
     INVALID_ARGUMENT / CURSOR_INVALID: as in FindUsers.
     """
     CountUsers: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.CountUsersRequest, _eligibility_pb2.CountUsersResponse]  # type: ignore[assignment]
-    """Counts the users who satisfy a condition. A condition on the level alone is counted from the
-    indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+    """Counts the users who satisfy a condition. A condition on level and points alone is counted from
+    the indexes. For one on facts, `estimate` returns an estimate from a sample instead of reading
+    all users, unless there are at most 10,000.
     DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
     """
 
@@ -176,8 +178,9 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.CountUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.CountUsersResponse, _abc.Awaitable[_eligibility_pb2.CountUsersResponse]]:
-        """Counts the users who satisfy a condition. A condition on the level alone is counted from the
-        indexes. For others, `estimate` returns an estimate from a sample instead of reading all users.
+        """Counts the users who satisfy a condition. A condition on level and points alone is counted from
+        the indexes. For one on facts, `estimate` returns an estimate from a sample instead of reading
+        all users, unless there are at most 10,000.
         DEADLINE_EXCEEDED: the users could not be read in time; use estimate or FindUsers.
         """
 
