@@ -150,7 +150,7 @@ clean: ## Delete the virtual environment, all data and all logs
 
 $(INSTALLED): requirements/dev.txt clients/python/pyproject.toml
 	@$(PYTHON) operations/local_stack/supported.py
-	@echo "Installing into the virtual environment $(VENV). This happens once and takes a minute or so."
+	@echo "Installing into the virtual environment $(VENV). This happens once and takes one to three minutes."
 	@echo "  1/3 creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "  2/3 installing the packages of requirements/dev.txt"

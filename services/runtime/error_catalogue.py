@@ -34,8 +34,8 @@ class Outcome:
 _BAD = "请求参数错误，请稍后再试"
 _BUSY = "系统繁忙，请稍后再试"
 _WRITES = (
-    "A write may have been done: repeat AddPoints with the same bill_no, and other writes if a"
-    " repetition is harmless."
+    "A write may have been done: repeat AddPoints with the same idempotency key, and other writes"
+    " if a repetition is harmless."
 )
 
 # The documents know no HTTP status, and their clients read the body. Therefore business errors are
@@ -70,7 +70,7 @@ FORBIDDEN = Outcome(
     1003,
     "无权限",
     "The token does not have the scope that the call needs.",
-    "Ask the operators for the scope (`make apps`).",
+    "Ask the operators of levelgate for the scope.",
     reason="SCOPE_MISSING",
 )
 UNKNOWN_PATH = Outcome(
@@ -78,7 +78,7 @@ UNKNOWN_PATH = Outcome(
     1004,
     "接口不存在",
     "No call has this path.",
-    "Compare the path with docs/routes.md.",
+    "Compare the path with the calls that `/docs/` lists.",
     reason="METHOD_UNKNOWN",
 )
 WRONG_METHOD = Outcome(
@@ -290,7 +290,7 @@ REASONS: Mapping[str, Entry] = {
     "BILL_NO_USED": Entry(
         StatusCode.ALREADY_EXISTS,
         "流水号已用于其他变更",
-        "This bill_no (the idempotency key) was used for another change of the user.",
+        "The idempotency key (in JSON billNo) was used for another change of the user.",
         "Use a new bill_no for a new change.",
     ),
     "POINTS_OUT_OF_RANGE": Entry(

@@ -25,7 +25,7 @@ HEADERS: Mapping[str, Any] = {
         "schema": {"type": "string"},
     },
     "Reason": {
-        "description": "The reason of a failure, for programs. docs/errors.md lists them.",
+        "description": "The reason of a failure, for programs.",
         "schema": {"type": "string", "pattern": "^[A-Z_]+$"},
     },
     "Field": {

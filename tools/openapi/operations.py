@@ -75,11 +75,12 @@ class Operations:
     def _operation(self, route: Route) -> Operation:
         examples = self._examples.get(route.rpc, ())
         comment = self._comment(route)
+        summary = first_sentence(comment.text)
         operation: Operation = {
             "operationId": route.rpc.partition("/")[2],
             "tags": [family_of(route)],
-            "summary": first_sentence(comment.text),
-            "description": self._description(route, comment),
+            "summary": summary,
+            **self._description(route, comment, summary),
             "security": _security(route),
             "parameters": self._parameters(route, examples),
             "responses": self._responses(route, comment, examples),
@@ -101,8 +102,9 @@ class Operations:
             found |= reasons_in(self._contract.comments.get(field.full_name, ""))
         return found
 
-    def _description(self, route: Route, comment: Comment) -> str:
-        parts = [comment.text]
+    def _description(self, route: Route, comment: Comment, summary: str) -> dict[str, str]:
+        # Pages show the summary above the description: it should not say the same again.
+        parts = [comment.text] if comment.text != summary else []
         if _has_parameters(self._contract.message(route.request)):
             if family_of(route) == "member" and _has_body(route):
                 parts.append(_PLACES)
@@ -110,7 +112,8 @@ class Operations:
                 parts.append(_BODY_OF_GET)
         if "openable" in route.access:
             parts.append(_OPENABLE)
-        return with_reasons("\n\n".join(parts), comment.reasons)
+        text = with_reasons("\n\n".join(parts), comment.reasons).strip()
+        return {"description": text} if text else {}
 
     def _parameters(self, route: Route, examples: Sequence[Example]) -> list[Schema]:
         family = family_of(route)
@@ -178,7 +181,7 @@ class Operations:
         one, two = (self._comment(route) for route in (self._routes[_INITIALISE], upgrade))
         operation["summary"] = _INITIALISE_OR_UPGRADE
         texts = (f"- Without `point`: {one.text}", f"- With `point`: {two.text}")
-        text = "\n".join((_INITIALISE_OR_UPGRADE, "", *texts, "", _BODY_OF_GET, "", _OPENABLE))
+        text = "\n".join((*texts, "", _BODY_OF_GET, "", _OPENABLE))
         both = Comment(text, {**one.reasons, **two.reasons})
         operation["description"] = with_reasons(text, both.reasons)
         known = {parameter["name"] for parameter in operation["parameters"]}

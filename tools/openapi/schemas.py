@@ -33,6 +33,8 @@ _ONE_OF = {
     "CheckGameInfoRequest": ("xinyue_codes", "compare_info"),
     "GameInfoIs": ("xinyue_codes", "compare_info"),
 }
+# Versions are 0 to 2^53-1; without this, tools show negative ones as samples.
+_VERSION: Schema = {"type": "string", "pattern": "^[0-9]{1,16}$"}
 # What the proto calls goods_other_shape is printed as goods, which the schema of Goods describes.
 _PRINTED_AS_ANOTHER = {"goods_other_shape"}
 
@@ -140,6 +142,8 @@ def _scalar(field: FieldDescriptor, *, is_reply: bool) -> Schema:
         return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
     if field.type == FieldDescriptor.TYPE_INT64 and not is_reply:
         return {"type": ["integer", "string"], "pattern": "^-?[0-9]{1,19}$"}
+    if field.type == FieldDescriptor.TYPE_INT64 and field.name in {"version", "previous_version"}:
+        return dict(_VERSION)
     return dict(_TYPES[field.type])
 
 

@@ -51,6 +51,7 @@ function curl() {
   return [
     `curl -s -H "Content-Type: application/json" ${address}/upbot/api/auth/GetAccessToken \\`,
     `  -d '{"appid": "…", "app_secret": "…", "grant_type": "client_credentials"}'`,
+    `TOKEN="…"  # ${say("curl.token")}`,
     `curl -s -H "Content-Type: application/json" -H "Authorization: $TOKEN" \\`,
     `  ${address}/upbot/api/CheckUserXYLevel -d '{"openid": "3dfg4df", "levels": [1, 3]}'`,
   ].join("\n");

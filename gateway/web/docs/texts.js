@@ -5,6 +5,10 @@ export const texts = {
   appid: ["App id (appid)", "应用 appid"],
   secret: ["Secret (app_secret)", "应用密钥 (app_secret)"],
   get: ["Get a token", "获取令牌"],
+  real: [
+    "Calls that you try here change real data of this installation.",
+    "在此试用的接口会修改本系统的真实数据。",
+  ],
   "first.title": ["The first call", "第一次调用"],
   "first.app": [
     "Ask the operators for an app: its id, its secret and the scopes that you need.",
@@ -20,6 +24,7 @@ export const texts = {
   ],
   "first.open": ["Open “is the user's level one of these?”", "打开“检测用户等级”"],
   "first.curl": ["The same with curl:", "用 curl 完成同样的步骤："],
+  "curl.token": ["the access_token of the reply", "响应中的 access_token"],
   "errors.title": ["When a call fails", "调用失败时"],
   "errors.intro": [
     "The body of a failure has the form of its family, often with HTTP status 200. Programs read the headers x-levelgate-reason and x-levelgate-field.",

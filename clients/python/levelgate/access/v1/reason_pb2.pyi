@@ -67,11 +67,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """
     REASON_STORE_UNAVAILABLE: _Reason.ValueType  # 13
     """UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
-    done: repeat AddPoints with the same bill_no, and other writes if a repetition is harmless.
+    done: repeat AddPoints with the same idempotency key, and other writes if a repetition is
+    harmless.
     """
     REASON_DEADLINE_EXCEEDED: _Reason.ValueType  # 14
     """DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
-    been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+    been done: repeat AddPoints with the same idempotency key, and other writes if a repetition is
     harmless.
     """
     REASON_INTERNAL: _Reason.ValueType  # 15
@@ -81,8 +82,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     metadata `version` has its version.
     """
     REASON_BILL_NO_USED: _Reason.ValueType  # 17
-    """ALREADY_EXISTS: This bill_no (the idempotency key) was used for another change of the user. Use
-    a new bill_no for a new change.
+    """ALREADY_EXISTS: The idempotency key (in JSON billNo) was used for another change of the user.
+    Use a new bill_no for a new change.
     """
     REASON_POINTS_OUT_OF_RANGE: _Reason.ValueType  # 18
     """FAILED_PRECONDITION: The change would take the user's points out of 0..2147483647. Send a
@@ -152,8 +153,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """
     REASON_SERVICE_UNAVAILABLE: _Reason.ValueType  # 38
     """UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
-    have been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
-    harmless.
+    have been done: repeat AddPoints with the same idempotency key, and other writes if a
+    repetition is harmless.
     """
     REASON_LIMIT_REACHED: _Reason.ValueType  # 39
     """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there
@@ -219,11 +220,12 @@ scope, then get a new token.
 """
 REASON_STORE_UNAVAILABLE: Reason.ValueType  # 13
 """UNAVAILABLE: The store does not answer. Try again with a growing backoff. A write may have been
-done: repeat AddPoints with the same bill_no, and other writes if a repetition is harmless.
+done: repeat AddPoints with the same idempotency key, and other writes if a repetition is
+harmless.
 """
 REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 14
 """DEADLINE_EXCEEDED: The caller's deadline passed. Try again with more time. A write may have
-been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
+been done: repeat AddPoints with the same idempotency key, and other writes if a repetition is
 harmless.
 """
 REASON_INTERNAL: Reason.ValueType  # 15
@@ -233,8 +235,8 @@ REASON_VERSION_MISMATCH: Reason.ValueType  # 16
 metadata `version` has its version.
 """
 REASON_BILL_NO_USED: Reason.ValueType  # 17
-"""ALREADY_EXISTS: This bill_no (the idempotency key) was used for another change of the user. Use
-a new bill_no for a new change.
+"""ALREADY_EXISTS: The idempotency key (in JSON billNo) was used for another change of the user.
+Use a new bill_no for a new change.
 """
 REASON_POINTS_OUT_OF_RANGE: Reason.ValueType  # 18
 """FAILED_PRECONDITION: The change would take the user's points out of 0..2147483647. Send a
@@ -304,8 +306,8 @@ again with a growing backoff.
 """
 REASON_SERVICE_UNAVAILABLE: Reason.ValueType  # 38
 """UNAVAILABLE: No instance of the service answers. Try again with a growing backoff. A write may
-have been done: repeat AddPoints with the same bill_no, and other writes if a repetition is
-harmless.
+have been done: repeat AddPoints with the same idempotency key, and other writes if a
+repetition is harmless.
 """
 REASON_LIMIT_REACHED: Reason.ValueType  # 39
 """FAILED_PRECONDITION: There are as many levels of the shop, facts of the user, or rules as there

@@ -76,14 +76,15 @@ class EligibilityServicer:
     """
 
     def Check(self, request, context):
-        """Checks one user. All data that the condition needs is read in one round trip to the store.
+        """Checks whether one user meets a condition. All data that it needs is read in one round trip to
+        the store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCheck(self, request, context):
-        """Checks up to 10,000 users like Check.
+        """Checks one condition for up to 10,000 users.
         INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
         would be too large; the description states how many users this condition allows. A call reads
         at most 200,000 values: for each user the record, and every star (on each device) and game fact

@@ -37,9 +37,11 @@ class EligibilityStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EligibilityAsyncStub: ...
     Check: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]
-    """Checks one user. All data that the condition needs is read in one round trip to the store."""
+    """Checks whether one user meets a condition. All data that it needs is read in one round trip to
+    the store.
+    """
     BatchCheck: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]
-    """Checks up to 10,000 users like Check.
+    """Checks one condition for up to 10,000 users.
     INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
     would be too large; the description states how many users this condition allows. A call reads
     at most 200,000 values: for each user the record, and every star (on each device) and game fact
@@ -78,9 +80,11 @@ class EligibilityAsyncStub(EligibilityStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Check: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityCheckRequest, _eligibility_pb2.EligibilityCheckResponse]  # type: ignore[assignment]
-    """Checks one user. All data that the condition needs is read in one round trip to the store."""
+    """Checks whether one user meets a condition. All data that it needs is read in one round trip to
+    the store.
+    """
     BatchCheck: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.EligibilityBatchCheckRequest, _eligibility_pb2.EligibilityBatchCheckResponse]  # type: ignore[assignment]
-    """Checks up to 10,000 users like Check.
+    """Checks one condition for up to 10,000 users.
     INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
     would be too large; the description states how many users this condition allows. A call reads
     at most 200,000 values: for each user the record, and every star (on each device) and game fact
@@ -122,7 +126,9 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.EligibilityCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityCheckResponse]]:
-        """Checks one user. All data that the condition needs is read in one round trip to the store."""
+        """Checks whether one user meets a condition. All data that it needs is read in one round trip to
+        the store.
+        """
 
     @_abc_1.abstractmethod
     def BatchCheck(
@@ -130,7 +136,7 @@ class EligibilityServicer(metaclass=_abc_1.ABCMeta):
         request: _eligibility_pb2.EligibilityBatchCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eligibility_pb2.EligibilityBatchCheckResponse, _abc.Awaitable[_eligibility_pb2.EligibilityBatchCheckResponse]]:
-        """Checks up to 10,000 users like Check.
+        """Checks one condition for up to 10,000 users.
         INVALID_ARGUMENT / INVALID_PARAMETER: the users could not be read in time, or the reply
         would be too large; the description states how many users this condition allows. A call reads
         at most 200,000 values: for each user the record, and every star (on each device) and game fact
