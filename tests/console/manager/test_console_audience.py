@@ -45,7 +45,7 @@ def test_an_audience_is_composed_counted_and_sampled(audience: Console) -> None:
     expect(audience.main).to_contain_text("Users: 2")
     audience.button("Show some").click()
     expect(audience.main.get_by_role("link")).to_have_count(2)
-    audience.main.get_by_label("does not hold").nth(1).check()
+    audience.main.get_by_label("exclude these users").nth(1).check()
     audience.button("Count").click()
     expect(audience.main).to_contain_text("Users: 5")
 

@@ -83,7 +83,7 @@ function planned(plan) {
   return html`
     <h3>${t("demotion.planned", { members: number(plan.members) })}</h3>
     ${movesTable(plan.moves)}
-    <p>${t("demotion.protection_ended", { members: number(plan.protectionEnded) })}</p>
+    ${plan.protectionEnded ? html`<p>${t("demotion.protection_ended", { members: number(plan.protectionEnded) })}</p>` : nothing}
     ${plan.sample.length ? html`
       <details><summary>${t("demotion.sample")}</summary>
         <ul>${plan.sample.map((each) => html`
