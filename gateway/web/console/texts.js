@@ -9,6 +9,8 @@ export const texts = {
     "Use the id and the secret of an app. They stay in the memory of this page only.",
     "请使用应用的 appid 和密钥登录。它们只保存在本页面的内存中。",
   ],
+  "sign_in.show": ["Show", "显示"],
+  "sign_in.show_secret": ["Show the secret", "显示密钥"],
   sign_out: ["Sign out", "退出"],
   appid: ["App id", "应用 appid"],
   secret: ["Secret", "应用密钥"],

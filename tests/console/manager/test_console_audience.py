@@ -125,7 +125,8 @@ def test_a_download_has_every_user_exactly(audience: Console, tmp_path: Path, na
         audience.button(f"Download {name}").click()
     audience.says("Users in the file: 7")
     target = tmp_path / download.value.suggested_filename
-    assert target.name == f"audience.{name.lower()}"
+    today = audience.page.evaluate("new Date().toLocaleDateString('sv-SE')")
+    assert target.name == f"audience-{today}.{name.lower()}"
     download.value.save_as(target)
     assert sorted(_ids(target, name)) == sorted([*STRANGE, "lit-1", "lit-2"])
 

@@ -57,6 +57,21 @@ def test_the_members_of_a_level_are_listed_by_points_in_pages(console: Console) 
     assert abs(console.page.evaluate("scrollY") - before) < 100
 
 
+def test_after_a_change_back_shows_the_new_state_in_the_list(console: Console) -> None:
+    console.open("members")
+    console.field("Id, or its beginning").fill("3dfg4df")
+    console.button("Search").click()
+    rows = console.main.locator(".list li")
+    expect(rows).to_contain_text("Level 3 · 1,500 points")
+    rows.get_by_role("link").click()
+    console.field("Points to add (negative to remove)").fill("50")
+    console.button("Add points").click()
+    console.confirm("Add points")
+    console.says("3dfg4df now has 1,550 points")
+    console.page.go_back()
+    expect(rows).to_contain_text("Level 3 · 1,550 points")
+
+
 def test_any_id_is_shown_as_text_and_can_be_opened(console: Console) -> None:
     add_members(console.stack, dict.fromkeys(STRANGE, 600))
     for user in STRANGE:

@@ -42,6 +42,9 @@ def test_every_screen_fits_and_has_no_serious_finding_of_axe(
             expect(console.page.locator("[aria-busy=true]")).to_have_count(0)
             width = console.page.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"], place
+            assert console.page.locator(".who").evaluate(
+                "each => each.scrollWidth <= each.clientWidth"
+            )
             assert not has_axe or serious_problems(console.page) == [], place
             # The view was not drawn with the texts of the other language.
             assert console.page.title().split(" · ")[0] in {

@@ -23,6 +23,15 @@ def test_a_wrong_secret_gets_a_sentence_and_the_form_stays(start: Console) -> No
     expect(start.page.locator(".ladder")).to_be_visible()
 
 
+def test_the_secret_is_shown_on_request(start: Console) -> None:
+    secret = start.page.locator("[name=secret]")
+    secret.fill("typed")
+    for shown in ("text", "password"):
+        start.button("Show the secret").click()
+        expect(secret).to_have_attribute("type", shown)
+        expect(secret).to_have_value("typed")
+
+
 def test_the_language_can_be_changed_before_and_after_signing_in(start: Console) -> None:
     start.page.locator("[name=appid]").fill("half typed")
     start.page.get_by_role("button", name="中文").click()

@@ -4,6 +4,7 @@ import { number, t, time } from "../language.js";
 import { html, live, nothing } from "../lit.js";
 import { api } from "../page.js";
 import { checkView, forget, newCheck } from "./member_check.js";
+import { membersChanged } from "./members.js";
 
 const MOST_KEPT = 20;
 
@@ -38,6 +39,12 @@ async function read(mine) {
   });
 }
 
+/** Called before a change, because its answer may be lost, and after it. */
+function mayChange(mine) {
+  forget(mine.check);
+  membersChanged();
+}
+
 async function addPoints(event) {
   event.preventDefault();
   const mine = model;
@@ -49,7 +56,7 @@ async function addPoints(event) {
   const text = delta < 0 ? t("member.points.remove.sure", { points, id }) : t("member.points.sure", { points, id });
   const title = delta < 0 ? t("member.points.remove") : t("member.points");
   if (!(await confirm(mine, { title, text, action: title }))) return;
-  forget(mine.check);
+  mayChange(mine);
   const result = await run(mine, () => api.post(`/userlevel/points/${encodeURIComponent(id)}`, {
     delta, billNo: mine.key, expectedVersion: member.version,
   }), (error) => {
@@ -58,6 +65,7 @@ async function addPoints(event) {
     return false;
   });
   if (!result) return;
+  mayChange(mine);
   Object.assign(mine, { delta: "", key: "" });
   done(t("member.points.done", { id, points: number(result.points), level: result.level }));
   await read(mine);
@@ -69,13 +77,14 @@ async function setLevel(event) {
   const { id, level } = mine;
   const text = t("member.level.sure", { id, level });
   if (!(await confirm(mine, { title: t("member.level"), text, action: t("member.level") }))) return;
-  forget(mine.check);
+  mayChange(mine);
   const body = { vipLevel: Number(level), partnerId: mine.partner.trim() };
   const isDone = await run(mine, async () => {
     await api.post(`/userlevel/${encodeURIComponent(id)}`, body);
     return true;
   });
   if (!isDone) return;
+  mayChange(mine);
   Object.assign(mine, { level: "", partner: "" });
   done(t("member.level.done", { id, level }));
   await read(mine);
