@@ -58,6 +58,13 @@ export function short(value) {
   return value < 10_000 ? number(value) : new Intl.NumberFormat(language === "en" ? "en-GB" : "zh-CN", style).format(value);
 }
 
+/** The time of day, with the date only if it is not today's. */
+export function recent(value) {
+  const date = new Date(value);
+  if (date.toDateString() !== new Date().toDateString()) return time(date);
+  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "zh-CN", { timeStyle: "short" }).format(date);
+}
+
 export function time(value) {
   const style = { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "zh-CN", style).format(new Date(value));

@@ -31,7 +31,7 @@ class Console:
     def sign_in(self, appid: str = "", secret: str = "") -> None:
         self.page.locator("[name=appid]").fill(appid or self.stack.appid)
         self.page.locator("[name=secret]").fill(secret or self.stack.app_secret)
-        self.page.locator("main form button").click()
+        self.page.locator("main form button.main").click()
 
     def open(self, place: str) -> None:
         """Opens a view as a link to it does."""

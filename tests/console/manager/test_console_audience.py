@@ -45,7 +45,7 @@ def test_an_audience_is_composed_counted_and_sampled(audience: Console) -> None:
     expect(audience.main).to_contain_text("Users: 2")
     audience.button("Show some").click()
     expect(audience.main.get_by_role("link")).to_have_count(2)
-    audience.main.get_by_label("does not hold").nth(1).check()
+    audience.main.get_by_label("exclude these users").nth(1).check()
     audience.button("Count").click()
     expect(audience.main).to_contain_text("Users: 5")
 
@@ -125,7 +125,8 @@ def test_a_download_has_every_user_exactly(audience: Console, tmp_path: Path, na
         audience.button(f"Download {name}").click()
     audience.says("Users in the file: 7")
     target = tmp_path / download.value.suggested_filename
-    assert target.name == f"audience.{name.lower()}"
+    today = audience.page.evaluate("new Date().toLocaleDateString('sv-SE')")
+    assert target.name == f"audience-{today}.{name.lower()}"
     download.value.save_as(target)
     assert sorted(_ids(target, name)) == sorted([*STRANGE, "lit-1", "lit-2"])
 

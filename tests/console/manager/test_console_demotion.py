@@ -24,7 +24,7 @@ def due(console: Console) -> Console:
 
 def _plan(console: Console) -> None:
     console.button("Count who would be demoted").click()
-    expect(console.main).to_contain_text("Members who would be re-evaluated: 13")
+    expect(console.main).to_contain_text("Members who would fall or lose their protection: 13")
     expect(console.main.locator("tbody tr").first).to_have_text("Level 3 ↓ Level 2 13")
 
 
@@ -67,7 +67,7 @@ def test_a_plan_of_earlier_rules_is_refused_and_made_again(due: Console) -> None
     due.confirm("Start the demotion")
     due.says("The rules have changed. Make a new plan.")
     due.button("Count who would be demoted").click()
-    expect(due.main).to_contain_text("Members who would be re-evaluated: 0")
+    expect(due.main).to_contain_text("Members who would fall or lose their protection: 0")
 
 
 def test_the_view_stops_asking_when_the_user_leaves_it(due: Console) -> None:

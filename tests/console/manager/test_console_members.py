@@ -57,6 +57,21 @@ def test_the_members_of_a_level_are_listed_by_points_in_pages(console: Console) 
     assert abs(console.page.evaluate("scrollY") - before) < 100
 
 
+def test_after_a_change_back_shows_the_new_state_in_the_list(console: Console) -> None:
+    console.open("members")
+    console.field("Id, or its beginning").fill("3dfg4df")
+    console.button("Search").click()
+    rows = console.main.locator(".list li")
+    expect(rows).to_contain_text("Level 3 · 1,500 points")
+    rows.get_by_role("link").click()
+    console.field("Points to add (negative to remove)").fill("50")
+    console.button("Add points").click()
+    console.confirm("Add points")
+    console.says("3dfg4df now has 1,550 points")
+    console.page.go_back()
+    expect(rows).to_contain_text("Level 3 · 1,550 points")
+
+
 def test_any_id_is_shown_as_text_and_can_be_opened(console: Console) -> None:
     add_members(console.stack, dict.fromkeys(STRANGE, 600))
     for user in STRANGE:
@@ -104,10 +119,13 @@ def test_points_are_added_after_a_confirmation(console: Console) -> None:
     console.open("member/3dfg4df")
     console.field("Points to add (negative to remove)").fill("-100")
     console.button("Add points").click()
+    expect(console.page.get_by_role("dialog")).to_contain_text(
+        "Remove 100 points from 3dfg4df. If no answer arrives, press again: it counts once."
+    )
     console.confirm("Cancel")
     assert _points(console, "3dfg4df") == 1500
     console.button("Add points").click()
-    console.confirm("Add points")
+    console.confirm("Remove points")
     console.says("3dfg4df now has 1,400 points and level 3.")
     expect(console.main).to_contain_text("1,400 points · earned")
     assert _points(console, "3dfg4df") == 1400
@@ -165,6 +183,34 @@ def test_a_level_is_set_by_hand(console: Console) -> None:
     console.says("42 now has level 5.")
     expect(console.main).to_contain_text("set by hand · protected until")
     expect(console.main).to_contain_text("partner-1")
+    expect(console.field("Level")).to_have_value("")
+    expect(console.field("On behalf of (partner id)")).to_have_value("")
+
+
+def test_the_result_of_a_check_does_not_outlive_a_change(console: Console) -> None:
+    console.open("member/3dfg4df")
+    console.field("Points to add (negative to remove)").fill("1500")
+    console.field("At least level").select_option("5")
+    console.button("Check").click()
+    expect(console.main).to_contain_text("1,500 more are needed for level 5.")
+    console.button("Add points").click()
+    console.confirm("Add points")
+    console.says("3dfg4df now has 3,000 points and level 5.")
+    expect(console.main).not_to_contain_text("more are needed")
+    console.button("Check").click()
+    expect(console.main).to_contain_text("Yes.")
+    console.field("Level").select_option("0")
+    console.field("On behalf of (partner id)").fill("partner-1")
+    console.button("Set the level").click()
+    console.confirm("Set the level")
+    console.says("3dfg4df now has level 0.")
+    expect(console.main).not_to_contain_text("Yes.")
+
+
+def test_the_lowest_level_cannot_be_lost(console: Console) -> None:
+    add_members(console.stack, {"lowest": 20})
+    console.open("member/lowest")
+    expect(console.main).to_contain_text("This is the lowest level.")
 
 
 def test_an_answer_that_arrives_late_is_not_shown_for_another_member(console: Console) -> None:

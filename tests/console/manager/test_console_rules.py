@@ -79,7 +79,7 @@ def test_a_boundary_is_dragged_with_the_pointer(console: Console) -> None:
     console.page.mouse.down()
     console.page.mouse.move(middle[0] - 30, middle[1], steps=3)
     console.page.mouse.up()
-    moved = int(_row(console, 0).get_by_label("Below points").input_value())
+    moved = int(_row(console, 0).get_by_label("Up to (exclusive)").input_value())
     assert 0 < moved < 500
     assert _row(console, 1).get_by_label("From points").input_value() == str(moved)
 
@@ -115,9 +115,9 @@ def test_what_was_previewed_is_what_is_saved(console: Console) -> None:
     expect(console.button("Save the rules")).to_have_attribute("aria-disabled", "true")
     _row(console, 5).get_by_label("From points").fill("5500")
     expect(console.main).to_contain_text("Must be more than the first points")
-    expect(console.button("Preview who moves")).to_have_attribute("aria-disabled", "true")
-    _row(console, 5).get_by_label("Below points").fill("9000")
-    console.button("Preview who moves").click()
+    expect(console.button("Preview how many move")).to_have_attribute("aria-disabled", "true")
+    _row(console, 5).get_by_label("Up to (exclusive)").fill("9000")
+    console.button("Preview how many move").click()
     moves = console.main.locator("section section tbody tr")
     expect(moves).to_have_text(["Level 5 ↓ Level 3 1"])
     expect(console.main).to_contain_text("Members who keep their level: 3.")
@@ -127,7 +127,7 @@ def test_what_was_previewed_is_what_is_saved(console: Console) -> None:
     assert _rules(console) == before
     console.button("Save the rules").click()
     console.confirm("Save the rules")
-    console.says("The rules are saved as version 2.")
+    console.says("Saved as version 2.")
     assert len(sent) == 1
     assert _rules(console) == [*before[:-1], (5, before[-1][1], 5500, 9000, "test")]
     expect(console.page.locator("h1")).to_contain_text("Version 2")
@@ -135,7 +135,7 @@ def test_what_was_previewed_is_what_is_saved(console: Console) -> None:
 
 def test_a_change_after_the_preview_must_be_previewed_again(console: Console) -> None:
     _row(console, 5).get_by_label("From points").fill("4000")
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     expect(console.button("Save the rules")).to_have_attribute("aria-disabled", "false")
     _row(console, 5).get_by_label("From points").fill("4001")
     expect(console.button("Save the rules")).to_have_attribute("aria-disabled", "true")
@@ -143,14 +143,15 @@ def test_a_change_after_the_preview_must_be_previewed_again(console: Console) ->
 
 def test_a_lost_answer_to_a_save_can_be_repeated(console: Console) -> None:
     _row(console, 0).get_by_label("Name").fill("New name")
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     console.lose_answer("/vipBiz/replace")
     console.button("Save the rules").click()
+    expect(console.page.get_by_role("dialog")).to_contain_text("Nobody moves.")
     console.confirm("Save the rules")
     console.says("The gateway does not answer")
     console.button("Save the rules").click()
     console.confirm("Save the rules")
-    console.says("The rules are saved as version 2.")
+    console.says("Saved as version 2.")
 
 
 @pytest.mark.parametrize("when", ["before the preview", "before the save"])
@@ -159,37 +160,48 @@ def test_a_concurrent_edit_is_never_overwritten(console: Console, when: str) -> 
     theirs = [*RULES[:-1], Rule(6, 5, "Their name", 3000, 5000)]
     if when == "before the preview":
         _put(console, theirs)
-        console.button("Preview who moves").click()
+        console.button("Preview how many move").click()
     else:
-        console.button("Preview who moves").click()
+        console.button("Preview how many move").click()
         expect(console.button("Save the rules")).to_have_attribute("aria-disabled", "false")
         _put(console, theirs)
         console.button("Save the rules").click()
         console.confirm("Save the rules")
         console.says("Somebody else has changed the rules.")
-    card = console.main.get_by_role("region", name="Somebody else saved version 2")
+    card = console.main.get_by_role("region", name="somebody saved version 2 at ")
     expect(card).to_contain_text("Their name")
     expect(card).to_contain_text("My name")
     expect(console.button("Save the rules")).to_have_attribute("aria-disabled", "true")
     assert [rule[1] for rule in _rules(console)][-1] == "Their name"
     console.button("Continue with my draft").click()
     _row(console, 5).get_by_label("Name").fill("Their name")
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     console.button("Save the rules").click()
     console.confirm("Save the rules")
-    console.says("The rules are saved as version 3.")
+    console.says("Saved as version 3.")
     assert [rule[1] for rule in _rules(console)][::4] == ["My name", "Their name"]
 
 
 def test_a_draft_can_be_discarded_for_the_rules_of_another_editor(console: Console) -> None:
     _row(console, 0).get_by_label("Name").fill("My name")
     _put(console, [Rule(1, 0, "Their name", 0, 100)])
-    console.button("Preview who moves").click()
-    console.main.get_by_role("region", name="Somebody else").get_by_role(
+    console.button("Preview how many move").click()
+    console.main.get_by_role("region", name="somebody saved version 2").get_by_role(
         "button", name="Discard the draft"
     ).click()
     console.confirm("Discard the draft")
     expect(console.field("Name")).to_have_value("Their name")
+    expect(console.button("Version 2")).to_be_visible()
+
+
+def test_a_level_is_removed_from_the_draft_by_a_button_that_says_so(console: Console) -> None:
+    button = console.button("Remove level 5")
+    expect(button).to_have_text("Remove level")
+    button.click()
+    expect(console.button("Remove level 5")).to_have_count(0)
+    console.button("Discard the draft").click()
+    console.confirm("Discard the draft")
+    expect(console.button("Remove level 5")).to_be_visible()
 
 
 def test_a_draft_is_kept_when_the_language_or_the_view_changes(console: Console) -> None:
@@ -209,6 +221,7 @@ def test_an_earlier_version_is_compared_and_restored(console: Console) -> None:
     console.sign_in()
     console.button("Version 1").click()
     expect(console.main.locator("table").first).to_contain_text("Only one")
+    expect(console.main).to_contain_text("present levels, nobody moves.")
     console.button("Restore version 1").click()
     console.confirm("Restore version 1")
     console.says("Version 1 is restored.")
@@ -233,7 +246,7 @@ def test_a_field_that_the_service_refuses_is_named_and_focused(console: Console)
     icon = _row(console, 3).get_by_label("Icon (address)")
     icon.evaluate("element => { element.maxLength = 9000; }")
     icon.fill("/" + "x" * 3000)
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     console.button("Save the rules").click()
     console.confirm("Save the rules")
     console.says("Correct this field: Icon (address).")
@@ -256,4 +269,4 @@ def test_a_hundred_levels_and_strange_names_are_shown(console: Console) -> None:
     handle = _boundary(console, "End of level 0, Start of level 1")
     handle.focus()
     console.page.keyboard.press("ArrowLeft")
-    expect(_row(console, 0).get_by_label("Below points")).to_have_value("99")
+    expect(_row(console, 0).get_by_label("Up to (exclusive)")).to_have_value("99")

@@ -23,6 +23,15 @@ def test_a_wrong_secret_gets_a_sentence_and_the_form_stays(start: Console) -> No
     expect(start.page.locator(".ladder")).to_be_visible()
 
 
+def test_the_secret_is_shown_on_request(start: Console) -> None:
+    secret = start.page.locator("[name=secret]")
+    secret.fill("typed")
+    for shown in ("text", "password"):
+        start.button("Show the secret").click()
+        expect(secret).to_have_attribute("type", shown)
+        expect(secret).to_have_value("typed")
+
+
 def test_the_language_can_be_changed_before_and_after_signing_in(start: Console) -> None:
     start.page.locator("[name=appid]").fill("half typed")
     start.page.get_by_role("button", name="中文").click()
@@ -61,7 +70,7 @@ def test_signing_out_leaves_nothing(console: Console) -> None:
         (
             ("member:read",),
             ["Levels and rules", "Demotion", "Members"],
-            ["Preview who moves", "Add a level", "Count who would be demoted", "Check"],
+            ["Preview how many move", "Add a level", "Count who would be demoted", "Check"],
         ),
         (("shop:read",), ["Shop levels"], []),
         (("upbot:find",), ["Audience"], ["Check"]),
@@ -138,22 +147,22 @@ def test_an_ended_session_keeps_the_draft_until_the_user_signs_in_again(start: C
     start.field("Name").first.fill("Draft name")
     access, refresh = digest(pair["access_token"]), digest(pair["refresh_token"])
     _expire(start, pair, keys.token(access), keys.refresh_token(refresh))
-    start.button("Preview who moves").click()
+    start.button("Preview how many move").click()
     start.says("The session has ended")
     start.sign_in()
     expect(start.field("Name").first).to_have_value("Draft name")
-    start.button("Preview who moves").click()
+    start.button("Preview how many move").click()
     expect(start.main).to_contain_text("Nobody moves.")
 
 
 def test_an_unreachable_gateway_loses_nothing(console: Console) -> None:
     console.field("Name").first.fill("Draft name")
     console.page.route("**/vipBiz/preview", lambda route: route.abort())
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     console.says("The gateway does not answer")
     expect(console.field("Name").first).to_have_value("Draft name")
     console.page.unroute_all()
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     expect(console.main).to_contain_text("Nobody moves.")
 
 
@@ -172,7 +181,7 @@ def _refuse_once(page: Page, path: str, retry_after: str) -> None:
 def test_a_rate_limit_says_when_to_try_again(console: Console) -> None:
     console.field("Name").first.fill("Draft name")
     _refuse_once(console.page, "**/vipBiz/preview", "7")
-    console.button("Preview who moves").click()
+    console.button("Preview how many move").click()
     console.says("Try again in 7 s.")
 
 

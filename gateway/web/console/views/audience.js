@@ -105,7 +105,7 @@ async function download(format) {
   if (!asked) return;
   const parts = [format.head];
   await proceed(newSearch(asked, PAGE, () => false, (found) => parts.push(found.map(format.line).join("")), ({ users }) => {
-    keep(new Blob(parts, { type: format.type }), `audience.${format.name}`);
+    keep(new Blob(parts, { type: format.type }), `audience-${today()}.${format.name}`);
     done(t("audience.downloaded", { users: number(users) }));
   }));
 }
@@ -119,6 +119,12 @@ function keep(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** The date where the user is, as 2026-01-31. */
+function today() {
+  const now = new Date();
+  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
 function countText({ users, estimated, error }) {

@@ -4,10 +4,11 @@ import { number, t } from "../language.js";
 
 /** One unmet condition: what the user has, and what is missing. */
 export function explained({ asked, has, points_missing: missing }) {
-  const state = has.level === undefined ? t("check.unknown") : t("check.has", { level: has.level, points: number(has.points) });
   const level = asked.level_at_least;
+  if (has.level === undefined && level !== undefined) return t("check.unknown");
+  const state = has.level === undefined ? t("check.unknown") : t("check.has", { level: has.level, points: number(has.points) });
   if (level !== undefined && missing !== undefined) return `${state} ${t("check.missing", { points: number(missing), level })}`;
-  if (level !== undefined && has.level !== undefined) return `${state} ${t("check.no_points", { level })}`;
+  if (level !== undefined) return `${state} ${t("check.no_points", { level })}`;
   return `${state} ${t("check.unmet", { condition: inWords(asked) })}`;
 }
 

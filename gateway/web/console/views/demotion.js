@@ -83,7 +83,7 @@ function planned(plan) {
   return html`
     <h3>${t("demotion.planned", { members: number(plan.members) })}</h3>
     ${movesTable(plan.moves)}
-    <p>${t("demotion.protection_ended", { members: number(plan.protectionEnded) })}</p>
+    ${plan.protectionEnded ? html`<p>${t("demotion.protection_ended", { members: number(plan.protectionEnded) })}</p>` : nothing}
     ${plan.sample.length ? html`
       <details><summary>${t("demotion.sample")}</summary>
         <ul>${plan.sample.map((each) => html`
@@ -118,7 +118,7 @@ function pastRuns() {
       <thead><tr><th>${t("demotion.started")}</th><th>${t("demotion.ended")}</th><th>${t("demotion.state")}</th>
         <th>${t("app")}</th><th class="number">${t("members")}</th></tr></thead>
       <tbody>${past.map((each) => html`
-        <tr><td>${each.started ? time(each.started) : "–"}</td><td>${each.ended ? time(each.ended) : "–"}</td>
+        <tr><td class="when">${each.started ? time(each.started) : "–"}</td><td class="when">${each.ended ? time(each.ended) : "–"}</td>
           <td>${stateText(each)}</td><td>${each.app || t("demotion.scheduled")}</td>
           <td class="number">${number(each.members)}</td></tr>`)}</tbody>
     </table></div>`;

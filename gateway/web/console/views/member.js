@@ -1,9 +1,10 @@
 // One member: the summary, the history, and the changes that can be made by hand.
 import { confirm, done, newKey, refresh, run } from "../actions.js";
 import { number, t, time } from "../language.js";
-import { html, nothing } from "../lit.js";
+import { html, live, nothing } from "../lit.js";
 import { api } from "../page.js";
-import { checkView, newCheck } from "./member_check.js";
+import { checkView, forget, newCheck } from "./member_check.js";
+import { membersChanged } from "./members.js";
 
 const MOST_KEPT = 20;
 
@@ -30,11 +31,18 @@ async function read(mine) {
       api.get(`/userlevel/summary/${encodeURIComponent(mine.id)}`),
       api.get("/vipBiz/version"),
     ]);
+    forget(mine.check);
     return { member, rules: book.rules, isUnknown: false };
   }, (error) => {
     mine.isUnknown = error.reason === "USER_NOT_FOUND";
     return mine.isUnknown;
   });
+}
+
+/** Called before a change, because its answer may be lost, and after it. */
+function mayChange(mine) {
+  forget(mine.check);
+  membersChanged();
 }
 
 async function addPoints(event) {
@@ -44,8 +52,11 @@ async function addPoints(event) {
   const delta = Number(mine.delta);
   // The same key until the change is known to be made: a repetition after a lost answer adds nothing.
   mine.key ||= newKey();
-  const text = t("member.points.sure", { delta: number(delta), id, key: mine.key });
-  if (!(await confirm(mine, { title: t("member.points"), text, action: t("member.points") }))) return;
+  const points = number(Math.abs(delta));
+  const text = delta < 0 ? t("member.points.remove.sure", { points, id }) : t("member.points.sure", { points, id });
+  const title = delta < 0 ? t("member.points.remove") : t("member.points");
+  if (!(await confirm(mine, { title, text, action: title }))) return;
+  mayChange(mine);
   const result = await run(mine, () => api.post(`/userlevel/points/${encodeURIComponent(id)}`, {
     delta, billNo: mine.key, expectedVersion: member.version,
   }), (error) => {
@@ -54,6 +65,7 @@ async function addPoints(event) {
     return false;
   });
   if (!result) return;
+  mayChange(mine);
   Object.assign(mine, { delta: "", key: "" });
   done(t("member.points.done", { id, points: number(result.points), level: result.level }));
   await read(mine);
@@ -65,33 +77,37 @@ async function setLevel(event) {
   const { id, level } = mine;
   const text = t("member.level.sure", { id, level });
   if (!(await confirm(mine, { title: t("member.level"), text, action: t("member.level") }))) return;
+  mayChange(mine);
   const body = { vipLevel: Number(level), partnerId: mine.partner.trim() };
   const isDone = await run(mine, async () => {
     await api.post(`/userlevel/${encodeURIComponent(id)}`, body);
     return true;
   });
   if (!isDone) return;
+  mayChange(mine);
+  Object.assign(mine, { level: "", partner: "" });
   done(t("member.level.done", { id, level }));
   await read(mine);
 }
 
 function summary(member) {
-  const { current, demotion } = member;
+  const { current } = member;
   return html`
     <section class="card">
       <h2>${t("level.n", { level: current.level })} ${member.levelName}</h2>
       <p>${t("points.n", { points: number(current.points) })} · ${current.byHand ? t("by_hand") : t("earned")}
         ${member.protectedUntil ? html` · ${t("member.protected", { time: time(member.protectedUntil) })}` : nothing}</p>
-      <p>${riskText(demotion)}</p>
+      <p>${riskText(member, model.rules)}</p>
       ${member.higherLevels.length ? html`
         <ul>${member.higherLevels.map((each) => html`
           <li>${t("member.missing", { points: number(each.pointsMissing), level: each.level, name: each.name })}</li>`)}</ul>` : nothing}
     </section>`;
 }
 
-function riskText(demotion) {
+function riskText({ current, demotion }, rules) {
   if (demotion.isDue) return t("member.risk.due", { level: demotion.earnedLevel ?? "?" });
   if (demotion.margin === undefined) return t("member.risk.none");
+  if (current.level <= Math.min(...rules.map((rule) => rule.vipLevel))) return t("member.risk.lowest");
   return t("member.risk.margin", { points: number(demotion.margin) });
 }
 
@@ -138,12 +154,13 @@ function edits() {
       </form>
       <form class="line" @submit=${setLevel}>
         <label>${t("level")} <select required data-field="vipLevel" @change=${typed("level")}>
-          <option value="">${t("choose")}</option>
-          ${model.rules.map((rule) => html`<option value=${rule.vipLevel} ?selected=${String(rule.vipLevel) === model.level}>${rule.vipLevel} ${rule.name}</option>`)}
+          <option value="" .selected=${live(model.level === "")}>${t("choose")}</option>
+          ${model.rules.map((rule) => html`<option value=${rule.vipLevel} .selected=${live(String(rule.vipLevel) === model.level)}>${rule.vipLevel} ${rule.name}</option>`)}
         </select></label>
-        <label>${t("member.partner")} <input required maxlength="128" autocapitalize="none" autocomplete="off" data-field="partnerId" .value=${model.partner} @input=${typed("partner")}></label>
+        <label>${t("member.partner")} <input required maxlength="128" autocapitalize="none" autocomplete="off" data-field="partnerId" aria-describedby="partner-why" .value=${model.partner} @input=${typed("partner")}></label>
         <button aria-disabled=${model.busy}>${t("member.level")}</button>
       </form>
+      <p class="soft" id="partner-why">${t("member.partner.why")}</p>
     </section>`;
 }
 

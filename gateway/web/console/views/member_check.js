@@ -6,21 +6,27 @@ import { api, update } from "../page.js";
 import { explained } from "./condition_words.js";
 
 export function newCheck() {
-  return { busy: false, level: "", result: null };
+  return { busy: false, level: "", result: null, asked: null };
+}
+
+/** The result is no longer true, nor is the one that is on its way. */
+export function forget(model) {
+  return Object.assign(model, { result: null, asked: Symbol("asked") }).asked;
 }
 
 async function check(event, model, openid) {
   event.preventDefault();
+  const asked = forget(model);
   await run(model, async () => {
     const condition = { level_at_least: Number(model.level) };
     const result = await api.post("/upbot/api/CheckEligibility", { openid, condition, explain: true });
-    if (condition.level_at_least === Number(model.level)) model.result = result;
+    if (model.asked === asked) model.result = result;
   });
 }
 
 export function checkView(model, openid, rules) {
   if (!api.has("upbot:check")) return nothing;
-  const choose = (event) => { Object.assign(model, { level: event.target.value, result: null }); update(); };
+  const choose = (event) => { model.level = event.target.value; forget(model); update(); };
   return html`
     <section class="card">
       <h2>${t("check.title")}</h2>

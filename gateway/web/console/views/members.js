@@ -4,10 +4,32 @@ import { number, t } from "../language.js";
 import { html, nothing, repeat } from "../lit.js";
 import { api, page, update } from "../page.js";
 
-const model = { prefix: "", level: "", levels: [], found: null };
+const model = { prefix: "", level: "", levels: [], found: null, isStale: false };
+
+/** A member was changed, so what was found is read again when this view is shown. */
+export function membersChanged() {
+  model.isStale = true;
+}
 
 async function load() {
-  await refresh(model, async () => ({ levels: (await api.get("/members/count")).levels }));
+  await Promise.all([
+    refresh(model, async () => ({ levels: (await api.get("/members/count")).levels })),
+    readAgain(model.found),
+  ]);
+}
+
+/** What was found stays until as many members are read again, so that Back returns to its place. */
+async function readAgain(old) {
+  if (!model.isStale || !old) return;
+  model.isStale = false;
+  const found = newSearch(old.path, old.query);
+  const isHere = () => model.found === old && isShown();
+  const isRead = await refresh(found, async () => {
+    do await readPage(found); while (!found.isEnd && found.members.length < old.members.length && isHere());
+  });
+  if (isRead && isHere()) model.found = found;
+  else model.isStale = true;
+  update();
 }
 
 async function search(event) {
@@ -22,8 +44,12 @@ async function list(event) {
 
 /** A new search replaces the one in progress. */
 async function start(path, query) {
-  model.found = { path, query, members: [], cursor: "", percent: 0, isEnd: false, isSearching: false };
+  Object.assign(model, { found: newSearch(path, query), isStale: false });
   await more(model.found);
+}
+
+function newSearch(path, query) {
+  return { path, query, members: [], cursor: "", percent: 0, isEnd: false, isSearching: false };
 }
 
 /** A search visits the store part by part, so a page may be empty although more members follow. */
@@ -48,7 +74,11 @@ async function readPage(found) {
 }
 
 function isWanted(found) {
-  return model.found === found && page.place[0] === membersView.name && api.isSignedIn;
+  return model.found === found && isShown();
+}
+
+function isShown() {
+  return page.place[0] === membersView.name && api.isSignedIn;
 }
 
 function results(found) {

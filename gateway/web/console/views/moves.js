@@ -2,8 +2,8 @@
 import { html } from "../lit.js";
 import { number, t } from "../language.js";
 
-export function movesTable(moves) {
-  if (moves.length === 0) return html`<p>${t("moves.none")}</p>`;
+export function movesTable(moves, none = t("moves.none")) {
+  if (moves.length === 0) return html`<p>${none}</p>`;
   return html`
     <div class="scroll" tabindex="0"><table>
       <thead><tr><th>${t("moves.from")}</th><th>${t("moves.to")}</th><th class="number">${t("members")}</th></tr></thead>

@@ -30,7 +30,7 @@ function row(rule, rules, problems, canEdit) {
     <fieldset ?disabled=${!canEdit}>
       <legend>${t("level.n", { level: rule.level ?? "?" })} ${rule.name}</legend>
       ${field("level", "number")}${field("name", "text")}${field("from", "number")}${field("to", "number")}${field("icon", "text")}
-      ${canEdit ? html`<button type="button" aria-label=${t("rules.remove", { level: rule.level ?? "?" })} @click=${() => remove(rules, rule)}>×</button>` : nothing}
+      ${canEdit ? html`<button type="button" class="remove" aria-label=${t("rules.remove.level", { level: rule.level ?? "?" })} @click=${() => remove(rules, rule)}>${t("rules.remove")}</button>` : nothing}
     </fieldset>`;
 }
 

@@ -72,7 +72,7 @@ function shownView(current, canRestore, restored) {
   if (version === current.version) return html`<p>${t("versions.is_current")}</p>`;
   return html`
     ${differenceTable(current.rules, rules, t("rules.current"), t("rules.version", { version }))}
-    ${moves ? html`<h3>${t("rules.preview.title")}</h3>${movesTable(moves)}` : nothing}
+    ${moves ? html`<h3>${t("rules.preview.title")}</h3>${movesTable(moves, t("versions.nobody_moves"))}` : nothing}
     ${canRestore && moves ? html`<button type="button" class="main" aria-disabled=${model.busy} @click=${() => restore(current, restored)}>${t("versions.restore", { version })}</button>` : nothing}`;
 }
 

@@ -1,7 +1,7 @@
 // The rules: a picture, a form, a preview of who moves, and the earlier versions.
 import { confirm, done, refresh, run } from "../actions.js";
 import { differences, fromContract, problems, sorted, toContract } from "../ladder.js";
-import { t, number } from "../language.js";
+import { number, recent, t } from "../language.js";
 import { html, nothing } from "../lit.js";
 import { api, update } from "../page.js";
 import { picture } from "./rule_picture.js";
@@ -17,13 +17,14 @@ const model = {
   counts: [],
   /** What a save would do: {text, rules, moves, staying}; `rules` is the draft that was previewed. */
   preview: null,
-  /** The rules that another editor saved meanwhile: {version, rules}. */
+  /** The rules that another editor saved meanwhile: {version, rules, app, changed}. */
   theirs: null,
 };
 
 async function readRules() {
   const book = await api.get("/vipBiz/version");
-  return { version: book.version, rules: sorted(book.rules.map(fromContract)) };
+  const { version, app, changed } = book;
+  return { version, app, changed, rules: sorted(book.rules.map(fromContract)) };
 }
 
 async function load() {
@@ -68,13 +69,14 @@ async function showPreview() {
     if (found.ruleVersion === model.base.version) model.preview = { text: draftText(rules), rules, moves: found.moves, staying: found.staying };
     else model.theirs = await readRules();
   });
+  if (model.theirs) await loadVersions();
 }
 
 /** Saves exactly the rules that were previewed. */
 async function save() {
   const { rules, moves } = model.preview;
   const moved = moves.reduce((sum, each) => sum + each.members, 0);
-  const text = t("rules.save.sure", { members: number(moved) });
+  const text = moved === 0 ? t("moves.none") : t("rules.save.sure", { members: number(moved) });
   if (!(await confirm(model, { title: t("rules.save"), text, action: t("rules.save") }))) return;
   await run(model, async () => {
     const { base } = model;
@@ -103,13 +105,14 @@ async function discard() {
   if (!(await confirm(model, { title, text: t("rules.discard.sure"), action: title }))) return;
   Object.assign(model, fresh(model.theirs ?? model.base));
   update({ notice: null });
+  await loadVersions();
 }
 
 function conflictView() {
   if (!model.theirs) return nothing;
   return html`
     <section class="card problem-card" aria-labelledby="theirs">
-      <h2 id="theirs">${t("rules.theirs", { version: model.theirs.version })}</h2>
+      <h2 id="theirs">${theirsText(model.theirs)}</h2>
       <p>${t("rules.theirs.why")}</p>
       ${differenceTable(model.theirs.rules, sorted(model.draft), t("rules.current"), t("rules.draft"))}
       <div class="buttons">
@@ -117,6 +120,11 @@ function conflictView() {
         <button type="button" @click=${discard}>${t("rules.discard")}</button>
       </div>
     </section>`;
+}
+
+function theirsText({ version, app, changed }) {
+  if (!app || !changed) return t("rules.theirs", { version });
+  return t("rules.theirs.by", { app, version, time: recent(changed) });
 }
 
 function previewView() {

@@ -2,9 +2,14 @@
 import { html } from "../lit.js";
 import { run } from "../actions.js";
 import { t } from "../language.js";
-import { api, arrive } from "../page.js";
+import { api, arrive, update } from "../page.js";
 
-const model = { busy: false };
+const model = { busy: false, isSecretShown: false };
+
+function showSecret() {
+  model.isSecretShown = !model.isSecretShown;
+  update();
+}
 
 async function signIn(event) {
   event.preventDefault();
@@ -12,6 +17,7 @@ async function signIn(event) {
   await run(model, () => api.signIn(form.appid.value.trim(), form.secret.value));
   if (api.isSignedIn) {
     form.reset();
+    model.isSecretShown = false;
     arrive();
   }
 }
@@ -22,7 +28,11 @@ export function signInView() {
       <h1>${t("sign_in")}</h1>
       <p>${t("sign_in.why")}</p>
       <label>${t("appid")} <input name="appid" required maxlength="128" autocomplete="off" autocapitalize="none"></label>
-      <label>${t("secret")} <input name="secret" type="password" required maxlength="128" autocomplete="off"></label>
+      <div class="line">
+        <label>${t("secret")} <input name="secret" type=${model.isSecretShown ? "text" : "password"} required maxlength="128"
+          autocomplete="off" autocapitalize="none" spellcheck="false"></label>
+        <button type="button" aria-label=${t("sign_in.show_secret")} aria-pressed=${model.isSecretShown} @click=${showSecret}>${t("sign_in.show")}</button>
+      </div>
       <button class="main" aria-disabled=${model.busy}>${t("sign_in")}</button>
     </form>`;
 }
