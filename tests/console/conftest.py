@@ -1,4 +1,4 @@
-"""One browser for the session, and pages that report what they ask of other hosts."""
+"""A browser for each module, and pages that report what they ask of other hosts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,8 +46,9 @@ class Seen:
             self.errors.append(message.text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ends with its module: tests with asyncio cannot run beside playwright's event loop."""
     if not Path(CHROMIUM).exists():
         pytest.fail(f"There is no {CHROMIUM}; install it with: apt-get install chromium", False)
     with sync_playwright() as playwright:

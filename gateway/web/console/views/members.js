@@ -52,14 +52,14 @@ function newSearch(path, query) {
   return { path, query, members: [], cursor: "", percent: 0, isEnd: false, isSearching: false };
 }
 
-/** A search visits the store part by part, so a page may be empty although more members follow. */
+/** A search visits the store part by part, so an answer may have few members although more follow. */
 async function more(found) {
   if (found.isSearching) return;
   found.isSearching = true;
   update();
-  const before = found.members.length;
+  const wanted = found.members.length + found.query.pageSize;
   await refresh(found, async () => {
-    while (!found.isEnd && found.members.length === before && isWanted(found)) await readPage(found);
+    while (!found.isEnd && found.members.length < wanted && isWanted(found)) await readPage(found);
   });
   found.isSearching = false;
   update();
