@@ -93,8 +93,10 @@ def test_ten_times_the_load_it_can_serve(duo: Project, drill: Drill, tmp_path: P
         assert most_mebibytes < 400
         assert max(each.slowest_ms for each in floods) < 5_000
 
-    # The peak is measured again as well: other machines share the two cores at varying times.
-    passes_once(measure)
+    # The peak is measured again as well: other machines share the two cores at varying times. For
+    # two and a half minutes, all of three attempts had a third less CPU in the flood than at the
+    # peak; alone, each of three runs then answered 0.9 of the peak.
+    passes_once(measure, attempts=5)
 
 
 def measured(duo: Project, target: Target) -> tuple[float, Sequence[Flood], int]:
