@@ -146,8 +146,8 @@ local function after_scalar(text, at)
 end
 
 -- Whether the text is certainly a valid object of strings, integers and lists of them, in which no name is given twice
--- and no field of `fields` has a list that is none. This recognizes what most callers send, so that it need not be
--- parsed. The result false means nothing. Calls `note` with each name of a field that is another spelling.
+-- and no field of `fields` that takes a single value has a list. This recognizes what most callers send, so that it
+-- need not be parsed. The result false means nothing. Calls `note` with each name of a field that is another spelling.
 function json.is_plain(text, fields, note)
   local at, seen = #text <= SHORT_TEXT and text:match('^{ ?()"'), {}
   while at do

@@ -28,7 +28,7 @@ _SAVE_SECONDS = 0.25
 class DemotionWorker:
     """`rate` limits how many members are re-evaluated per second; 0 means no limit.
 
-    A run may have a rate of its own; the lower one counts.
+    A run may have its own rate limit; the lower of both applies.
     """
 
     def __init__(
