@@ -336,6 +336,16 @@ def test_an_estimate_states_its_error(
     assert abs(found.users - 300) <= found.error < 300
 
 
+def test_an_estimate_is_exact_for_what_the_indexes_know(
+    counting: Counting, bulk: BulkUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting_module, "_FEW_USERS", 0)
+    bulk.write([Row(f"member-{number}", 0, 0) for number in range(300)], THRESHOLDS)
+    found = counting.estimate(parse_condition(LEVEL), lambda: None)
+    assert found == counting.count(parse_condition(LEVEL), lambda: None)
+    assert not found.is_estimated
+
+
 def test_users_whose_facts_are_older_than_the_index_are_found_once_it_is_complete(
     searches: Searches, facts: FactStore, store: Store
 ) -> None:

@@ -73,3 +73,9 @@ def test_nobody_in_the_sample_does_not_mean_nobody() -> None:
     assert found.users == 0
     assert found.error > 20
     assert estimate([Sampled(0, 0)] * 32, 3, BUCKETS) == Estimate(0, 3)
+
+
+def test_the_true_number_is_never_outside_of_the_population() -> None:
+    # One of four users in the sample: the formula alone gives an error of more than all 100 users.
+    found = estimate([Sampled(4, 1), *[Sampled(0, 0)] * 31], 100, 1_024)
+    assert found == Estimate(25, 75)
